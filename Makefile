@@ -1,0 +1,88 @@
+# Ekiden. `make`, `make check`, `make install DESTDIR=`, `make SANITIZE=1 BUILD=build-sanitize`.
+# Settings are in the conf-* files; each folder names its programs and modules in its .mk.
+
+first = $(shell sed -n $(2)p conf-$(1))
+
+BUILD   ?= build
+CC      := $(if $(filter default undefined,$(origin CC)),$(firstword $(call first,cc,1)),$(CC))
+PREFIX  ?= $(call first,prefix,1)
+CONTROL ?= $(call first,control,1)
+QUEUE   ?= $(call first,queue,1)
+MAIL    ?= $(call first,mail,1)
+LIBEXEC  = $(PREFIX)/libexec/ekiden
+SBIN     = $(PREFIX)/sbin
+MAN      = $(PREFIX)/share/man
+
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+HARDENED := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=3 -fcf-protection
+OPTIMIZE := $(wordlist 2,20,$(call first,cc,1))
+LINK     := $(call first,ld,1)
+
+ifdef SANITIZE
+HARDENED := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+            -DEKIDEN_SANITIZE
+OPTIMIZE := -O1 -g
+LINK     := -fsanitize=address,undefined
+endif
+
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)
+CFLAGS   += -std=c17 -fPIE $(OPTIMIZE) $(WARNINGS) $(HARDENED)
+LDLIBS   += -l:libskarnet.a
+
+folders := lib smtpd queue deliver tools
+include $(foreach folder,$(folders),$(folder)/$(folder).mk)
+
+programs := $(foreach folder,$(folders),$($(folder)_programs))
+archives := $(foreach folder,$(folders),$(if $($(folder)_modules),$(BUILD)/$(folder).a))
+tests    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: all check unit install clean format fuzz man-check
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(addprefix $(BUILD)/,$(programs))
+
+# A folder's modules become one archive; a program is its own object and what it needs of these.
+define folder_rules
+$(BUILD)/$(1).a: $(patsubst %,$(BUILD)/$(1)/%.o,$($(1)_modules))
+	rm -f $$@ && ar rcs $$@ $$^
+$(foreach program,$($(1)_programs),$(eval $(BUILD)/$(program): $(BUILD)/$(1)/$(program).o))
+endef
+$(foreach folder,$(folders),$(eval $(call folder_rules,$(folder))))
+
+$(addprefix $(BUILD)/,$(programs)): $(archives)
+	$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS)
+
+$(BUILD)/%.o: %.c $(BUILD)/configured.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The settings of the conf- files, as the programs see them. Rewritten only when one of them changed.
+$(BUILD)/configured.h: conf-users conf-control conf-queue conf-mail conf-prefix Makefile
+	@mkdir -p $(@D)
+	printf '#define CONFIGURED_%s "%s"\n' \
+	  USER_DIALOGUE '$(call first,users,1)' USER_INJECTOR '$(call first,users,2)' \
+	  USER_SCHEDULER '$(call first,users,3)' USER_LOCAL '$(call first,users,4)' \
+	  CONTROL '$(CONTROL)' QUEUE '$(QUEUE)' MAIL '$(MAIL)' LIBEXEC '$(LIBEXEC)' > $@
+
+# Unit tests are dynamic: cmocka comes as a shared library only.
+$(BUILD)/tests/%: tests/unit/%.c $(archives)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(if $(SANITIZE),$(LINK)) -o $@ $< \
+	  -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS) -lcmocka
+
+unit: $(tests)
+
+check: all unit
+	sh quickstart check
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf build build-*
+
+include tests/fuzz/fuzz.mk
+include etc/install.mk
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

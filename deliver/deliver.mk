@@ -1,0 +1,3 @@
+# deliver: the delivery agents.
+deliver_programs := ekiden-local
+deliver_modules  := job

@@ -1,0 +1,47 @@
+/* What the scheduler tells a delivery agent, and what it hears: skalibs unixmessage over a stream
+ * socket that the agent has as fd 0. Text records, each ended by NUL.
+ *
+ * job, with one descriptor (the queue file, read-only, shared: use pread):
+ *   JOB NUL MAILBOX NUL RECIPIENT NUL SENDER NUL OFFSET NUL LENGTH NUL SUM NUL
+ * answer:
+ *   JOB NUL LETTER NUL TEXT NUL
+ * JOB is the scheduler's number of the delivery (decimal); OFFSET and LENGTH (decimal) say where
+ * the message bytes lie, SUM (16 hexadecimal digits) is their checksum. */
+#ifndef EKIDEN_JOB_H
+#define EKIDEN_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <skalibs/stralloc.h>
+
+#define JOB_TEXT_MAX 400 /* bytes of an answer's text; longer is cut */
+
+enum job_result {
+    JOB_DELIVERED = 'K', /* durable at its destination */
+    JOB_DEFERRED = 'Z',  /* try again later; TEXT begins with an enhanced code 4.x.x */
+    JOB_FAILED = 'D',    /* never; TEXT begins with 5.x.x */
+    JOB_CORRUPT = 'C'    /* the message bytes do not fit their checksum: nothing was delivered */
+};
+
+struct job {
+    uint64_t number;
+    char const *mailbox, *recipient, *sender; /* NUL-terminated, into the bytes parsed */
+    uint64_t offset, length, sum;
+};
+struct job_answer {
+    uint64_t number;
+    enum job_result result;
+    char const *text;
+};
+
+/* Append the wire form to OUT. False when out of memory. */
+bool job_format(stralloc *out, struct job const *job);
+bool job_answer_format(stralloc *out, struct job_answer const *answer);
+
+/* Parse BYTES; the strings point into it. False when it is not of the form. */
+bool job_parse(struct job *job, char const *bytes, size_t length);
+bool job_answer_parse(struct job_answer *answer, char const *bytes, size_t length);
+
+#endif

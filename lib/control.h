@@ -1,0 +1,67 @@
+/* Control files: one setting a file, in one folder, as in qmail.
+ *
+ * In a file one entry stands on a line; blanks at the end of a line, empty lines and lines that
+ * begin with `#` do not count. A file that is absent means its default. Whatever is wrong is said
+ * with the file and the line, what was expected, and what to do. */
+#ifndef EKIDEN_CONTROL_H
+#define EKIDEN_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <skalibs/stralloc.h>
+
+#define CONTROL_ERROR_MAX 512
+#define CONTROL_FILE_MAX  (256u << 20) /* bytes; a larger file is refused */
+#define CONTROL_LINE_MAX  4096         /* bytes; a longer line is refused */
+
+enum control_result {
+    CONTROL_OK,
+    CONTROL_ABSENT, /* no such file: the default holds */
+    CONTROL_ERROR   /* unreadable or malformed: struct control_error says what */
+};
+
+/* What was wrong, as one line for the operator: "/etc/ekiden/relayclients:3: expected ..., got ..."
+ */
+struct control_error {
+    char text[CONTROL_ERROR_MAX];
+};
+
+/* An open folder of control files. */
+struct control {
+    int directory;    /* descriptor, close-on-exec, owned */
+    char const *path; /* for messages; the caller's, must outlive the struct */
+};
+
+/* Opens the folder PATH. On CONTROL_ERROR (also for a folder that is not there) ERROR says why. */
+enum control_result control_open(struct control *control, char const *path,
+                                 struct control_error *error);
+void control_close(struct control *control);
+
+/* Called for each entry: LINE is LENGTH bytes without its line end, not NUL-terminated, valid
+ * during the call. Returns false to stop with CONTROL_ERROR; it then calls control_fail. */
+typedef bool control_line_func(void *context, char const *line, size_t length, unsigned int number,
+                               struct control_error *error);
+
+/* Calls ENTRY for each entry of the file NAME, in order. */
+enum control_result control_lines(struct control const *control, char const *name,
+                                  control_line_func *entry, void *context,
+                                  struct control_error *error);
+
+/* The first entry of NAME, appended to the emptied VALUE, without a NUL. ABSENT when there is no
+ * file or no entry in it. */
+enum control_result control_first(struct control const *control, char const *name, stralloc *value,
+                                  struct control_error *error);
+
+/* The first entry of NAME as a decimal number from MINIMUM to MAXIMUM; *value keeps what it had
+ * when the file is absent. */
+enum control_result control_number(struct control const *control, char const *name, uint64_t *value,
+                                   uint64_t minimum, uint64_t maximum, struct control_error *error);
+
+/* Writes "EXPECTED, got `LINE`" to ERROR and returns false. control_lines puts the path and the
+ * line number in front. LINE is shown escaped and cut. */
+bool control_fail(struct control_error *error, char const *expected, char const *line,
+                  size_t length);
+
+#endif

@@ -1,0 +1,30 @@
+/* Packets with descriptors over SOCK_SEQPACKET sockets: a boundary is kept by the kernel, so many
+ * writers can share one socket and a reader never puts pieces together.
+ * (skalibs' unixmessage is a stream with its own framing: right for two partners, wrong for the
+ * request socket that all dialogues inherit.) */
+#ifndef EKIDEN_PACKET_H
+#define EKIDEN_PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define PACKET_DATA_MAX (64u << 10) /* bytes of payload that both sides agree on */
+#define PACKET_FDS_MAX  4
+
+/* A connected pair, blocking, close-on-exec. False: errno. */
+bool packet_pair(int ends[2]);
+
+/* Sends COUNT pieces and FD_COUNT descriptors (which stay open here) as one packet. Waits for room.
+ * False: errno; EPIPE when the partner is gone. No signal is raised. */
+bool packet_send(int socket, struct iovec const *pieces, unsigned int count, int const *fds,
+                 unsigned int fd_count);
+
+/* Receives one packet into SIZE bytes at BUFFER. Returns its length, 0 at the end (the partner is
+ * gone), -1 with errno (EMSGSIZE: it was longer than SIZE; EBADMSG: more descriptors than
+ * *fd_count). *fd_count holds the room in FDS before and the number after; the descriptors are the
+ * caller's, close-on-exec. FD_COUNT may be 0: descriptors are then refused. EINTR is passed on. */
+ssize_t packet_receive(int socket, void *buffer, size_t size, int *fds, unsigned int *fd_count);
+
+#endif

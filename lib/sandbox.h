@@ -1,0 +1,40 @@
+/* What a process may still do after it dropped its privilege: limits, system calls, file system.
+ * Everything is inherited by fork, so a template pays once for all its sessions.
+ *
+ * With EKIDEN_SANDBOX=off in the environment (valgrind, a kernel without seccomp) and in a
+ * sanitizer build the system call filter and Landlock are left out; in all other cases a kernel
+ * that has no seccomp is an error, because nobody should believe in a fence that is not there. */
+#ifndef EKIDEN_SANDBOX_H
+#define EKIDEN_SANDBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Attaches a filter that allows the COUNT system calls in CALLS (numbers, any order) and ends the
+ * process for all others (SIGSYS: the parent logs it). The filter is a binary tree, so that a call
+ * costs a few comparisons. Dies with exit 111 on failure. */
+void sandbox_allow_calls(int const *calls, size_t count);
+
+enum sandbox_access {
+    SANDBOX_READ = 1,  /* open files for reading, list folders */
+    SANDBOX_WRITE = 2, /* create, write, rename, remove files */
+    SANDBOX_MAKE_DIRECTORY = 4
+};
+
+struct sandbox_path {
+    int directory; /* a descriptor opened before */
+    unsigned int access;
+};
+
+/* Allows the file system below the COUNT descriptors only (Landlock); none for COUNT 0. Silently
+ * weaker on kernels without Landlock: it is the second fence behind uid and modes. */
+void sandbox_allow_paths(struct sandbox_path const *paths, size_t count);
+
+/* Limits: memory in bytes (0: leave), descriptors, file size in bytes (0: none may be written;
+ * UINT64_MAX: leave), processes more than this one (0: fork fails; UINT64_MAX: leave). */
+struct sandbox_limits {
+    uint64_t memory, descriptors, file_size, processes;
+};
+void sandbox_limit(struct sandbox_limits const *limits);
+
+#endif

@@ -1,0 +1,42 @@
+/* The envelope as records, the one place where its bytes are parsed.
+ *
+ * On the qmail-queue interface (fd 1) and in the injection protocol it is
+ *   F sender NUL  ( T recipient NUL )+  NUL
+ * In a queue file the same, with the mark of a settled recipient in place of its T:
+ *   D delivered, X failed for good. */
+#ifndef EKIDEN_ENVELOPE_H
+#define EKIDEN_ENVELOPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ENVELOPE_ADDRESS_MAX    1003    /* octets, qmail-queue's own limit; exit code 11 beyond */
+#define ENVELOPE_RECIPIENTS_MAX 1000000 /* exit code 11 beyond: a bound on what anybody can queue  \
+                                         */
+#define ENVELOPE_BYTES_MAX (256u << 20)
+
+enum envelope_mark { ENVELOPE_TODO = 'T', ENVELOPE_DONE = 'D', ENVELOPE_FAILED = 'X' };
+
+enum envelope_result {
+    ENVELOPE_MORE,     /* well-formed so far */
+    ENVELOPE_COMPLETE, /* the closing NUL was read */
+    ENVELOPE_FORMAT,   /* not of the form above, or an address with a control character: 91 */
+    ENVELOPE_TOO_LONG  /* an address or the number of recipients beyond the bounds: 11 */
+};
+
+/* An incremental parser: bytes may come in pieces of any size. */
+struct envelope_parser {
+    bool marks; /* D and X are allowed (a queue file) */
+    unsigned int state;
+    size_t address_length;
+    uint32_t recipients;
+};
+void envelope_start(struct envelope_parser *parser, bool marks);
+
+/* Parses up to LENGTH bytes; *used says how many belong to the envelope (all of them unless it is
+ * COMPLETE before the end). After COMPLETE, FORMAT or TOO_LONG the parser must be started anew. */
+enum envelope_result envelope_parse(struct envelope_parser *parser, char const *bytes,
+                                    size_t length, size_t *used);
+
+#endif

@@ -1,0 +1,113 @@
+/* One message, one file. Written in its final folder, durable before anybody is told.
+ *
+ *   ekiden1 NUL                        form of the file
+ *   @ ARRIVAL NUL                      seconds since 1970, decimal
+ *   [ B NUL ] [ U NUL ]                8BITMIME body; SMTPUTF8 asked for
+ *   F sender NUL ( T recipient NUL )+ NUL
+ *   message bytes, lines ending in LF
+ *   end record, QUEUE_END_SIZE bytes of text:
+ *     "\nend HEAD MESSAGE HEADSUM MESSAGESUM\n", the lengths of head and message in 20 digits,
+ * their checksums in 16 hexadecimal digits. The checksum of the head takes each mark as T.
+ *
+ * A file without a valid end record belongs to a writer (which holds a lock) or is garbage. */
+#ifndef EKIDEN_QUEUE_FILE_H
+#define EKIDEN_QUEUE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/checksum.h"
+#include "queue/envelope.h"
+
+#define QUEUE_ID_LENGTH 20 /* letters and digits, in order of arrival; also the file's name */
+#define QUEUE_END_SIZE  81 /* "\nend " 20 " " 20 " " 16 " " 16 "\n": 5+20+1+20+1+16+1+16+1 */
+#define QUEUE_BUFFER    (64u << 10)
+
+/* qmail-queue's exit codes, which are also the answers of an injector session. */
+enum queue_status {
+    QUEUE_OK = 0,
+    QUEUE_ADDRESS_TOO_LONG = 11, /* permanent */
+    QUEUE_REFUSED = 31,          /* permanent */
+    QUEUE_NO_MEMORY = 51,        /* this and the following: temporary */
+    QUEUE_TIMEOUT = 52,
+    QUEUE_WRITE = 53, /* disk full or quota */
+    QUEUE_READ = 54,  /* cannot read the message or envelope */
+    QUEUE_CONFIGURATION = 55,
+    QUEUE_NETWORK = 56,
+    QUEUE_FOLDER = 61, /* cannot open the queue */
+    QUEUE_SYSTEM = 66, /* any other system call */
+    QUEUE_BUG = 81,
+    QUEUE_CUSTOM = 82,  /* the text is on fd 6: D or Z first (permanent, temporary), as in the patch
+                           world */
+    QUEUE_ENVELOPE = 91 /* malformed envelope */
+};
+
+struct queue_file {
+    int folder;     /* queue/new, kept open by the caller */
+    int descriptor; /* -1: none open */
+    char id[QUEUE_ID_LENGTH + 1];
+    enum queue_status status; /* QUEUE_OK, or the first failure: all further calls keep it */
+    bool in_message;
+    struct envelope_parser envelope;
+    struct checksum head_sum, message_sum;
+    uint64_t head_length, message_length;
+    size_t buffered;
+    char buffer[QUEUE_BUFFER];
+};
+
+/* A new id: time and random. Never fails (getrandom does not after boot). */
+void queue_file_name(char id[QUEUE_ID_LENGTH + 1]);
+/* True for a string that queue_file_name can have made: the only names that the tools touch. */
+bool queue_file_is_name(char const *name);
+
+/* Creates FOLDER/ID (O_EXCL, mode 0660), locks it and writes the head up to the envelope. */
+enum queue_status queue_file_create(struct queue_file *file, int folder, char const *id,
+                                    bool body_8bit, bool smtputf8);
+
+/* Adds a piece of the envelope (form of envelope.h, closing NUL included), then of the message.
+ * Bytes of the envelope after its closing NUL are QUEUE_ENVELOPE. */
+enum queue_status queue_file_envelope(struct queue_file *file, char const *bytes, size_t length);
+enum queue_status queue_file_message(struct queue_file *file, char const *bytes, size_t length);
+
+/* The durable steps: end record, write, fsync(file), fsync(folder). Only QUEUE_OK means that the
+ * message is safe; on anything else the file was removed. Closes the file. */
+enum queue_status queue_file_commit(struct queue_file *file);
+
+/* Removes and closes the file. Nothing happens without an open one. */
+void queue_file_abort(struct queue_file *file);
+
+/* --- reading --- */
+
+enum queue_read {
+    QUEUE_READ_OK,
+    QUEUE_READ_INCOMPLETE, /* no valid end record: still being written, or garbage */
+    QUEUE_READ_CORRUPT,    /* end record valid, but head or lengths do not fit */
+    QUEUE_READ_ERROR       /* errno: a system call failed */
+};
+
+struct queue_recipient {
+    char const *address; /* into head; NUL-terminated */
+    size_t length;
+    uint64_t mark_offset; /* of its T in the file */
+    enum envelope_mark mark;
+};
+
+struct queue_message {
+    char *head;         /* owned: all before the message bytes */
+    char const *sender; /* into head; NUL-terminated, empty for the null sender */
+    size_t sender_length;
+    uint64_t arrival; /* seconds since 1970 */
+    bool body_8bit, smtputf8;
+    struct queue_recipient *recipients; /* owned */
+    uint32_t recipient_count;
+    uint64_t message_offset, message_length, message_sum;
+};
+
+/* Reads and checks head and end record of the file behind DESCRIPTOR; the message bytes are not
+ * read (whoever copies them checks message_sum). On QUEUE_READ_OK *message must be freed. */
+enum queue_read queue_file_read(int descriptor, struct queue_message *message);
+void queue_message_free(struct queue_message *message);
+
+#endif

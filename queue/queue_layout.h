@@ -1,0 +1,25 @@
+/* The folders of the queue.
+ *
+ *   new/        accepted, never tried
+ *   wheel/NNN/  deferred: QUEUE_SLOTS slots of QUEUE_SLOT_SECONDS; slot = due time / seconds mod
+ * slots wheel/cursor  text: the time up to which slots have been taken; only a hint hold/ held by
+ * the operator, and what failed for good until it is reported bad/        unparsable, set aside
+ *   lock        held by the one scheduler
+ *   wake        FIFO into which injectors write `ID LF` */
+#ifndef EKIDEN_QUEUE_LAYOUT_H
+#define EKIDEN_QUEUE_LAYOUT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "lib/privilege.h"
+
+#define QUEUE_SLOTS        512
+#define QUEUE_SLOT_SECONDS 64 /* the ring holds 9.1 hours; no deferral is longer */
+
+/* Makes what is missing below QUEUE (folders 0770, owner scheduler, group injector; the FIFO 0660),
+ * durably. Where all is there it costs one stat. False after logging. */
+bool queue_layout_make(int queue, struct privilege_user const *scheduler,
+                       struct privilege_user const *injector);
+
+#endif

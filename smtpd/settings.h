@@ -1,0 +1,36 @@
+/* All that a session must know, read once by the keeper and shared by fork. */
+#ifndef EKIDEN_SETTINGS_H
+#define EKIDEN_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/control.h"
+#include "lib/network.h"
+#include "lib/routing.h"
+#include "lib/table.h"
+
+struct settings {
+    struct routing routing;       /* me, localiphost, locals, virtualdomains, users */
+    char *greeting;               /* smtpgreeting: the name and text after "220 "; default: me */
+    struct table rcpthosts;       /* DOMAIN or .PARENT; absent: nothing is accepted from outside */
+    struct table morercpthosts;   /* the same, for the large part */
+    struct table badmailfrom;     /* ADDRESS, @DOMAIN or .PARENT */
+    struct networks relayclients; /* may relay; not shorter than /8 and /16 */
+    struct networks badclients;   /* are turned away at connect */
+    uint64_t databytes;           /* a message's size limit in bytes, 0: none; default 50 MiB */
+    uint64_t maxrcpt;             /* recipients a message: default 1000, not below 100 */
+    uint64_t timeoutsmtpd;        /* seconds for a command or a block of data: default 300 */
+    uint64_t timeoutsession;      /* seconds for a session, plus one for each KiB received: 7200 */
+    uint64_t maxerrors;           /* errors after which a session ends: default 20 */
+    uint64_t concurrencyincoming; /* sessions at once: default 1000 */
+    uint64_t concurrencyperip;    /* of one address (IPv6: of one /64): default 100 */
+    char *queueprogram;           /* absolute path of another qmail-queue; 0: our injector */
+};
+
+/* Loads every file. On CONTROL_ERROR *settings is untouched and ERROR names file and line. */
+enum control_result settings_load(struct settings *settings, struct control const *control,
+                                  struct control_error *error);
+void settings_free(struct settings *settings);
+
+#endif
