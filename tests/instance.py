@@ -1,0 +1,323 @@
+"""A complete server of our own: started, watched, stopped, and judged afterwards."""
+
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from smtp_client import Client
+
+DOMAIN = "demo.example"
+SENDER = "sender@elsewhere.example"
+PROGRAMS = ("ekiden-serve", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local")
+FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_-]*)=("(?:[^"\\]|\\.)*"|\S*)')
+SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:")
+
+
+def wait_for(condition, timeout=20, what="the condition"):
+    """Waits until CONDITION gives something true, and returns it. Fails after TIMEOUT seconds."""
+    deadline = time.monotonic() + timeout
+    pause = 0.001
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true in {timeout} s")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+
+
+class Process:
+    """One entry of /proc, read when asked. A process that is gone gives empty answers."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def read(self, name):
+        try:
+            return Path(f"/proc/{self.pid}/{name}").read_text(errors="replace")
+        except OSError:
+            return ""
+
+    @property
+    def comm(self):
+        return self.read("comm").strip()
+
+    def stat(self):
+        """The fields of /proc/PID/stat behind the name: state, parent, group, session, ..."""
+        return self.read("stat").rpartition(")")[2].split()
+
+    def status(self, key):
+        found = re.search(rf"^{key}:\s*(.*)$", self.read("status"), re.M)
+        return found.group(1) if found else ""
+
+    @property
+    def uid(self):
+        return int(self.status("Uid").split()[1])
+
+    @property
+    def peak_memory(self):
+        """The largest resident size so far, in KiB (VmHWM)."""
+        return int((self.status("VmHWM") or "0").split()[0])
+
+    @property
+    def private_memory(self):
+        """The memory that is this process's alone, in KiB. Needs the right to read it."""
+        found = re.search(r"^Private_Dirty:\s*(\d+)", self.read("smaps_rollup"), re.M)
+        return int(found.group(1)) if found else 0
+
+    def __repr__(self):
+        return f"{self.comm}[{self.pid}]"
+
+
+def processes_of_session(session):
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            process = Process(int(name))
+            stat = process.stat()
+            if len(stat) > 3 and stat[0] != "Z" and int(stat[3]) == session:
+                found.append(process)
+    return found
+
+
+class Instance:
+    """A server rooted at FOLDER, which ekiden-serve fills with control/, queue/ and mail/.
+
+    USER is the account that it runs as (None: the caller). CONTROL holds control files to write
+    before the first start. MODE is "privileged" or "unprivileged", for tests that differ.
+    """
+
+    def __init__(self, folder, programs, mode, user=None, control=None, sanitized=False):
+        self.folder = Path(folder)
+        self.programs = Path(programs)
+        self.mode = mode
+        self.user = user
+        self.sanitized = sanitized
+        self.patience = 60 if sanitized else 20
+        self.process = None
+        self.port = None
+        self.environment = {}
+        self.arguments = []
+        self.accepts_mail = True  # False: the oracle does not try a message (see oracle.py)
+        self.expected_signals = False  # True: the test killed processes, the log may say so
+        self.folder.mkdir(parents=True, exist_ok=True)
+        os.chmod(self.folder, 0o755)
+        self.log_path = self.folder / "log"
+        self.log_path.touch()
+        self.give_away(self.folder)
+        for name, text in (control or {}).items():
+            self.set(name, text)
+
+    # --- files ---
+
+    def give_away(self, path):
+        if self.user:
+            shutil.chown(path, *self.user)
+
+    @property
+    def control(self):
+        return self.folder / "control"
+
+    @property
+    def queue(self):
+        return self.folder / "queue"
+
+    def set(self, name, text):
+        """Writes the control file NAME as an operator's editor does: a new file, renamed."""
+        self.control.mkdir(mode=0o755, exist_ok=True)
+        self.give_away(self.control)
+        draft = self.control / f".{name}.new"
+        draft.write_bytes(text if isinstance(text, bytes) else text.encode())
+        self.give_away(draft)
+        draft.rename(self.control / name)
+
+    def remove(self, name):
+        (self.control / name).unlink()
+
+    def mail_folder(self, user):
+        return self.folder / "mail" / user / "Maildir"
+
+    def mail_files(self, user):
+        found = []
+        for name in ("new", "cur"):
+            folder = self.mail_folder(user) / name
+            if folder.is_dir():
+                found += sorted(folder.iterdir())
+        return found
+
+    def mailbox(self, user):
+        """The messages of USER, as bytes, in the order of their file names."""
+        return [path.read_bytes() for path in self.mail_files(user)]
+
+    def wait_for_mail(self, user, count=1, timeout=None):
+        """Waits until USER has COUNT messages, and returns them."""
+        timeout = timeout or self.patience
+        wait_for(
+            lambda: len(self.mail_files(user)) >= count, timeout, f"{count} messages for {user}"
+        )
+        messages = self.mailbox(user)
+        assert len(messages) == count, f"{len(messages)} messages for {user}, not {count}"
+        return messages
+
+    def empty_mailboxes(self):
+        for folder in (self.folder / "mail").glob("**/Maildir"):
+            for name in ("new", "cur"):
+                for path in (folder / name).iterdir():
+                    path.unlink()
+
+    def queue_files(self):
+        """The message files in the queue, whatever their state."""
+        if not self.queue.is_dir():
+            return []
+        return [
+            path
+            for path in self.queue.rglob("*")
+            if path.is_file() and re.fullmatch(r"[0-9A-Za-z]{20}", path.name)
+        ]
+
+    def wait_for_empty_queue(self, timeout=None):
+        wait_for(lambda: not self.queue_files(), timeout or self.patience, "an empty queue")
+
+    # --- the log ---
+
+    def log_text(self):
+        return self.log_path.read_bytes().decode("latin-1")
+
+    def log(self):
+        """The events of the log, each a dict of its fields; `program` and `line` are added."""
+        events = []
+        for line in self.log_text().splitlines():
+            fields = {key: value.strip('"') for key, value in FIELD.findall(line)}
+            fields["program"] = line.split(" ", 1)[0].rstrip(":")
+            fields["line"] = line
+            events.append(fields)
+        return events
+
+    # --- running ---
+
+    def command(self, name, *arguments):
+        """The command line of a program, run as this instance's user."""
+        line = [str(self.programs / name), *map(str, arguments)]
+        if self.user:
+            user, group = self.user
+            line = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *line]
+        return line
+
+    def start(self):
+        """Starts the server and waits until it is ready. Its standard error is the log."""
+        assert not self.process
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command("ekiden-serve", self.folder, "--smtp", self.port or 0, *self.arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0", **self.environment},
+                cwd="/",
+            )
+        line = self.read_ready()
+        found = re.fullmatch(r"ready(?: smtp=(\d+))?", line)
+        if not found:
+            self.kill()
+            raise AssertionError(f"not ready: {line!r}\n{self.log_text()[-4000:]}")
+        if found.group(1):
+            self.port = int(found.group(1))
+        return self
+
+    def read_ready(self):
+        output, line, deadline = self.process.stdout, b"", time.monotonic() + self.patience
+        while not line.endswith(b"\n") and time.monotonic() < deadline:
+            if select.select([output], [], [], 0.1)[0]:
+                piece = os.read(output.fileno(), 4096)
+                if not piece:
+                    break
+                line += piece
+        return line.decode(errors="replace").strip()
+
+    def all_processes(self):
+        return processes_of_session(self.process.pid) if self.process else []
+
+    def processes(self):
+        """The running processes by the name that each has in /proc/PID/comm."""
+        roles = {}
+        for process in self.all_processes():
+            roles.setdefault(process.comm, []).append(process)
+        return roles
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        """SIGTERM. Returns the exit code, once no process is left."""
+        self.signal(signal.SIGTERM)
+        return self.await_end()
+
+    def await_end(self):
+        process = self.process
+        try:
+            code = process.wait(self.patience)
+            wait_for(
+                lambda: not processes_of_session(process.pid),
+                self.patience,
+                "that no process is left",
+            )
+        except (subprocess.TimeoutExpired, AssertionError) as error:
+            left = processes_of_session(process.pid)
+            self.kill()
+            raise AssertionError(f"still running after its end: {left}") from error
+        process.stdout.close()
+        self.process = None
+        return code
+
+    def kill_first(self):
+        """SIGKILL for the first process only: the others must notice and end."""
+        self.expected_signals = True
+        self.signal(signal.SIGKILL)
+        return self.await_end()
+
+    def kill(self):
+        """SIGKILL for every process at once."""
+        self.expected_signals = True
+        process, self.process = self.process, None
+        while True:
+            left = processes_of_session(process.pid)
+            for one in left:
+                try:
+                    os.kill(one.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            if process.poll() is not None and not left:
+                break
+            time.sleep(0.005)
+        process.stdout.close()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    # --- mail ---
+
+    def connect(self, source=None, timeout=None):
+        return Client(self.port, source, timeout=timeout or self.patience)
+
+    def session(self, source=None, name="client.example"):
+        """A connection that has been greeted and has said EHLO."""
+        client = self.connect(source)
+        client.greet(name)
+        return client
+
+    def send(self, message, recipient=f"alice@{DOMAIN}", sender=SENDER):
+        """Sends one message with LF line ends; it must be accepted."""
+        recipients = [recipient] if isinstance(recipient, str) else recipient
+        with self.session() as client:
+            answer = client.deliver(sender, recipients, message)
+            assert answer.code == 250, f"refused: {answer}"
+            client.quit()
+        return answer
