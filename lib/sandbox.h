@@ -30,7 +30,7 @@ struct sandbox_path {
  * weaker on kernels without Landlock: it is the second fence behind uid and modes. */
 void sandbox_allow_paths(struct sandbox_path const *paths, size_t count);
 
-/* Limits: memory in bytes (0: leave), descriptors, file size in bytes (0: none may be written;
+/* Limits: private writable memory in bytes (0: leave), descriptors, file size in bytes (0: none may be written;
  * UINT64_MAX: leave), processes more than this one (0: fork fails; UINT64_MAX: leave). */
 struct sandbox_limits {
     uint64_t memory, descriptors, file_size, processes;

@@ -3,7 +3,7 @@
  * On the qmail-queue interface (fd 1) and in the injection protocol it is
  *   F sender NUL  ( T recipient NUL )+  NUL
  * In a queue file the same, with the mark of a settled recipient in place of its T:
- *   D delivered, X failed for good. */
+ *   + delivered, - failed for good (five bits or more from a T, so that no flipped bit settles one). */
 #ifndef EKIDEN_ENVELOPE_H
 #define EKIDEN_ENVELOPE_H
 
@@ -16,7 +16,7 @@
                                          */
 #define ENVELOPE_BYTES_MAX (256u << 20)
 
-enum envelope_mark { ENVELOPE_TODO = 'T', ENVELOPE_DONE = 'D', ENVELOPE_FAILED = 'X' };
+enum envelope_mark { ENVELOPE_TODO = 'T', ENVELOPE_DONE = '+', ENVELOPE_FAILED = '-' };
 
 enum envelope_result {
     ENVELOPE_MORE,     /* well-formed so far */
@@ -27,7 +27,7 @@ enum envelope_result {
 
 /* An incremental parser: bytes may come in pieces of any size. */
 struct envelope_parser {
-    bool marks; /* D and X are allowed (a queue file) */
+    bool marks; /* + and - are allowed (a queue file) */
     unsigned int state;
     size_t address_length;
     uint32_t recipients;

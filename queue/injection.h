@@ -7,9 +7,9 @@
  * E bytes                        (pieces of the envelope, form of envelope.h)
  * M bytes                        (pieces of the message, LF line ends)
  * C                              S status id-of-the-next  (commit; status is enum queue_status)
- * A                              (abort: nothing is answered)
+ * A                              N id           (abort; the next message has another id)
  *
- * O, E and M are never answered: the first failure is reported at C. The end of the socket before C
+ * O, E and M are not answered: the first failure is reported at C. The end of the socket before C
  * discards the message. */
 #ifndef EKIDEN_INJECTION_H
 #define EKIDEN_INJECTION_H

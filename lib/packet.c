@@ -1,0 +1,98 @@
+#include "lib/packet.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+bool packet_pair(int ends[2])
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
+}
+
+bool packet_send(int socket, struct iovec const *pieces, unsigned int count, int const *fds,
+                 unsigned int fd_count)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(PACKET_FDS_MAX * sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = count};
+    if (fd_count > PACKET_FDS_MAX) {
+        errno = EINVAL;
+        return false;
+    }
+    if (fd_count) {
+        memset(&control, 0, sizeof control);
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+        struct cmsghdr *const header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent >= 0;
+}
+
+/* Takes the descriptors out of MESSAGE. All are closed when there are more than *fd_count. */
+static bool take_descriptors(struct msghdr *message, int *fds, unsigned int *fd_count)
+{
+    unsigned int const room = fd_count ? *fd_count : 0;
+    unsigned int taken = 0;
+    bool fits = !(message->msg_flags & MSG_CTRUNC);
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
+         header = CMSG_NXTHDR(message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t const count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int descriptor;
+            memcpy(&descriptor, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+            if (taken < room) {
+                fds[taken++] = descriptor;
+            } else {
+                close(descriptor);
+                fits = false;
+            }
+        }
+    }
+    if (!fits)
+        while (taken)
+            close(fds[--taken]);
+    if (fd_count)
+        *fd_count = taken;
+    return fits;
+}
+
+ssize_t packet_receive(int socket, void *buffer, size_t size, int *fds, unsigned int *fd_count)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(PACKET_FDS_MAX * sizeof(int))];
+    } control;
+    struct iovec piece = {.iov_base = buffer, .iov_len = size};
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t const received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    if (received < 0)
+        return errno == ECONNRESET ? 0 : -1;
+    if (!take_descriptors(&message, fds, fd_count)) {
+        errno = EBADMSG;
+        return -1;
+    }
+    if (message.msg_flags & MSG_TRUNC) {
+        if (fd_count)
+            while (*fd_count)
+                close(fds[--*fd_count]);
+        errno = EMSGSIZE;
+        return -1;
+    }
+    return received;
+}

@@ -1,0 +1,177 @@
+#include "lib/sandbox.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+#if defined(__x86_64__)
+#define SANDBOX_ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define SANDBOX_ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define SANDBOX_ARCHITECTURE AUDIT_ARCH_RISCV64
+#else
+#error "name this machine's AUDIT_ARCH_ here; EKIDEN_SANDBOX=off is a choice at run time only"
+#endif
+
+#define CALLS_MAX        100
+#define LEAF_SIZE        3 /* compare, allow, kill */
+#define INSTRUCTIONS_MAX (4 + CALLS_MAX * (LEAF_SIZE + 1))
+
+static void die(char const *what)
+{
+    log_failure("sandbox-failed", what, errno);
+    _exit(111);
+}
+
+static bool is_off(void)
+{
+#ifdef EKIDEN_SANITIZE
+    return true;
+#else
+    char const *const setting = getenv("EKIDEN_SANDBOX");
+    return setting && !strcmp(setting, "off");
+#endif
+}
+
+struct program {
+    struct sock_filter instructions[INSTRUCTIONS_MAX];
+    unsigned short length;
+};
+
+static void emit(struct program *program, unsigned short code, unsigned char yes, unsigned char no,
+                 unsigned int value)
+{
+    program->instructions[program->length++] =
+        (struct sock_filter){.code = code, .jt = yes, .jf = no, .k = value};
+}
+
+/* Emits the decision for the sorted CALLS: halves until one is left. The jump over the left half
+ * fits its 8 bits because CALLS_MAX / 2 leaves and nodes are at most 200 instructions. */
+static void emit_tree(struct program *program, int const *calls, size_t count)
+{
+    if (count == 1) {
+        emit(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (unsigned int)calls[0]);
+        emit(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+        emit(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
+        return;
+    }
+    size_t const half = count / 2;
+    unsigned short const node = program->length;
+    emit(program, BPF_JMP | BPF_JGE | BPF_K, 0, 0, (unsigned int)calls[half]);
+    emit_tree(program, calls, half);
+    program->instructions[node].jt = (unsigned char)(program->length - node - 1);
+    emit_tree(program, calls + half, count - half);
+}
+
+static int compare(void const *left, void const *right)
+{
+    int const a = *(int const *)left, b = *(int const *)right;
+    return (a > b) - (a < b);
+}
+
+void sandbox_allow_calls(int const *calls, size_t count)
+{
+    int sorted[CALLS_MAX];
+    struct program program = {.length = 0};
+    if (is_off())
+        return;
+    if (!count || count > CALLS_MAX)
+        die("number of system calls");
+    memcpy(sorted, calls, count * sizeof *calls);
+    qsort(sorted, count, sizeof *sorted, compare);
+    emit(&program, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+    emit(&program, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SANDBOX_ARCHITECTURE);
+    emit(&program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
+    emit(&program, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+    emit_tree(&program, sorted, count);
+    struct sock_fprog const filter = {.len = program.length, .filter = program.instructions};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) != 0)
+        die("system call filter (EKIDEN_SANDBOX=off goes without, where the kernel has none)");
+}
+
+#define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define ACCESS_WRITE                                                                               \
+    (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |                                 \
+     LANDLOCK_ACCESS_FS_REMOVE_FILE | ACCESS_REFER | ACCESS_TRUNCATE)
+#define ACCESS_MAKE_DIRECTORY (LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR)
+#define ACCESS_REFER          (1ULL << 13) /* rename between folders, since ABI 2 */
+#define ACCESS_TRUNCATE       (1ULL << 14) /* since ABI 3 */
+#define ACCESS_FIRST          ((1ULL << 13) - 1)
+
+/* Without ACCESS_REFER (ABI 1) no file could be renamed from one folder to another: no fence then.
+ */
+static unsigned long long handled_accesses(void)
+{
+    long const version =
+        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version < 2)
+        return 0;
+    return ACCESS_FIRST | ACCESS_REFER | (version >= 3 ? ACCESS_TRUNCATE : 0);
+}
+
+void sandbox_allow_paths(struct sandbox_path const *paths, size_t count)
+{
+    unsigned long long const handled = is_off() ? 0 : handled_accesses();
+    if (!handled)
+        return;
+    struct landlock_ruleset_attr const attributes = {.handled_access_fs = handled};
+    int const ruleset =
+        (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+    if (ruleset < 0)
+        die("landlock_create_ruleset");
+    for (size_t i = 0; i < count; i++) {
+        unsigned long long allowed = 0;
+        if (paths[i].access & SANDBOX_READ)
+            allowed |= ACCESS_READ;
+        if (paths[i].access & SANDBOX_WRITE)
+            allowed |= ACCESS_WRITE;
+        if (paths[i].access & SANDBOX_MAKE_DIRECTORY)
+            allowed |= ACCESS_MAKE_DIRECTORY;
+        struct landlock_path_beneath_attr const rule = {.allowed_access = allowed & handled,
+                                                        .parent_fd = paths[i].directory};
+        if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+            die("landlock_add_rule");
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+        die("landlock_restrict_self");
+    close(ruleset);
+}
+
+static void limit(__rlimit_resource_t resource, uint64_t value, char const *what)
+{
+    struct rlimit now;
+    if (getrlimit(resource, &now) != 0)
+        die(what);
+    rlim_t const wanted = value < now.rlim_max ? (rlim_t)value : now.rlim_max;
+    struct rlimit const limits = {.rlim_cur = wanted, .rlim_max = wanted};
+    if (setrlimit(resource, &limits) != 0)
+        die(what);
+}
+
+void sandbox_limit(struct sandbox_limits const *limits)
+{
+#ifndef EKIDEN_SANITIZE /* the shadow memory is terabytes */
+    if (limits->memory) /* not RLIMIT_AS: mapped tables are shared and may be large */
+        limit(RLIMIT_DATA, limits->memory, "limit of memory");
+#endif
+    if (limits->descriptors)
+        limit(RLIMIT_NOFILE, limits->descriptors, "limit of descriptors");
+    if (limits->file_size != UINT64_MAX)
+        limit(RLIMIT_FSIZE, limits->file_size, "limit of file size");
+    if (limits->processes != UINT64_MAX)
+        limit(RLIMIT_NPROC, limits->processes, "limit of processes");
+}

@@ -1,0 +1,165 @@
+/* ekiden-queue: queues one message, by the interface of qmail-queue.
+ *
+ * fd 0: the message, to its end; then fd 1: the envelope (queue/envelope.h). Exit codes as in
+ * queue/queue_file.h: 0 means that the message is on the disk. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <skalibs/sgetopt.h>
+
+#include "configured.h"
+#include "lib/log.h"
+#include "queue/queue_file.h"
+#include "queue/wake.h"
+
+#define USAGE           "ekiden-queue [ -Q queue ]"
+#define ENVELOPE_PIECE  4096
+#define TIMEOUT_SECONDS 86400 /* as in qmail-queue: a client may be slow, but not dead */
+
+enum { MESSAGE = 0, ENVELOPE = 1 };
+
+static struct queue_file file;
+static char block[QUEUE_BUFFER];
+
+/* Reads up to the size of BLOCK; less only at the end. -1: the client is gone. */
+static ssize_t read_block(int descriptor)
+{
+    size_t got = 0;
+    while (got < sizeof block) {
+        ssize_t const count = read(descriptor, block + got, sizeof block - got);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return -1;
+        if (count == 0)
+            break;
+        got += (size_t)count;
+    }
+    return (ssize_t)got;
+}
+
+static bool write_block(int descriptor, size_t length)
+{
+    for (size_t done = 0; done < length;) {
+        ssize_t const count = write(descriptor, block + done, length - done);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return false;
+        done += (size_t)count;
+    }
+    return true;
+}
+
+/* The message comes before the envelope, but stands behind it in the file. */
+struct spool {
+    size_t length; /* of a message that fits into BLOCK */
+    int file;      /* else a file without a name that holds it; -1: it fits */
+};
+
+static enum queue_status read_message(int folder, struct spool *spool)
+{
+    ssize_t length = read_block(MESSAGE);
+    spool->file = -1;
+    spool->length = (size_t)length;
+    if (length < (ssize_t)sizeof block)
+        return length < 0 ? QUEUE_READ : QUEUE_OK;
+    spool->file = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (spool->file < 0)
+        return QUEUE_WRITE;
+    for (; length > 0; length = read_block(MESSAGE))
+        if (!write_block(spool->file, (size_t)length))
+            return QUEUE_WRITE;
+    if (lseek(spool->file, 0, SEEK_SET) != 0)
+        return QUEUE_SYSTEM;
+    return length < 0 ? QUEUE_READ : QUEUE_OK;
+}
+
+static enum queue_status copy_envelope(void)
+{
+    char piece[ENVELOPE_PIECE];
+    while (!file.in_message) {
+        ssize_t const count = read(ENVELOPE, piece, sizeof piece);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return count < 0 ? QUEUE_READ : QUEUE_ENVELOPE;
+        if (queue_file_envelope(&file, piece, (size_t)count) != QUEUE_OK)
+            return file.status;
+    }
+    return QUEUE_OK;
+}
+
+static enum queue_status copy_message(struct spool const *spool)
+{
+    if (spool->file < 0)
+        return queue_file_message(&file, block, spool->length);
+    ssize_t length;
+    while ((length = read_block(spool->file)) > 0)
+        queue_file_message(&file, block, (size_t)length);
+    return length < 0 ? QUEUE_READ : file.status;
+}
+
+/* The durable steps, in order; queue_file_commit does the last ones. */
+static enum queue_status queue_message(int folder)
+{
+    char id[QUEUE_ID_LENGTH + 1];
+    struct spool spool;
+    enum queue_status status = read_message(folder, &spool);
+    if (status != QUEUE_OK)
+        return status;
+    queue_file_name(id);
+    status = queue_file_create(&file, folder, id, false, false);
+    if (status == QUEUE_OK)
+        status = copy_envelope();
+    if (status == QUEUE_OK)
+        status = copy_message(&spool);
+    if (status == QUEUE_OK)
+        return queue_file_commit(&file);
+    queue_file_abort(&file);
+    return status;
+}
+
+static void time_out(int signal)
+{
+    (void)signal;
+    _exit(QUEUE_TIMEOUT); /* the unfinished file has no end record: it is collected later */
+}
+
+int main(int argc, char const *const *argv)
+{
+    char const *path = getenv("EKIDEN_QUEUE"); /* no set-uid: the environment is the caller's own */
+    subgetopt options = SUBGETOPT_ZERO;
+    log_start("ekiden-queue");
+    for (int option; (option = subgetopt_r(argc, argv, "Q:", &options)) >= 0;) {
+        if (option != 'Q') {
+            log_failure("usage", USAGE, 0);
+            return QUEUE_CONFIGURATION;
+        }
+        path = options.arg;
+    }
+    umask(007);
+    file.descriptor = -1;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error */
+    signal(SIGALRM, time_out);
+    alarm(TIMEOUT_SECONDS);
+
+    int const queue =
+        open(path && *path ? path : CONFIGURED_QUEUE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int const folder = queue < 0 ? -1 : openat(queue, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) {
+        log_failure("queue-not-opened", path && *path ? path : CONFIGURED_QUEUE, errno);
+        return QUEUE_FOLDER;
+    }
+    int const wake = wake_open(queue);
+    enum queue_status const status = queue_message(folder);
+    if (status == QUEUE_OK)
+        wake_scheduler(wake, file.id);
+    return status;
+}

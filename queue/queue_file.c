@@ -1,0 +1,218 @@
+#include "queue/queue_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <skalibs/types.h>
+
+#include "queue/queue_form.h"
+
+/* Base 32 in the order of ASCII, so that names sort by time; no letters that look like digits. */
+static char const alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
+#define TIME_DIGITS   11 /* of microseconds since 1970: enough until the year 3000 */
+#define RANDOM_DIGITS (QUEUE_ID_LENGTH - TIME_DIGITS)
+
+void queue_file_name(char id[QUEUE_ID_LENGTH + 1])
+{
+    struct timespec now;
+    uint64_t random;
+    clock_gettime(CLOCK_REALTIME, &now);
+    while (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        ;
+    uint64_t time = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    for (size_t i = TIME_DIGITS; i-- > 0; time >>= 5)
+        id[i] = alphabet[time & 31];
+    for (size_t i = TIME_DIGITS; i < QUEUE_ID_LENGTH; i++, random >>= 5)
+        id[i] = alphabet[random & 31];
+    id[QUEUE_ID_LENGTH] = 0;
+}
+
+bool queue_file_is_name(char const *name)
+{
+    return strspn(name, alphabet) == QUEUE_ID_LENGTH && !name[QUEUE_ID_LENGTH];
+}
+
+static enum queue_status status_of(int number)
+{
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EIO:
+    case EROFS:
+        return QUEUE_WRITE;
+    case ENOMEM:
+        return QUEUE_NO_MEMORY;
+    default:
+        return QUEUE_SYSTEM;
+    }
+}
+
+static enum queue_status fail(struct queue_file *file, enum queue_status status)
+{
+    if (file->status == QUEUE_OK)
+        file->status = status;
+    return file->status;
+}
+
+/* Writes what is buffered, then LENGTH bytes: one system call, unless the disk takes less. */
+static enum queue_status write_out(struct queue_file *file, char const *bytes, size_t length)
+{
+    size_t written = 0;
+    size_t const whole = file->buffered + length;
+    while (written < whole) {
+        size_t const skip = written > file->buffered ? written - file->buffered : 0;
+        size_t const from = written < file->buffered ? written : file->buffered;
+        struct iovec const pieces[2] = {
+            {.iov_base = file->buffer + from, .iov_len = file->buffered - from},
+            {.iov_base = (char *)bytes + skip, .iov_len = length - skip}};
+        ssize_t const count = writev(file->descriptor, pieces, 2);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return fail(file, count < 0 ? status_of(errno) : QUEUE_WRITE);
+        written += (size_t)count;
+    }
+    file->buffered = 0;
+    return file->status;
+}
+
+static enum queue_status put(struct queue_file *file, char const *bytes, size_t length)
+{
+    if (file->status != QUEUE_OK)
+        return file->status;
+    if (length > sizeof file->buffer - file->buffered)
+        return write_out(file, bytes, length);
+    if (length)
+        memcpy(file->buffer + file->buffered, bytes, length);
+    file->buffered += length;
+    return file->status;
+}
+
+static enum queue_status put_head(struct queue_file *file, char const *bytes, size_t length)
+{
+    checksum_add(&file->head_sum, bytes, length);
+    file->head_length += length;
+    if (file->head_length > ENVELOPE_BYTES_MAX)
+        return fail(file, QUEUE_ADDRESS_TOO_LONG);
+    return put(file, bytes, length);
+}
+
+static void put_opening(struct queue_file *file, bool body_8bit, bool smtputf8)
+{
+    char arrival[1 + UINT64_FMT + 1] = "@";
+    size_t const length = 1 + uint64_fmt(arrival + 1, (uint64_t)time(NULL));
+    arrival[length] = 0;
+    put_head(file, QUEUE_MAGIC, sizeof QUEUE_MAGIC);
+    put_head(file, arrival, length + 1);
+    if (body_8bit)
+        put_head(file, "B", 2);
+    if (smtputf8)
+        put_head(file, "U", 2);
+}
+
+enum queue_status queue_file_create(struct queue_file *file, int folder, char const *id,
+                                    bool body_8bit, bool smtputf8)
+{
+    file->folder = folder;
+    file->status = QUEUE_OK;
+    file->in_message = false;
+    file->head_length = file->message_length = 0;
+    file->buffered = 0;
+    memcpy(file->id, id, sizeof file->id);
+    envelope_start(&file->envelope, false);
+    checksum_start(&file->head_sum);
+    checksum_start(&file->message_sum);
+    file->descriptor = openat(folder, id, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
+    if (file->descriptor < 0)
+        return fail(file, errno == EACCES || errno == ENOENT ? QUEUE_FOLDER : status_of(errno));
+    /* The lock says that somebody still writes: the scheduler leaves a locked file alone. */
+    if (flock(file->descriptor, LOCK_EX | LOCK_NB) != 0)
+        fail(file, QUEUE_SYSTEM);
+    put_opening(file, body_8bit, smtputf8);
+    return file->status;
+}
+
+enum queue_status queue_file_envelope(struct queue_file *file, char const *bytes, size_t length)
+{
+    if (file->status != QUEUE_OK)
+        return file->status;
+    size_t used = 0;
+    enum envelope_result const result =
+        file->in_message ? ENVELOPE_FORMAT : envelope_parse(&file->envelope, bytes, length, &used);
+    if (result == ENVELOPE_TOO_LONG)
+        return fail(file, QUEUE_ADDRESS_TOO_LONG);
+    if (result == ENVELOPE_FORMAT || used != length)
+        return fail(file, QUEUE_ENVELOPE);
+    file->in_message = result == ENVELOPE_COMPLETE;
+    return put_head(file, bytes, length);
+}
+
+enum queue_status queue_file_message(struct queue_file *file, char const *bytes, size_t length)
+{
+    if (file->status != QUEUE_OK)
+        return file->status;
+    if (!file->in_message)
+        return fail(file, QUEUE_ENVELOPE);
+    checksum_add(&file->message_sum, bytes, length);
+    file->message_length += length;
+    return put(file, bytes, length);
+}
+
+static enum queue_status sync_descriptor(struct queue_file *file, int descriptor)
+{
+    int result;
+    do
+        result = fsync(descriptor);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? file->status : fail(file, QUEUE_WRITE);
+}
+
+static void discard(struct queue_file *file)
+{
+    /* Emptied first: should the unlink not reach the disk before a crash, no whole message comes
+     * back that nobody was told of. Neither can be helped further when it fails. */
+    if (ftruncate(file->descriptor, 0) != 0)
+        fail(file, QUEUE_WRITE);
+    if (unlinkat(file->folder, file->id, 0) != 0)
+        fail(file, QUEUE_SYSTEM);
+    close(file->descriptor);
+    file->descriptor = -1;
+}
+
+enum queue_status queue_file_commit(struct queue_file *file)
+{
+    char end[QUEUE_END_SIZE];
+    if (file->descriptor < 0)
+        return fail(file, QUEUE_BUG);
+    if (!file->in_message)
+        fail(file, QUEUE_ENVELOPE);
+    queue_form_end(end, file->head_length, file->message_length, checksum_end(&file->head_sum),
+                   checksum_end(&file->message_sum));
+    if (file->status == QUEUE_OK)
+        write_out(file, end, sizeof end);
+    if (file->status == QUEUE_OK)
+        sync_descriptor(file, file->descriptor);
+    if (file->status == QUEUE_OK)
+        sync_descriptor(file, file->folder);
+    if (file->status != QUEUE_OK) {
+        discard(file);
+        return file->status;
+    }
+    close(file->descriptor); /* both are on the disk: its result no longer matters */
+    file->descriptor = -1;
+    return QUEUE_OK;
+}
+
+void queue_file_abort(struct queue_file *file)
+{
+    if (file->descriptor >= 0)
+        discard(file);
+}

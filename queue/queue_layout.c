@@ -1,0 +1,103 @@
+#include "queue/queue_layout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+#define FOLDER_MODE 0770
+#define FIFO_MODE   0660
+#define SLOT_DIGITS 3
+
+/* Who the folders belong to; uid -1 leaves the owner as it is (not root). */
+struct owner {
+    uid_t uid;
+    gid_t gid;
+};
+
+static bool fail(char const *what)
+{
+    log_failure("queue-not-made", what, errno);
+    return false;
+}
+
+/* Sets owner and mode of NAME without regard to the umask; the mode of what exists already is
+ * mended as well, since a queue may have been copied. */
+static bool own(int folder, char const *name, struct owner const *owner, mode_t mode)
+{
+    if (owner->uid != (uid_t)-1 &&
+        fchownat(folder, name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    return fchmodat(folder, name, mode, 0) == 0;
+}
+
+static bool make_folder(int parent, char const *name, struct owner const *owner)
+{
+    if (mkdirat(parent, name, FOLDER_MODE) != 0 && errno != EEXIST)
+        return fail(name);
+    return own(parent, name, owner, FOLDER_MODE) || fail(name);
+}
+
+static void slot_name(char name[SLOT_DIGITS + 1], unsigned int slot)
+{
+    for (size_t i = SLOT_DIGITS; i-- > 0; slot /= 10)
+        name[i] = (char)('0' + slot % 10);
+    name[SLOT_DIGITS] = 0;
+}
+
+static bool make_wheel(int queue, struct owner const *owner)
+{
+    char name[SLOT_DIGITS + 1];
+    if (!make_folder(queue, "wheel", owner))
+        return false;
+    int const wheel = openat(queue, "wheel", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (wheel < 0)
+        return fail("wheel");
+    bool made = true;
+    for (unsigned int slot = 0; made && slot < QUEUE_SLOTS; slot++) {
+        slot_name(name, slot);
+        made = make_folder(wheel, name, owner);
+    }
+    if (made && fsync(wheel) != 0)
+        made = fail("fsync of wheel");
+    close(wheel);
+    return made;
+}
+
+static bool make_files(int queue, struct owner const *owner)
+{
+    int const lock = openat(queue, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (lock < 0)
+        return fail("lock");
+    close(lock);
+    if (mkfifoat(queue, "wake", FIFO_MODE) != 0 && errno != EEXIST)
+        return fail("wake");
+    return (own(queue, "lock", owner, 0600) && own(queue, "wake", owner, FIFO_MODE)) ||
+           fail("owner of lock and wake");
+}
+
+bool queue_layout_make(int queue, struct privilege_user const *scheduler,
+                       struct privilege_user const *injector)
+{
+    struct owner owner = {.uid = (uid_t)-1, .gid = (gid_t)-1};
+    struct stat status;
+    if (privilege_is_root())
+        owner = (struct owner){.uid = scheduler->uid, .gid = injector->gid};
+    /* new/ is made last: where it is there and has its owner, all the others have been made. */
+    if (fstatat(queue, "new", &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
+        (owner.uid == (uid_t)-1 || (status.st_uid == owner.uid && status.st_gid == owner.gid)))
+        return true;
+    if (!own(queue, ".", &owner, FOLDER_MODE))
+        return fail("owner of the queue folder");
+    if (!make_wheel(queue, &owner) || !make_folder(queue, "hold", &owner) ||
+        !make_folder(queue, "bad", &owner) || !make_files(queue, &owner))
+        return false;
+    if (fsync(queue) != 0)
+        return fail("fsync of the queue folder");
+    if (!make_folder(queue, "new", &owner))
+        return false;
+    return fsync(queue) == 0 || fail("fsync of the queue folder");
+}
