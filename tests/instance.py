@@ -5,6 +5,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -301,6 +302,26 @@ class Instance:
     def restart(self):
         self.stop()
         return self.start()
+
+    # --- one session, as tcpserver, inetd and systemd Accept=yes start it ---
+
+    def single_session(self, environment=None, control=None):
+        """Starts ekiden-smtpd with a connected socket as fd 0 and 1. Returns (Popen, Client)."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = Client(listener.getsockname()[1], timeout=self.patience)
+            connected, _ = listener.accept()
+        control = control or self.control
+        with connected, open(self.log_path, "ab") as log:
+            process = subprocess.Popen(
+                self.command("ekiden-smtpd", "-C", control, "-Q", self.queue),
+                stdin=connected,
+                stdout=connected,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0", **(environment or {})},
+                cwd="/",
+            )
+        return process, client
 
     # --- mail ---
 

@@ -1,0 +1,140 @@
+"""Who the processes are while they serve: users, capabilities, filters. Read from /proc."""
+
+import os
+import pwd
+
+import pytest
+from instance import DOMAIN, SENDER
+from smtp_client import to_wire
+
+ALICE = f"alice@{DOMAIN}"
+# The user that the design gives each program; ekiden-smtpd is the keeper, or what it forked.
+EXPECTED = {
+    "ekiden-send": {"ekidens"},
+    "ekiden-local": {"ekidenl"},
+    "ekiden-smtpd": {"root", "ekidend", "ekidenq"},
+    "ekiden-serve": {"root"},
+}
+KEEPERS = ("ekiden-serve", "ekiden-smtpd")
+
+
+def user_of(process):
+    return pwd.getpwuid(process.uid).pw_name
+
+
+def program_of(process):
+    """The program's name, from its executable file: comm may say what the process is for."""
+    return os.path.basename(os.readlink(f"/proc/{process.pid}/exe"))
+
+
+def sockets_of(process):
+    found = []
+    for name in os.listdir(f"/proc/{process.pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{process.pid}/fd/{name}"))
+        except FileNotFoundError:
+            pass
+    return [link for link in found if link.startswith("socket:")]
+
+
+def client_sockets(port):
+    """The inodes of the server's ends of established connections to PORT."""
+    found = set()
+    with open("/proc/net/tcp") as table:
+        for line in table.readlines()[1:]:
+            fields = line.split()
+            if fields[1].endswith(f":{port:04X}") and fields[3] == "01":
+                found.add(f"socket:[{fields[9]}]")
+    return found
+
+
+@pytest.fixture
+def in_session(instance):
+    """A session in the midst of its second message: all that serves it is running."""
+    with instance.session() as client:
+        client.envelope(SENDER, [ALICE])
+        assert client.data(to_wire(b"Subject: first\n\nbody\n")).code == 250
+        instance.wait_for_mail("alice")
+        client.envelope(SENDER, [ALICE])
+        assert client.command("DATA").code == 354
+        client.send(b"Subject: second\r\n\r\n" + b"body\r\n" * 30_000)
+        yield instance
+        client.send(b".\r\n")
+        assert client.reply().code == 250
+        client.quit()
+
+
+@pytest.mark.root
+def test_users(in_session):
+    if in_session.mode != "privileged":
+        users = {user_of(process) for process in in_session.all_processes()}
+        assert users == {"nobody"}
+        return
+    seen = {}
+    for process in in_session.all_processes():
+        seen.setdefault(program_of(process), set()).add(user_of(process))
+    assert seen.keys() >= EXPECTED.keys() - {"ekiden-serve"}, seen
+    for program, users in seen.items():
+        assert users <= EXPECTED[program], seen
+    assert {"ekidend", "ekidenq"} <= seen["ekiden-smtpd"], seen
+
+
+def test_no_privilege(in_session, sanitized):
+    """No capability, no way to get one, a filter on system calls: all that are not keepers."""
+    for process in in_session.all_processes():
+        assert process.status("NoNewPrivs") == "1" or is_keeper(process), process
+        if is_keeper(process):
+            continue
+        for key in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+            assert int(process.status(key), 16) == 0, f"{process} {key}"
+        assert process.status("Groups") in ("", process.status("Gid").split()[0]), process
+        if not sanitized:
+            assert process.status("Seccomp") == "2", process
+
+
+def is_keeper(process):
+    return process.uid == 0 and program_of(process) in KEEPERS
+
+
+@pytest.mark.root
+def test_root_never_reads_what_a_client_wrote(in_session):
+    """No process of uid 0 has a client's socket; at least one other has it."""
+    clients = client_sockets(in_session.port)
+    assert clients
+    holders = [p for p in in_session.all_processes() if clients & set(sockets_of(p))]
+    assert holders
+    if in_session.mode == "privileged":
+        assert {user_of(process) for process in holders} == {"ekidend"}, holders
+
+
+@pytest.mark.root
+def test_the_dialogue_has_an_empty_root(in_session):
+    if in_session.mode != "privileged":
+        pytest.skip("only root can change the root folder")
+    clients = client_sockets(in_session.port)
+    for process in in_session.all_processes():
+        if clients & set(sockets_of(process)):
+            assert not os.listdir(f"/proc/{process.pid}/root/"), process
+
+
+@pytest.mark.root
+def test_no_descriptor_of_the_dialogue_leads_to_a_file(in_session):
+    """It has its client, its request sockets, the log; no file of the queue or the control folder."""
+    clients = client_sockets(in_session.port)
+    for process in in_session.all_processes():
+        if not clients & set(sockets_of(process)):
+            continue
+        for name in os.listdir(f"/proc/{process.pid}/fd"):
+            link = os.readlink(f"/proc/{process.pid}/fd/{name}")
+            allowed = ("socket:", "pipe:", "anon_inode:", "/dev/null", str(in_session.log_path))
+            assert link.startswith(allowed), f"{process} fd {name}: {link}"
+
+
+def test_modes_of_what_is_stored(in_session):
+    """Nobody else reads mail: not in the Maildir, not in the queue."""
+    files = in_session.mail_files("alice") + in_session.queue_files()
+    assert files
+    for path in files:
+        assert path.stat().st_mode & 0o007 == 0, path
+    for path in in_session.mail_files("alice"):
+        assert path.stat().st_mode & 0o777 == 0o600, path
