@@ -81,7 +81,11 @@ def service_users():
         fcntl.flock(lock, fcntl.LOCK_EX)
         names = {line.split(":")[0] for line in Path("/etc/passwd").read_text().splitlines()}
         if not names.issuperset(USERS):
-            subprocess.run(["systemd-sysusers", ROOT / "etc/sysusers.d/ekiden.conf"], check=True)
+            with tempfile.TemporaryDirectory() as stage:
+                make = ["make", "-s", "-C", ROOT, "install-etc", f"DESTDIR={stage}"]
+                subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
+                users = f"{stage}/usr/lib/sysusers.d/ekiden.conf"
+                subprocess.run(["systemd-sysusers", users], check=True)
     return USERS
 
 

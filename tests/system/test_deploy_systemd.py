@@ -1,0 +1,219 @@
+"""The installation of INSTALL under a real systemd, with the shipped units of both kinds."""
+
+import re
+
+import pytest
+
+from deploy import check_processes, deliver, message
+from instance import wait_for
+from machine import Machine
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("unshare", "nsenter", "ip", "systemd-sysusers")]
+
+# Exposure by systemd-analyze, times ten: 0 is sealed, 100 is open. What keeps the units from less:
+# the listener must listen on any network as root (UserOrDynamicUser, IPAddressDeny, PrivateNetwork,
+# RestrictAddressFamilies 1.5 together), must change users (CAP_SETUID, CAP_SETGID, PrivateUsers),
+# end their processes (CAP_KILL) and chroot (CAP_SYS_CHROOT, the system call chroot is in @mount).
+# ekiden-send must change users as well. The service of one connection starts without mount
+# namespaces and without systemd's seccomp, which cost more than the session itself.
+EXPOSURE = {
+    "ekiden-smtpd.service": 30,
+    "ekiden-send.service": 20,
+    "ekiden-smtpd-each@.service": 86,
+}
+
+
+@pytest.fixture(scope="module")
+def machine(build):
+    with Machine(build, systemd=True) as machine:
+        machine.install("Install", "Users", "Configure")
+        yield machine
+
+
+@pytest.fixture
+def listener(machine):
+    machine.install("systemd")
+    yield machine
+    stop(machine, "ekiden-smtpd.socket", "ekiden-smtpd.service")
+
+
+@pytest.fixture
+def each(machine):
+    machine.install("systemd, one service a connection")
+    yield machine
+    stop(machine, "ekiden-smtpd-each.socket", "ekiden-smtpd-each@*.service")
+
+
+def stop(machine, *units):
+    """Stops UNITS and ekiden-send; nothing of Ekiden may be left, and nothing may have failed."""
+    machine.systemctl("disable", "--now", "ekiden-send.service", units[0], check=True)
+    machine.systemctl("stop", *units, check=True)
+    left = [process for process in machine.processes() if process.comm.startswith("ekiden")]
+    assert not left, f"{left}\n{machine.log()}"
+    failed = machine.systemctl("list-units", "--failed", "--plain", "--no-legend", "ekiden*")
+    machine.systemctl("reset-failed")
+    for path in machine.path("/var/lib/ekiden/mail").glob("*/Maildir/new/*"):
+        path.unlink()
+    assert failed == "", f"{failed}\n{machine.log()}"
+
+
+def test_the_units_are_well_formed(machine):
+    units = machine.run("ls /usr/lib/systemd/system/ekiden-*").split()
+    assert len(units) == 5
+    # An instance stands for the template, man pages may be missing where man is not installed.
+    names = [unit.replace("@", "@1") for unit in units]
+    assert machine.run("systemd-analyze", "verify", "--man=no", *names) == ""
+
+
+@pytest.mark.parametrize("unit", EXPOSURE)
+def test_exposure(machine, unit):
+    table = machine.run(
+        "systemd-analyze", "security", "--offline=true", "--no-pager",
+        f"/usr/lib/systemd/system/{unit}", check=False,
+    )  # fmt: skip
+    exposure = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", table).group(1))
+    print(f"{unit}: exposure {exposure}")
+    print("\n".join(line for line in table.splitlines() if line.startswith("✗")))
+    assert exposure * 10 <= EXPOSURE[unit]
+
+
+def test_listener_starts_with_the_first_client(listener):
+    assert listener.listens()
+    assert listener.processes("ekiden-smtpd") == []
+    sent = message("the first client starts the server")
+    deliver(listener, sent)
+    assert listener.systemctl("is-active", "ekiden-smtpd.service") == "active"
+
+
+def test_listener_processes(listener):
+    check_processes(listener, keeper="root")
+    check_processes(listener, keeper="root", count=20)
+
+
+def test_listener_has_its_own_view_of_the_file_system(listener):
+    """The fence of the unit around the keeper: read-only but for the queue, no homes, no devices."""
+    with listener.smtp():
+        pid = listener.systemctl("show", "-P", "MainPID", "ekiden-smtpd.service")
+        inside = f"nsenter -t {pid} -m"
+        for path in ("/etc/ekiden", "/usr/local", "/var/lib/ekiden/mail"):
+            assert "Read-only" in listener.run(f"{inside} touch {path}/x 2>&1 || true")
+        assert listener.run(f"{inside} sh -c 'touch /var/spool/ekiden/x && rm /var/spool/ekiden/x'") == ""
+        assert listener.run(f"{inside} ls /home /root 2>/dev/null || true").split() in (
+            [], ["/home:", "/root:"])  # fmt: skip
+
+
+def test_listener_leaves_and_comes_back(listener):
+    """Without a client for -i seconds it ends, not as a failure; the next client starts it again."""
+    listener.run(
+        "mkdir -p /run/systemd/system/ekiden-smtpd.service.d && cd $_ &&"
+        " sed -n 's/^ExecStart=\\(.*\\) -i .*/[Service]\\nExecStart=\\nExecStart=\\1 -i 1/p'"
+        " /usr/lib/systemd/system/ekiden-smtpd.service > idle.conf && systemctl daemon-reload"
+    )
+    try:
+        for text in ("before", "after"):
+            deliver(listener, message(text))
+            wait_for(
+                lambda: listener.systemctl("is-active", "ekiden-smtpd.service") == "inactive",
+                what="an idle listener's end",
+            )
+            assert listener.processes("ekiden-smtpd") == []
+            assert listener.listens()
+    finally:
+        listener.run("rm -r /run/systemd/system/ekiden-smtpd.service.d; systemctl daemon-reload")
+
+
+def test_listener_survives_a_broken_control_file(listener):
+    """It cannot start, the socket waits, and the client is served when the file is mended."""
+    control = listener.path("/etc/ekiden/relayclients")
+    good = control.read_text()
+    control.write_text("300.1.2.3\n")
+    try:
+        waiting = listener.connect()
+        wait_for(lambda: "relayclients:1" in listener.log(), what="the error in the log")
+        assert listener.systemctl("is-active", "ekiden-smtpd.socket") == "active"
+    finally:
+        control.write_text(good)
+    with waiting:
+        assert waiting.recv(4) == b"220 "
+    wait_for(lambda: listener.systemctl("is-active", "ekiden-smtpd.service") == "active")
+
+
+def test_listener_takes_a_burst(listener):
+    """More connections in two seconds than systemd's trigger limits allow."""
+    for _ in range(300):
+        with listener.connect() as client:
+            assert client.recv(4) == b"220 "
+    deliver(listener, message("after the burst"))
+
+
+def test_listener_ends_its_sessions(listener):
+    """A stop of the service lets nobody wait: the session in progress hears 421."""
+    client = listener.smtp()
+    stopping = listener.start("systemctl stop ekiden-smtpd.socket ekiden-smtpd.service")
+    assert stopping.wait(25) == 0
+    rest = client.file.read() if client.file else client.sock.recv(4096)
+    assert rest == b"" or rest.startswith(b"421 "), rest
+    client.close()
+
+
+def test_mail_is_delivered_after_a_crash_of_the_scheduler(listener):
+    deliver(listener, message("before"))
+    pid = listener.systemctl("show", "-P", "MainPID", "ekiden-send.service")
+    listener.run(f"kill -KILL {pid}")
+    with listener.smtp() as client:
+        client.sendmail("you@example.net", ["anna@example.org"], message("after"))
+    assert len(listener.wait_for_mail("anna", 2)) == 2
+    # The crash was ours; it must not count when the machine is cleaned up.
+    wait_for(lambda: listener.systemctl("is-active", "ekiden-send.service") == "active")
+
+
+def test_each_delivers(each):
+    deliver(each, message("a service for each connection"))
+    wait_for(
+        lambda: each.systemctl("list-units", "--plain", "--no-legend", "ekiden-smtpd-each@*") == "",
+        what="the end of the session's service",
+    )
+
+
+def test_each_processes(each):
+    check_processes(each, keeper="root")
+    check_processes(each, keeper="root", count=5)
+
+
+def test_each_logs_to_the_journal_and_not_to_the_client(each):
+    with each.smtp() as client:
+        assert client.docmd("NOOP")[0] == 250
+        assert client.docmd("RCPT TO:<anna@example.org>")[0] == 503
+    wait_for(
+        lambda: "ekiden-smtpd" in each.run("journalctl", "--no-pager", "_COMM=ekiden-smtpd"),
+        what="a line in the journal",
+    )
+
+
+def test_each_takes_a_burst(each):
+    """More than the 200 connections in 2 s after which systemd would close the socket for good."""
+    held = []
+    for _ in range(230):
+        held.append(each.connect())
+        if len(held) > 40:  # MaxConnectionsPerSource
+            with held.pop(0) as client:
+                assert client.recv(4) == b"220 "
+    for client in held:
+        client.close()
+    assert each.systemctl("is-active", "ekiden-smtpd-each.socket") == "active"
+    deliver(each, message("after the burst"))
+
+
+def test_each_caps_the_connections_of_one_address(each):
+    held = [each.connect() for _ in range(50)]
+    for client in held:
+        assert client.recv(4) == b"220 "
+    with each.connect() as beyond:
+        assert beyond.recv(4) == b""
+    for client in held:
+        client.close()
+    wait_for(
+        lambda: each.systemctl("list-units", "--plain", "--no-legend", "ekiden-smtpd-each@*") == "",
+        what="the end of the sessions",
+    )
+    deliver(each, message("room again"))
