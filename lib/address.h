@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <skalibs/ip46.h>
 #include <skalibs/stralloc.h>
 
 #define ADDRESS_LOCAL_MAX  64  /* RFC 5321 4.5.3.1.1, octets */
@@ -44,7 +45,10 @@ char const *address_domain(struct address const *address, size_t *length);
 /* Parses a path at TEXT: `<` [source route `:`] mailbox `>`. The route is checked and ignored
  * (RFC 5321 appendix C). On ADDRESS_OK *consumed is the length of the path, `>` included, and what
  * follows is the caller's. Empty `<>` gives length 0. UTF8 allows RFC 6531's non-ASCII.
- * A mailbox without a domain is ADDRESS_OK with ADDRESS_DOMAIN_NONE: the caller decides. */
+ * A mailbox without a domain is ADDRESS_OK with ADDRESS_DOMAIN_NONE: the caller decides; its local
+ * part may hold an `@` (`<"x@y.example">`) and must not be taken for an address then.
+ * An empty local part (`<""@domain>`) is ADDRESS_SYNTAX: unquoted it could not be told from a
+ * domain alone. */
 enum address_result address_parse_path(struct address *address, char const *text, size_t length,
                                        bool utf8, size_t *consumed);
 
@@ -54,6 +58,10 @@ bool address_is_domain(char const *text, size_t length, bool utf8);
 
 /* True for a valid address literal, with its brackets. */
 bool address_is_literal(char const *text, size_t length);
+
+/* The address that a literal names, for a comparison by value. False when it is not a literal.
+ * ::ffff:a.b.c.d comes out as the IPv4 address. */
+bool address_literal_ip(char const *text, size_t length, ip46 *ip);
 
 /* True when the bytes are well-formed UTF-8 without control characters, U+0000, surrogates or
  * bidirectional marks. Plain ASCII passes. */

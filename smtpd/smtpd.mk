@@ -1,4 +1,5 @@
 # smtpd: the SMTP server. Keeper, templates, dialogue.
 smtpd_programs := ekiden-smtpd
 smtpd_modules  := settings keeper listener template client session_table helper submit \
-                  dialogue command input reply transaction policy data received
+                  dialogue session verbs message stream input command reply transaction policy \
+                  data hops received

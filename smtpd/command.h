@@ -1,0 +1,73 @@
+/* Command lines into commands: the table of verbs, and the parameters of MAIL and RCPT.
+ * Nothing here knows of a session; bytes in, values out. */
+#ifndef EKIDEN_COMMAND_H
+#define EKIDEN_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/address.h"
+
+enum command_name {
+    COMMAND_HELO,
+    COMMAND_EHLO,
+    COMMAND_MAIL,
+    COMMAND_RCPT,
+    COMMAND_DATA,
+    COMMAND_RSET,
+    COMMAND_NOOP,
+    COMMAND_VRFY,
+    COMMAND_EXPN,
+    COMMAND_HELP,
+    COMMAND_QUIT,
+    COMMAND_BDAT,    /* not offered; what follows it must not be run as commands: close */
+    COMMAND_OFF,     /* known, but not offered here: 502 5.5.1 */
+    COMMAND_FOREIGN, /* another protocol's: one reply, then close */
+    COMMAND_UNKNOWN  /* 500 5.5.1 */
+};
+
+struct command {
+    enum command_name name;
+    bool excess;          /* an argument where the verb takes none: 501 5.5.4 */
+    bool idle;            /* brings a message no nearer: counted */
+    char const *argument; /* after the verb and its blanks, trailing blanks cut */
+    size_t length;
+};
+
+/* Parses a LINE of LENGTH bytes, without CRLF, NUL, CR, LF. The argument points into LINE. */
+void command_parse(struct command *command, char const *line, size_t length);
+
+/* The longest line, octets with CRLF, for the verb at LINE (an input_limit_func). */
+size_t command_limit(char const *line, size_t length);
+
+/* What the arguments of MAIL and RCPT can come to. */
+enum command_result {
+    COMMAND_OK,
+    COMMAND_SYNTAX,            /* no `FROM:<...>`: 501 5.5.4 */
+    COMMAND_ADDRESS_SYNTAX,    /* 501 5.1.7, 5.1.3 */
+    COMMAND_ADDRESS_TOO_LONG,  /* 501 5.1.7, 5.1.3 */
+    COMMAND_ADDRESS_UTF8,      /* 553 5.6.7 */
+    COMMAND_PARAMETER_SYNTAX,  /* 501 5.5.4 */
+    COMMAND_PARAMETER_TWICE,   /* 501 5.5.4 */
+    COMMAND_PARAMETER_UNKNOWN, /* 555 5.5.4, also for any parameter without EHLO */
+    COMMAND_SIZE_SYNTAX,       /* 501 5.5.4 */
+    COMMAND_BODY_UNKNOWN       /* 501 5.5.4; a known parameter with a value that is not */
+};
+
+struct command_mail {
+    struct address sender; /* length 0: the null sender */
+    uint64_t size;         /* declared, octets; UINT64_MAX for anything larger; 0: not declared */
+    bool body_8bit, smtputf8;
+};
+
+/* Parses the argument of MAIL (RFC 5321 4.1.1.2, 1870, 6152, 6531). Blanks after the colon are
+ * accepted, because old clients send them; everything else is as the RFC has it. */
+enum command_result command_parse_mail(struct command_mail *mail, char const *argument,
+                                       size_t length, bool extended);
+
+/* Parses the argument of RCPT. SMTPUTF8 says what MAIL asked for. */
+enum command_result command_parse_rcpt(struct address *recipient, char const *argument,
+                                       size_t length, bool extended, bool smtputf8);
+
+#endif

@@ -1,0 +1,132 @@
+#include "smtpd/dialogue.h"
+
+#include "smtpd/session.h"
+#include "smtpd/verbs.h"
+
+/* Static rather than on the stack: 68 KiB of zero pages that only cost what is used of them. */
+static struct session session;
+
+static void refuse_connection(void)
+{
+    if (session.connection->refusal == CONNECTION_TOO_MANY_FROM_HERE)
+        session_answer_text(&session, 421, "4.7.0",
+                            "too many connections from your address, please try again later");
+    else
+        session_answer_text(&session, 421, "4.3.2", "this server is busy, please try again later");
+    session.end = SESSION_REFUSED;
+}
+
+static void greet(void)
+{
+    struct reply reply;
+    if (session.connection->refusal != CONNECTION_WELCOME) {
+        refuse_connection();
+        return;
+    }
+    enum policy_rule rule = policy_connect(session.connection);
+    if (!policy_accepts(rule)) {
+        session.banned = true; /* RFC 5321 3.1: it may still say QUIT */
+        policy_reply(rule, &reply);
+        session_refuse(&session, &reply, policy_name(rule), 0);
+        return;
+    }
+    reply_make(&reply, 220, 0, session.settings->greeting);
+    reply_add(&reply, " ESMTP");
+    session_answer(&session, &reply);
+}
+
+static void refuse_line(enum input_result result)
+{
+    static char const *const texts[] = {
+        [INPUT_BARE_CR] = "a bare CR stands in the command; lines end in CRLF (RFC 5321 2.3.8)",
+        [INPUT_BARE_LF] = "a bare LF stands in the command; lines end in CRLF (RFC 5321 2.3.8)",
+        [INPUT_NUL] = "a NUL stands in the command",
+        [INPUT_TOO_LONG] = "the line is too long",
+    };
+    session.commands++;
+    session_refuse_text(&session, 500, "5.5.2", texts[result], "line");
+}
+
+/* One line: read, parsed, run, answered. */
+static void run_line(void)
+{
+    static enum session_end const ends[] = {
+        [STREAM_OK] = SESSION_GOES_ON,      [STREAM_END] = SESSION_CLOSED,
+        [STREAM_LOST] = SESSION_LOST,       [STREAM_TIMEOUT] = SESSION_TIMEOUT,
+        [STREAM_EXPIRED] = SESSION_EXPIRED, [STREAM_STOPPED] = SESSION_STOPPED,
+    };
+    enum stream_result ended = STREAM_OK;
+    struct command command;
+    char const *line;
+    size_t length;
+    enum input_result result = input_next(&session.input, &line, &length, &ended);
+    switch (result) {
+    case INPUT_LINE:
+        command_parse(&command, line, length);
+        verbs_run(&session, &command);
+        break;
+    case INPUT_FOREIGN:
+        command = (struct command){.name = COMMAND_FOREIGN, .argument = ""};
+        verbs_run(&session, &command);
+        session.end = SESSION_FOREIGN; /* also for one that badclients bans */
+        break;
+    case INPUT_STREAM:
+        session.end = ends[ended];
+        break;
+    case INPUT_BARE_CR:
+    case INPUT_BARE_LF:
+    case INPUT_NUL:
+    case INPUT_TOO_LONG:
+        refuse_line(result);
+        break;
+    }
+}
+
+/* The last words, where the end is not the client's own. */
+static void say_end(void)
+{
+    static struct {
+        char const *status, *text;
+    } const words[] = {
+        [SESSION_TIMEOUT] = {"4.4.2", "you were silent for too long; good bye"},
+        [SESSION_EXPIRED] = {"4.4.2", "this session has taken too long; good bye"},
+        [SESSION_STOPPED] = {"4.3.2", "this server is going down, please try again later"},
+        [SESSION_ERRORS] = {"4.7.0", "too many errors; good bye"},
+        [SESSION_IDLE] = {"4.7.0", "too many commands without a message; good bye"},
+    };
+    if (session.end < sizeof words / sizeof *words && words[session.end].status)
+        session_answer_text(&session, 421, words[session.end].status, words[session.end].text);
+}
+
+int dialogue_run(struct connection const *connection)
+{
+    session.connection = connection;
+    session.settings = connection->settings;
+    session.end = SESSION_GOES_ON;
+    session.banned = session.greeted = session.extended = false;
+    session.commands = session.errors_in_all = session.accepted = 0;
+    session.errors = session.idle = 0;
+    session.helo_length = 0;
+    session.transaction = (struct transaction)TRANSACTION_ZERO;
+    stream_start(&session.stream, connection);
+    input_start(&session.input, &session.stream, command_limit);
+    submit_start(&session.submit, connection);
+
+    greet();
+    while (session.end == SESSION_GOES_ON) {
+        if (*connection->stop)
+            session.end = SESSION_STOPPED;
+        else
+            run_line();
+    }
+    say_end();
+    submit_end(&session.submit);
+    transaction_reset(&session.transaction);
+    if (session.end == SESSION_ERRORS || session.end == SESSION_IDLE ||
+        session.end == SESSION_FOREIGN)
+        stream_linger(&session.stream);
+    else
+        (void)stream_flush(&session.stream);
+    session_log_end(&session);
+    return 0;
+}

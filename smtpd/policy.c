@@ -1,0 +1,186 @@
+#include "smtpd/policy.h"
+
+#include <string.h>
+
+#include <skalibs/bytestr.h>
+
+#include "lib/network.h"
+#include "lib/routing.h"
+#include "lib/table.h"
+
+static struct {
+    char const *name;
+    unsigned int number; /* 0: accepted */
+    char const *status, *text;
+} const rules[] = {
+    [POLICY_WELCOME] = {"welcome", 0, 0, 0},
+    [POLICY_POSTMASTER] = {"postmaster", 0, 0, 0},
+    [POLICY_RCPTHOSTS] = {"rcpthosts", 0, 0, 0},
+    [POLICY_MORERCPTHOSTS] = {"morercpthosts", 0, 0, 0},
+    [POLICY_RELAYCLIENTS] = {"relayclients", 0, 0, 0},
+    [POLICY_RELAYCLIENT] = {"RELAYCLIENT", 0, 0, 0},
+    [POLICY_BADCLIENTS] = {"badclients", 554, "5.7.1", "mail from your address is not taken here"},
+    [POLICY_BADMAILFROM] = {"badmailfrom", 553, "5.7.1", "mail from this sender is not taken here"},
+    [POLICY_SENDER_WITHOUT_DOMAIN] = {"sender-without-domain", 553, "5.1.8",
+                                      "the sender's address needs a domain, as in <name@example>"},
+    [POLICY_NULL_RECIPIENT] = {"null-recipient", 553, "5.1.3", "a recipient cannot be empty"},
+    [POLICY_RECIPIENT_WITHOUT_DOMAIN] = {"recipient-without-domain", 553, "5.1.3",
+                                         "the recipient's address needs a domain, as in "
+                                         "<name@example>"},
+    [POLICY_NO_SUCH_MAILBOX] = {"no-such-mailbox", 550, "5.1.1", "there is no such mailbox here"},
+    [POLICY_FOREIGN_LITERAL] = {"foreign-literal", 550, "5.7.1",
+                                "this address literal is not ours, and relaying is not open to "
+                                "you"},
+    [POLICY_NO_RELAY] = {"no-relay", 550, "5.7.1",
+                         "we are not the mail server of this domain, and relaying is not open to "
+                         "you; please use your own provider's server"},
+};
+
+char const *policy_name(enum policy_rule rule)
+{
+    return rules[rule].name;
+}
+
+bool policy_accepts(enum policy_rule rule)
+{
+    return rules[rule].number == 0;
+}
+
+void policy_reply(enum policy_rule rule, struct reply *reply)
+{
+    reply_make(reply, rules[rule].number, rules[rule].status, rules[rule].text);
+}
+
+enum policy_rule policy_connect(struct connection const *connection)
+{
+    if (connection->has_remote &&
+        networks_contain(&connection->settings->badclients, &connection->remote))
+        return POLICY_BADCLIENTS;
+    return POLICY_WELCOME;
+}
+
+static bool is_listed(struct table const *table, char const *key, size_t length)
+{
+    char const *value;
+    size_t value_length;
+    return table_find(table, key, length, &value, &value_length);
+}
+
+/* badmailfrom: the address, `@domain`, or `.parent` of the domain. */
+static bool is_bad_sender(struct table const *table, struct address const *sender)
+{
+    size_t length;
+    char const *domain = address_domain(sender, &length);
+    if (is_listed(table, sender->bytes, sender->length) ||
+        is_listed(table, domain - 1, length + 1)) /* with its `@` */
+        return true;
+    for (size_t i = 0; i < length; i++)
+        if (domain[i] == '.' && is_listed(table, domain + i, length - i))
+            return true;
+    return false;
+}
+
+enum policy_rule policy_sender(struct connection const *connection, struct address const *sender)
+{
+    if (sender->length == 0)
+        return POLICY_WELCOME;
+    if (sender->domain == ADDRESS_DOMAIN_NONE)
+        return POLICY_SENDER_WITHOUT_DOMAIN;
+    if (is_bad_sender(&connection->settings->badmailfrom, sender))
+        return POLICY_BADMAILFROM;
+    return POLICY_WELCOME;
+}
+
+static bool is_same_ip(ip46 const *one, ip46 const *other)
+{
+    return one->is6 == other->is6 && memcmp(one->ip, other->ip, one->is6 ? 16 : 4) == 0;
+}
+
+/* True when the literal names the address at which the client reached us. */
+static bool is_our_literal(struct connection const *connection, char const *text, size_t length)
+{
+    ip46 ip;
+    return connection->has_remote && address_literal_ip(text, length, &ip) &&
+           is_same_ip(&ip, &connection->local);
+}
+
+/* False when it would not fit: settings hold names that are longer than any domain. */
+static bool append(struct policy_recipient *recipient, char const *bytes, size_t length)
+{
+    if (length > POLICY_RECIPIENT_MAX - recipient->length)
+        return false;
+    memcpy(recipient->bytes + recipient->length, bytes, length);
+    recipient->length += length;
+    recipient->bytes[recipient->length] = 0;
+    return true;
+}
+
+static bool compose(struct policy_recipient *recipient, struct address const *address,
+                    char const *domain, size_t domain_length, char const *suffix)
+{
+    recipient->length = 0;
+    return append(recipient, address->bytes, address->local_length) && append(recipient, "@", 1) &&
+           append(recipient, domain, domain_length) && append(recipient, suffix, strlen(suffix));
+}
+
+static enum policy_rule accept_postmaster(struct settings const *settings,
+                                          struct address const *address,
+                                          struct policy_recipient *recipient)
+{
+    char const *me = settings->routing.me;
+    if (!case_equalb(address->bytes, address->length, "postmaster") ||
+        address->length != strlen("postmaster") || !compose(recipient, address, me, strlen(me), ""))
+        return POLICY_RECIPIENT_WITHOUT_DOMAIN;
+    return POLICY_POSTMASTER;
+}
+
+static enum policy_rule find_right(struct connection const *connection, char const *domain,
+                                   size_t length, bool foreign_literal)
+{
+    struct settings const *settings = connection->settings;
+    char const *value;
+    size_t value_length;
+    if (connection->relayclient)
+        return POLICY_RELAYCLIENT;
+    if (connection->has_remote && networks_contain(&settings->relayclients, &connection->remote))
+        return POLICY_RELAYCLIENTS;
+    if (foreign_literal)
+        return POLICY_FOREIGN_LITERAL;
+    if (table_find_domain(&settings->rcpthosts, domain, length, &value, &value_length))
+        return POLICY_RCPTHOSTS;
+    if (table_find_domain(&settings->morercpthosts, domain, length, &value, &value_length))
+        return POLICY_MORERCPTHOSTS;
+    return POLICY_NO_RELAY;
+}
+
+enum policy_rule policy_recipient(struct connection const *connection,
+                                  struct address const *address, struct policy_recipient *recipient)
+{
+    struct routing const *routing = &connection->settings->routing;
+    size_t length;
+    char const *domain = address_domain(address, &length);
+    bool foreign_literal = false;
+
+    if (address->length == 0)
+        return POLICY_NULL_RECIPIENT;
+    if (address->domain == ADDRESS_DOMAIN_NONE)
+        return accept_postmaster(connection->settings, address, recipient);
+    if (address->domain == ADDRESS_DOMAIN_LITERAL) {
+        if (is_our_literal(connection, domain, length)) {
+            domain = routing->localiphost;
+            length = strlen(domain);
+        } else {
+            foreign_literal = true;
+        }
+    }
+    enum policy_rule rule = find_right(connection, domain, length, foreign_literal);
+    if (!policy_accepts(rule))
+        return rule;
+    char const *suffix = connection->relayclient ? connection->relay_suffix : "";
+    if (!compose(recipient, address, domain, length, suffix))
+        return POLICY_NO_RELAY;
+
+    struct route route;
+    routing_find(routing, recipient->bytes, recipient->length, &route);
+    return route.kind == ROUTE_UNKNOWN ? POLICY_NO_SUCH_MAILBOX : rule;
+}

@@ -1,0 +1,60 @@
+/* Who may do what: each decision as a value, so that it can be answered, logged and explained
+ * from the same row. Nothing here speaks to the client. */
+#ifndef EKIDEN_POLICY_H
+#define EKIDEN_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/address.h"
+#include "smtpd/connection.h"
+#include "smtpd/reply.h"
+
+enum policy_rule {
+    /* accepted */
+    POLICY_WELCOME,    /* nothing speaks against it */
+    POLICY_POSTMASTER, /* postmaster without a domain (RFC 5321 4.5.1) */
+    POLICY_RCPTHOSTS,  /* the domain is in rcpthosts, the mailbox exists or is another server's */
+    POLICY_MORERCPTHOSTS,
+    POLICY_RELAYCLIENTS, /* the client's address is in relayclients */
+    POLICY_RELAYCLIENT,  /* tcprules set RELAYCLIENT */
+    /* refused */
+    POLICY_BADCLIENTS,
+    POLICY_BADMAILFROM,
+    POLICY_SENDER_WITHOUT_DOMAIN,
+    POLICY_NULL_RECIPIENT,
+    POLICY_RECIPIENT_WITHOUT_DOMAIN,
+    POLICY_NO_SUCH_MAILBOX,
+    POLICY_FOREIGN_LITERAL, /* an address literal that does not name us */
+    POLICY_NO_RELAY         /* neither our domain nor our client */
+};
+
+/* The rule as one word for the log: the control file's name where there is one. */
+char const *policy_name(enum policy_rule rule);
+
+bool policy_accepts(enum policy_rule rule);
+
+/* The reply to a refusal. */
+void policy_reply(enum policy_rule rule, struct reply *reply);
+
+/* May this client connect? */
+enum policy_rule policy_connect(struct connection const *connection);
+
+/* May SENDER (length 0: the null sender) send here? */
+enum policy_rule policy_sender(struct connection const *connection, struct address const *sender);
+
+/* A recipient as it enters the envelope: 320 octets, or localiphost for its literal, and qmail's
+ * suffix for relay clients. */
+#define POLICY_RECIPIENT_MAX (ADDRESS_MAX + 1 + ADDRESS_DOMAIN_MAX + 256)
+
+struct policy_recipient {
+    size_t length;
+    char bytes[POLICY_RECIPIENT_MAX + 1]; /* NUL-terminated */
+};
+
+/* May mail for ADDRESS enter here? RECIPIENT is filled in when it may. */
+enum policy_rule policy_recipient(struct connection const *connection,
+                                  struct address const *address,
+                                  struct policy_recipient *recipient);
+
+#endif

@@ -1,0 +1,80 @@
+#include "smtpd/received.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/address.h"
+
+#define HELO_SHOWN_MAX 255
+#define LAST_SECOND    253402300799 /* of the year 9999 */
+
+size_t received_date(char date[static RECEIVED_DATE_SIZE], time_t when)
+{
+    static char const weekdays[7][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+    static char const months[12][4] = {"Mar", "Apr", "May", "Jun", "Jul", "Aug",
+                                       "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"};
+    uint64_t seconds = when < 0 || when > LAST_SECOND ? 0 : (uint64_t)when;
+    uint64_t days = seconds / 86400;
+
+    /* Years that begin in March, so that the leap day is the last; days from 0000-03-01. */
+    uint64_t shifted = days + 719468;
+    uint64_t era = shifted / 146097, day_of_era = shifted % 146097;
+    uint64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    uint64_t month = (5 * day_of_year + 2) / 153; /* 0: March */
+    uint64_t day = day_of_year - (153 * month + 2) / 5 + 1;
+    uint64_t year = era * 400 + year_of_era + (month >= 10);
+
+    int length = snprintf(date, RECEIVED_DATE_SIZE, "%s, %u %s %u %02u:%02u:%02u +0000",
+                          weekdays[days % 7], (unsigned int)day, months[month], (unsigned int)year,
+                          (unsigned int)(seconds / 3600 % 24), (unsigned int)(seconds / 60 % 60),
+                          (unsigned int)(seconds % 60));
+    return length > 0 ? (size_t)length : 0;
+}
+
+static bool add(stralloc *out, char const *text)
+{
+    return stralloc_catb(out, text, strlen(text)) != 0;
+}
+
+/* The name that the client gave itself. What could end the name or open a comment becomes `?`:
+ * the field must stay well-formed whatever a stranger says. */
+static bool add_helo(stralloc *out, char const *helo, size_t length)
+{
+    static char const safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               ".-_:[]";
+    if (length > HELO_SHOWN_MAX)
+        length = HELO_SHOWN_MAX;
+    for (size_t i = 0; i < length; i++)
+        if (!stralloc_append(out, helo[i] && strchr(safe, helo[i]) ? helo[i] : '?'))
+            return false;
+    return length > 0 || add(out, "unknown");
+}
+
+static bool add_remote(stralloc *out, ip46 const *remote)
+{
+    char text[IP46_FMT];
+    if (!remote)
+        return true;
+    return add(out, remote->is6 ? " ([IPv6:" : " ([") &&
+           stralloc_catb(out, text, ip46_fmt(text, remote)) && add(out, "])");
+}
+
+bool received_format(stralloc *out, struct received const *received)
+{
+    char date[RECEIVED_DATE_SIZE];
+    (void)received_date(date, received->when);
+    char const *protocol = received->smtputf8 ? "UTF8SMTP" : received->extended ? "ESMTP" : "SMTP";
+    bool done = add(out, "Received: from ") &&
+                add_helo(out, received->helo, received->helo_length) &&
+                add_remote(out, received->remote) && add(out, "\n by ") && add(out, received->me) &&
+                add(out, " with ") && add(out, protocol);
+    if (done && received->id[0])
+        done = add(out, " id ") && add(out, received->id);
+    if (done && received->recipient)
+        done = add(out, "\n for <") &&
+               address_quote(out, received->recipient, received->recipient_length) && add(out, ">");
+    return done && add(out, ";\n ") && add(out, date) && add(out, "\n");
+}

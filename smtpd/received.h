@@ -1,0 +1,35 @@
+/* The Received field (RFC 5321 4.4, RFC 3848 and 6531 for the keyword), folded, LF line ends. */
+#ifndef EKIDEN_RECEIVED_H
+#define EKIDEN_RECEIVED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include <skalibs/ip46.h>
+#include <skalibs/stralloc.h>
+
+struct received {
+    char const *helo; /* as the client said it; any bytes: made safe here */
+    size_t helo_length;
+    ip46 const *remote; /* 0 when the client has no address */
+    char const *me;
+    char const *id; /* empty: left out */
+    bool extended, smtputf8;
+    char const *recipient; /* the only one, unquoted; 0 when there are more */
+    size_t recipient_length;
+    time_t when;
+};
+
+/* Appends the field. False when out of memory. */
+bool received_format(stralloc *out, struct received const *received);
+
+/* Room for a date with its NUL. */
+#define RECEIVED_DATE_SIZE 64
+
+/* Writes WHEN as RFC 5322 3.3 wants it, in UTC: `Sun, 22 Nov 2026 05:08:18 +0000`. Own arithmetic,
+ * because gmtime opens the time zone database, which the dialogue's empty root does not have.
+ * Returns the length; WHEN before 1970 or after 9999 is taken as 1970. */
+size_t received_date(char date[static RECEIVED_DATE_SIZE], time_t when);
+
+#endif

@@ -1,0 +1,69 @@
+/* What one SMTP session knows, and how it answers. Shared by the dialogue's own modules only. */
+#ifndef EKIDEN_SESSION_H
+#define EKIDEN_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "smtpd/command.h"
+#include "smtpd/input.h"
+#include "smtpd/policy.h"
+#include "smtpd/reply.h"
+#include "smtpd/stream.h"
+#include "smtpd/submit.h"
+#include "smtpd/transaction.h"
+
+#define SESSION_HELO_MAX 255 /* octets: RFC 5321 4.5.3.1.2 */
+
+enum session_end {
+    SESSION_GOES_ON,
+    SESSION_QUIT,    /* as RFC 5321 wants it */
+    SESSION_CLOSED,  /* the client closed without QUIT */
+    SESSION_LOST,    /* the connection broke */
+    SESSION_TIMEOUT, /* timeoutsmtpd */
+    SESSION_EXPIRED, /* timeoutsession */
+    SESSION_STOPPED, /* SIGTERM */
+    SESSION_ERRORS,  /* more than maxerrors */
+    SESSION_IDLE,    /* many commands that do nothing */
+    SESSION_FOREIGN, /* another protocol, or BDAT */
+    SESSION_REFUSED  /* turned away at the greeting */
+};
+
+struct session {
+    struct connection const *connection;
+    struct settings const *settings;
+    struct input input;
+    struct submit submit;
+    struct transaction transaction;
+    enum session_end end;
+    bool banned;   /* badclients: only QUIT is answered well */
+    bool greeted;  /* HELO or EHLO was accepted */
+    bool extended; /* it was EHLO */
+    size_t helo_length;
+    uint64_t commands, errors_in_all, accepted;
+    uint64_t errors, idle; /* since the last accepted message */
+    char helo[SESSION_HELO_MAX + 1];
+    struct stream stream; /* the last: its buffers are touched only as far as used */
+};
+
+/* Says that all is well. */
+void session_answer(struct session *session, struct reply const *reply);
+void session_answer_text(struct session *session, unsigned int number, char const *status,
+                         char const *text);
+
+/* Says an error: counts it, logs it with RULE (a word) and, of COMMAND, the argument when it is
+ * an envelope address (0 for none); delays it when there were many; ends the session when there
+ * were too many. */
+void session_refuse(struct session *session, struct reply const *reply, char const *rule,
+                    struct command const *command);
+void session_refuse_text(struct session *session, unsigned int number, char const *status,
+                         char const *text, char const *rule);
+
+/* Logs the end: abnormal ones, and sessions that brought no message. */
+void session_log_end(struct session const *session);
+
+/* Logs an accepted message under its queue ID, with the wire's SIZE in octets. */
+void session_log_accepted(struct session const *session, char const *id, uint64_t size);
+
+#endif

@@ -1,0 +1,277 @@
+#include "smtpd/verbs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "smtpd/message.h"
+
+#define IDLE_MAX 100 /* commands that bring no message nearer, since the last accepted message */
+
+static void refuse_order(struct session *session, char const *text)
+{
+    session_refuse_text(session, 503, "5.5.1", text, "order");
+}
+
+static void refuse_memory(struct session *session)
+{
+    session_refuse_text(session, 451, "4.3.0", "out of memory, please try again later", "memory");
+}
+
+static void send_extensions(struct session *session)
+{
+    char size[sizeof "SIZE 18446744073709551615"];
+    (void)snprintf(size, sizeof size, "SIZE %" PRIu64, session->settings->databytes);
+    char const *const lines[] = {session->settings->routing.me, "PIPELINING", size, "8BITMIME",
+                                 "ENHANCEDSTATUSCODES",         "SMTPUTF8"};
+    size_t count = sizeof lines / sizeof *lines;
+    for (size_t i = 0; i < count; i++)
+        reply_send_text(&session->stream, 250, 0, lines[i], i + 1 < count);
+}
+
+static void run_hello(struct session *session, struct command const *command)
+{
+    if (command->length == 0 || command->length > SESSION_HELO_MAX) {
+        struct reply reply;
+        reply_make(&reply, 501, "5.5.4", "please say the name of your host, of up to 255 octets");
+        session_refuse(session, &reply, "helo-syntax", command);
+        return;
+    }
+    transaction_reset(&session->transaction); /* RFC 5321 4.1.4: as RSET */
+    memcpy(session->helo, command->argument, command->length);
+    session->helo[command->length] = 0;
+    session->helo_length = command->length;
+    session->greeted = true;
+    session->extended = command->name == COMMAND_EHLO;
+    if (session->extended)
+        send_extensions(session);
+    else
+        session_answer_text(session, 250, 0, session->settings->routing.me);
+}
+
+/* What is wrong with an argument of MAIL or RCPT; the status of an address is the caller's. */
+static void refuse_argument(struct session *session, enum command_result result,
+                            struct command const *command)
+{
+    static struct {
+        unsigned int number;
+        char const *status, *text;
+    } const rows[] = {
+        [COMMAND_SYNTAX] = {501, "5.5.4", "syntax: MAIL FROM:<address> or RCPT TO:<address>"},
+        [COMMAND_ADDRESS_SYNTAX] = {501, 0, "that is no mailbox address of RFC 5321"},
+        [COMMAND_ADDRESS_TOO_LONG] = {501, 0, "that address is too long"},
+        [COMMAND_ADDRESS_UTF8] = {553, "5.6.7",
+                                  "an address that is not ASCII needs SMTPUTF8 and valid UTF-8"},
+        [COMMAND_PARAMETER_SYNTAX] = {501, "5.5.4", "malformed parameter"},
+        [COMMAND_PARAMETER_TWICE] = {501, "5.5.4", "a parameter stands here twice"},
+        [COMMAND_PARAMETER_UNKNOWN] = {555, "5.5.4", "a parameter is not supported here"},
+        [COMMAND_SIZE_SYNTAX] = {501, "5.5.4", "SIZE wants a number of up to 20 digits"},
+        [COMMAND_BODY_UNKNOWN] = {501, "5.5.4", "BODY wants 7BIT or 8BITMIME"},
+    };
+    struct reply reply;
+    char const *status = rows[result].status;
+    if (!status)
+        status = command->name == COMMAND_MAIL ? "5.1.7" : "5.1.3";
+    reply_make(&reply, rows[result].number, status, rows[result].text);
+    session_refuse(session, &reply, "syntax", command);
+}
+
+static void refuse_by_policy(struct session *session, enum policy_rule rule,
+                             struct command const *command)
+{
+    struct reply reply;
+    policy_reply(rule, &reply);
+    session_refuse(session, &reply, policy_name(rule), command);
+}
+
+static void run_mail(struct session *session, struct command const *command)
+{
+    struct command_mail mail;
+    uint64_t limit = session->settings->databytes;
+    if (!session->greeted) {
+        refuse_order(session, "please say EHLO first");
+        return;
+    }
+    if (session->transaction.open) {
+        refuse_order(session, "a transaction is open already");
+        return;
+    }
+    enum command_result result =
+        command_parse_mail(&mail, command->argument, command->length, session->extended);
+    if (result != COMMAND_OK) {
+        refuse_argument(session, result, command);
+        return;
+    }
+    if (limit > 0 && mail.size > limit) {
+        struct reply reply;
+        reply_make(&reply, 552, "5.3.4", "the message is larger than this server takes");
+        session_refuse(session, &reply, "databytes", command);
+        return;
+    }
+    enum policy_rule rule = policy_sender(session->connection, &mail.sender);
+    if (!policy_accepts(rule)) {
+        refuse_by_policy(session, rule, command);
+        return;
+    }
+    if (!transaction_begin(&session->transaction, mail.sender.bytes, mail.sender.length)) {
+        refuse_memory(session);
+        return;
+    }
+    session->transaction.body_8bit = mail.body_8bit;
+    session->transaction.smtputf8 = mail.smtputf8;
+    session_answer_text(session, 250, "2.1.0", "sender ok");
+}
+
+/* Not an error of the client: RFC 5321 4.5.3.1.10 wants the rest in another transaction. So it is
+ * not counted, and logged once a transaction. */
+static void refuse_more_recipients(struct session *session, struct command const *command)
+{
+    struct reply reply;
+    reply_make(&reply, 452, "4.5.3", "too many recipients, please send the rest separately");
+    if (session->transaction.full) {
+        session_answer(session, &reply);
+        return;
+    }
+    session->transaction.full = true;
+    session_refuse(session, &reply, "maxrcpt", command);
+    session->errors--;
+}
+
+static void run_rcpt(struct session *session, struct command const *command)
+{
+    struct transaction *transaction = &session->transaction;
+    struct policy_recipient recipient;
+    struct address address;
+    if (!transaction->open) {
+        refuse_order(session, "please say MAIL first");
+        return;
+    }
+    transaction->attempted = true;
+    enum command_result result = command_parse_rcpt(&address, command->argument, command->length,
+                                                    session->extended, transaction->smtputf8);
+    if (result != COMMAND_OK) {
+        refuse_argument(session, result, command);
+        return;
+    }
+    enum policy_rule rule = policy_recipient(session->connection, &address, &recipient);
+    if (!policy_accepts(rule)) {
+        refuse_by_policy(session, rule, command);
+        return;
+    }
+    if (transaction->recipients >= session->settings->maxrcpt) {
+        refuse_more_recipients(session, command);
+        return;
+    }
+    if (!transaction_add(transaction, recipient.bytes, recipient.length)) {
+        refuse_memory(session);
+        return;
+    }
+    if (transaction->recipients == 1)
+        submit_prepare(&session->submit);
+    session_answer_text(session, 250, "2.1.5", "recipient ok");
+}
+
+static void run_data(struct session *session, struct command const *command)
+{
+    (void)command;
+    if (!session->transaction.open)
+        refuse_order(session, "please say MAIL first");
+    else if (session->transaction.recipients > 0)
+        message_receive(session);
+    else if (session->transaction.attempted)
+        session_refuse_text(session, 554, "5.5.1", "no recipient was accepted", "order");
+    else
+        refuse_order(session, "please say RCPT first");
+}
+
+static void run_rset(struct session *session, struct command const *command)
+{
+    (void)command;
+    transaction_reset(&session->transaction);
+    session_answer_text(session, 250, "2.0.0", "ok");
+}
+
+static void run_noop(struct session *session, struct command const *command)
+{
+    (void)command;
+    session_answer_text(session, 250, "2.0.0", "ok");
+}
+
+static void run_vrfy(struct session *session, struct command const *command)
+{
+    /* The same for every name, so that nobody learns which exist (RFC 5321 7.3). */
+    if (command->length == 0)
+        session_refuse_text(session, 501, "5.5.4", "VRFY wants a name", "syntax");
+    else
+        session_answer_text(session, 252, "2.5.2", "send mail, and it will be seen");
+}
+
+static void run_help(struct session *session, struct command const *command)
+{
+    (void)command;
+    reply_send_text(&session->stream, 214, "2.0.0", "Ekiden speaks SMTP by RFC 5321:", true);
+    session_answer_text(session, 214, "2.0.0", "HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
+}
+
+static void run_quit(struct session *session, struct command const *command)
+{
+    (void)command;
+    session_answer_text(session, 221, "2.0.0", "good bye");
+    session->end = SESSION_QUIT;
+}
+
+static void run_off(struct session *session, struct command const *command)
+{
+    (void)command;
+    session_refuse_text(session, 502, "5.5.1", "this command is not offered here", "off");
+}
+
+static void run_bdat(struct session *session, struct command const *command)
+{
+    /* Its octets follow at once, and would be run as commands. */
+    run_off(session, command);
+    if (session->end == SESSION_GOES_ON)
+        session->end = SESSION_FOREIGN;
+}
+
+static void run_foreign(struct session *session, struct command const *command)
+{
+    (void)command;
+    session_refuse_text(session, 554, "5.5.1", "this is a mail server, it speaks SMTP only",
+                        "not-smtp");
+    if (session->end == SESSION_GOES_ON)
+        session->end = SESSION_FOREIGN;
+}
+
+static void run_unknown(struct session *session, struct command const *command)
+{
+    (void)command;
+    session_refuse_text(session, 500, "5.5.1", "this command is not known here", "unknown");
+}
+
+static void (*const runners[])(struct session *, struct command const *) = {
+    [COMMAND_HELO] = run_hello, [COMMAND_EHLO] = run_hello,      [COMMAND_MAIL] = run_mail,
+    [COMMAND_RCPT] = run_rcpt,  [COMMAND_DATA] = run_data,       [COMMAND_RSET] = run_rset,
+    [COMMAND_NOOP] = run_noop,  [COMMAND_VRFY] = run_vrfy,       [COMMAND_EXPN] = run_off,
+    [COMMAND_HELP] = run_help,  [COMMAND_QUIT] = run_quit,       [COMMAND_BDAT] = run_bdat,
+    [COMMAND_OFF] = run_off,    [COMMAND_FOREIGN] = run_foreign, [COMMAND_UNKNOWN] = run_unknown,
+};
+
+void verbs_run(struct session *session, struct command const *command)
+{
+    session->commands++;
+    if (session->banned && command->name != COMMAND_QUIT) {
+        session_refuse_text(session, 503, "5.5.1", "mail from your address is not taken here",
+                            policy_name(POLICY_BADCLIENTS));
+        return;
+    }
+    if (command->excess) {
+        session_refuse_text(session, 501, "5.5.4", "this command takes no argument", "syntax");
+        return;
+    }
+    if (command->idle && ++session->idle > IDLE_MAX) {
+        session->end = SESSION_IDLE;
+        return;
+    }
+    runners[command->name](session, command);
+}
