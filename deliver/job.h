@@ -16,7 +16,9 @@
 
 #include <skalibs/stralloc.h>
 
-#define JOB_TEXT_MAX 400 /* bytes of an answer's text; longer is cut */
+#define JOB_TEXT_MAX    400  /* bytes of an answer's text; longer is cut */
+#define JOB_MAILBOX_MAX 511  /* bytes of a mailbox path: ROUTING_MAILBOX_MAX without its NUL */
+#define JOB_ADDRESS_MAX 1003 /* bytes of an address: ENVELOPE_ADDRESS_MAX */
 
 enum job_result {
     JOB_DELIVERED = 'K', /* durable at its destination */
@@ -36,11 +38,15 @@ struct job_answer {
     char const *text;
 };
 
-/* Append the wire form to OUT. False when out of memory. */
+/* Append the wire form to OUT. False when out of memory. An answer's text is cut, and its control
+ * characters become `?`. */
 bool job_format(stralloc *out, struct job const *job);
 bool job_answer_format(stralloc *out, struct job_answer const *answer);
 
-/* Parse BYTES; the strings point into it. False when it is not of the form. */
+/* Parse BYTES; the strings point into it. False when it is not of the form: a number too large, a
+ * string too long or with a control character, no mailbox or recipient, OFFSET + LENGTH beyond
+ * INT64_MAX, bytes left over. A job that is refused still gets its number, 0 when not even that was
+ * readable, so that it can be answered. */
 bool job_parse(struct job *job, char const *bytes, size_t length);
 bool job_answer_parse(struct job_answer *answer, char const *bytes, size_t length);
 

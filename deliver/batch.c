@@ -1,0 +1,171 @@
+#include "deliver/batch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "deliver/durable.h"
+#include "lib/log.h"
+
+void batch_start(struct batch *batch, int root, char const *host)
+{
+    memset(batch, 0, sizeof *batch);
+    mailbox_cache_start(&batch->mailboxes, root);
+    maildir_namer_start(&batch->namer, host);
+}
+
+void batch_free(struct batch *batch)
+{
+    for (size_t i = 0; i < BATCH_MAX; i++)
+        stralloc_free(&batch->slots[i].bytes);
+    stralloc_free(&batch->copy.trace);
+    mailbox_cache_free(&batch->mailboxes);
+}
+
+static bool is_good(struct batch_slot const *slot)
+{
+    return slot->failure.result == JOB_DELIVERED;
+}
+
+/* Writes the message of SLOT to tmp/. */
+static void write_message(struct batch *batch, struct batch_slot *slot, int message)
+{
+    struct mailbox *const mailbox =
+        mailbox_open(&batch->mailboxes, slot->job.mailbox, &slot->failure);
+    if (!mailbox)
+        return;
+    if (!maildir_create(&slot->file, mailbox, &batch->namer)) {
+        failure_system(&slot->failure, "no file can be made in Maildir/tmp", mailbox->path, errno);
+        return;
+    }
+    if (!message_copy(&batch->copy, &slot->job, message, slot->file.descriptor, &slot->written,
+                      &slot->failure))
+        maildir_remove(&slot->file);
+}
+
+enum batch_add batch_add(struct batch *batch, char const *bytes, size_t length, int message)
+{
+    struct batch_slot *const slot = &batch->slots[batch->count];
+    if (!stralloc_copyb(&slot->bytes, bytes, length))
+        return BATCH_NO_MEMORY;
+    failure_clear(&slot->failure);
+    slot->written = 0;
+    if (!job_parse(&slot->job, slot->bytes.s, slot->bytes.len)) {
+        if (!slot->job.number)
+            return BATCH_MALFORMED;
+        slot->job =
+            (struct job){.number = slot->job.number, .mailbox = "", .recipient = "", .sender = ""};
+        failure_set(&slot->failure, JOB_DEFERRED, "4.3.5 the delivery job is malformed");
+    } else if (message < 0) {
+        failure_set(&slot->failure, JOB_DEFERRED, "4.3.5 the delivery job came without its file");
+    } else {
+        write_message(batch, slot, message);
+    }
+    batch->count++;
+    return BATCH_ADDED;
+}
+
+static void slot_fails(struct batch_slot *slot, char const *what, int number)
+{
+    failure_system(&slot->failure, what, slot->file.mailbox->path, number);
+    maildir_remove(&slot->file);
+}
+
+static void sync_files(struct batch *batch)
+{
+    struct durable entries[BATCH_MAX];
+    struct batch_slot *slots[BATCH_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct batch_slot *const slot = &batch->slots[i];
+        if (!is_good(slot))
+            continue;
+        slots[count] = slot;
+        entries[count++] = (struct durable){.descriptor = slot->file.descriptor,
+                                            .device = slot->file.mailbox->device,
+                                            .whole_sync = slot->file.mailbox->whole_sync};
+    }
+    durable_sync(entries, count);
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].error)
+            slot_fails(slots[i], "the message cannot be made durable", entries[i].error);
+}
+
+static void publish_files(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct batch_slot *const slot = &batch->slots[i];
+        if (!is_good(slot))
+            continue;
+        maildir_close(&slot->file);
+        if (!maildir_publish(&slot->file, &batch->namer))
+            slot_fails(slot, "the message cannot be moved to Maildir/new", errno);
+    }
+}
+
+/* Each mailbox once, however many messages it got. */
+static void sync_folders(struct batch *batch)
+{
+    struct durable entries[BATCH_MAX];
+    struct mailbox const *mailboxes[BATCH_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct batch_slot const *const slot = &batch->slots[i];
+        size_t known = 0;
+        if (!is_good(slot))
+            continue;
+        while (known < count && mailboxes[known] != slot->file.mailbox)
+            known++;
+        if (known < count)
+            continue;
+        mailboxes[count] = slot->file.mailbox;
+        entries[count++] = (struct durable){.descriptor = slot->file.mailbox->new,
+                                            .device = slot->file.mailbox->device,
+                                            .whole_sync = slot->file.mailbox->whole_sync};
+    }
+    durable_sync(entries, count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; entries[i].error && j < batch->count; j++)
+            if (is_good(&batch->slots[j]) && batch->slots[j].file.mailbox == mailboxes[i])
+                slot_fails(&batch->slots[j], "Maildir/new cannot be made durable",
+                           entries[i].error);
+}
+
+static void log_slot(struct batch_slot const *slot)
+{
+    struct log_line line;
+    log_begin(&line, is_good(slot)                          ? "delivered"
+                     : slot->failure.result == JOB_DEFERRED ? "delivery-deferred"
+                     : slot->failure.result == JOB_CORRUPT  ? "delivery-corrupt"
+                                                            : "delivery-failed");
+    log_number(&line, "job", slot->job.number);
+    log_text(&line, "recipient", slot->job.recipient);
+    log_text(&line, "mailbox", slot->job.mailbox);
+    if (is_good(slot))
+        log_number(&line, "bytes", slot->written);
+    else
+        log_text(&line, "reason", slot->failure.text);
+    log_write(&line);
+}
+
+void batch_finish(struct batch *batch, batch_answer_func *answer, void *context)
+{
+    sync_files(batch);
+    publish_files(batch);
+    sync_folders(batch);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct batch_slot const *const slot = &batch->slots[i];
+        struct job_answer const result = {.number = slot->job.number,
+                                          .result = slot->failure.result,
+                                          .text = is_good(slot) ? "2.0.0 delivered"
+                                                                : slot->failure.text};
+        answer(context, &result);
+    }
+}
+
+void batch_clear(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        log_slot(&batch->slots[i]);
+    mailbox_release_all(&batch->mailboxes);
+    batch->count = 0;
+}

@@ -1,0 +1,132 @@
+/* ekiden-local: delivers to the Maildirs of virtual users, all under one uid. See ekiden-local(8).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <skalibs/djbunix.h>
+#include <skalibs/sgetopt.h>
+#include <skalibs/types.h>
+
+#include "configured.h"
+#include "deliver/worker.h"
+#include "lib/log.h"
+#include "lib/privilege.h"
+#include "lib/sandbox.h"
+
+#define USAGE "usage: ekiden-local [-M MAILROOT | -m DESCRIPTOR] [-C CONTROL]"
+
+#define MEMORY_MAX      (64u << 20)
+#define DESCRIPTORS_MAX 512 /* two a mailbox, two a delivery, and a few */
+
+struct options {
+    char const *mail_root;
+    unsigned int mail_descriptor; /* counts when mail_root is NULL */
+};
+
+static int usage(void)
+{
+    log_failure("usage", USAGE, 0);
+    return 100;
+}
+
+static bool parse_options(struct options *options, int argc, char const *const *argv)
+{
+    subgetopt state = SUBGETOPT_ZERO;
+    state.prog = "ekiden-local";
+    *options = (struct options){.mail_root = CONFIGURED_MAIL};
+    for (;;) {
+        switch (subgetopt_r(argc, argv, "M:m:C:", &state)) {
+        case -1:
+            return state.ind == argc;
+        case 'M':
+            options->mail_root = state.arg;
+            break;
+        case 'm':
+            options->mail_root = NULL;
+            if (!uint0_scan(state.arg, &options->mail_descriptor) ||
+                options->mail_descriptor > INT_MAX)
+                return false;
+            break;
+        case 'C': /* every agent is given it; routing is done, and comes with each job */
+            break;
+        default:
+            return false;
+        }
+    }
+}
+
+/* The mail root's descriptor, -1 after logging. */
+static int open_mail_root(struct options const *options)
+{
+    struct stat status;
+    int const root = options->mail_root
+                         ? open(options->mail_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                         : (int)options->mail_descriptor;
+    if (root >= 0 && coe(root) == 0 && fstat(root, &status) == 0) {
+        if (S_ISDIR(status.st_mode))
+            return root;
+        errno = ENOTDIR;
+    }
+    struct log_line line;
+    int const number = errno;
+    log_begin(&line, "mail-root-unusable");
+    log_text(&line, "path", options->mail_root ? options->mail_root : "(inherited descriptor)");
+    log_errno(&line, number);
+    log_text(&line, "what", "make this folder, owned by the user of local delivery, mode 0700");
+    log_write(&line);
+    return -1;
+}
+
+static void enter_sandbox(int root)
+{
+    static int const calls[] = {
+        SYS_read,          SYS_write,           SYS_pread64,    SYS_openat,       SYS_close,
+        SYS_newfstatat,    SYS_fstat,           SYS_fstatfs,    SYS_fsync,        SYS_syncfs,
+        SYS_fcntl,         SYS_sync_file_range, SYS_renameat2,  SYS_renameat,     SYS_linkat,
+        SYS_unlinkat,      SYS_mkdirat,         SYS_getdents64, SYS_lseek,        SYS_recvmsg,
+        SYS_sendmsg,       SYS_ppoll,           SYS_signalfd4,  SYS_rt_sigaction, SYS_uname,
+        SYS_clock_gettime, SYS_gettimeofday,    SYS_brk,        SYS_mmap,         SYS_munmap,
+        SYS_mremap,        SYS_rt_sigprocmask,  SYS_exit_group, SYS_rt_sigreturn,
+#ifdef SYS_poll
+        SYS_poll,
+#endif
+    };
+    struct sandbox_limits const limits = {.memory = MEMORY_MAX,
+                                          .descriptors = DESCRIPTORS_MAX,
+                                          .file_size = UINT64_MAX,
+                                          .processes = 0};
+    struct sandbox_path const paths[] = {
+        {.directory = root, .access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_MAKE_DIRECTORY}};
+    sandbox_limit(&limits);
+    sandbox_allow_paths(paths, sizeof paths / sizeof *paths);
+    sandbox_allow_calls(calls, sizeof calls / sizeof *calls);
+}
+
+int main(int argc, char const *const *argv)
+{
+    static struct batch batch; /* its buffers are large, and there is one a process */
+    struct options options;
+    char host[HOST_NAME_MAX + 1] = "";
+    log_start("ekiden-local");
+    privilege_refuse_root();
+    if (!parse_options(&options, argc, argv))
+        return usage();
+    int const root = open_mail_root(&options);
+    if (root < 0)
+        return 111;
+    /* This machine's own name, never `me`: two machines that share mailboxes may share their
+     * configuration as well, and the name keeps their files apart. */
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = 0;
+    umask(077);
+    batch_start(&batch, root, host);
+    enter_sandbox(root);
+    int const exit_code = worker_serve(0, &batch);
+    batch_free(&batch);
+    return exit_code;
+}

@@ -1,0 +1,42 @@
+/* One message file of a Maildir, from tmp/ to new/: https://cr.yp.to/proto/maildir.html */
+#ifndef EKIDEN_MAILDIR_H
+#define EKIDEN_MAILDIR_H
+
+#include <stdbool.h>
+
+#include "deliver/mailbox.h"
+
+#define MAILDIR_HOST_MAX 64 /* bytes of the host in a name; longer is cut */
+#define MAILDIR_NAME_MAX 160
+#define MAILDIR_TRIES    100 /* names tried when somebody has taken them */
+
+/* What makes the names of this process unique: time.MusecPpidQcounter.host */
+struct maildir_namer {
+    unsigned long counter;
+    unsigned long process;
+    char host[MAILDIR_HOST_MAX + 1];
+};
+
+struct maildir_file {
+    struct mailbox *mailbox;
+    int descriptor; /* -1 once it is closed */
+    bool in_new;    /* else in tmp/ */
+    char name[MAILDIR_NAME_MAX + 1];
+};
+
+/* HOST is this machine's name; `/` and `:` become \057 and \072, as maildir(5) wants. */
+void maildir_namer_start(struct maildir_namer *namer, char const *host);
+
+/* Creates a file of a new name in tmp/, mode 0600. False: errno, nothing is left. */
+bool maildir_create(struct maildir_file *file, struct mailbox *mailbox,
+                    struct maildir_namer *namer);
+
+/* Moves the file from tmp/ to new/; never over another file. Not durable before fsync of new/. The
+ * file's own bytes must be durable before. False: errno, the file is still in tmp/. */
+bool maildir_publish(struct maildir_file *file, struct maildir_namer *namer);
+
+/* Close the file; maildir_remove also removes it from where it is, as well as that can be done. */
+void maildir_close(struct maildir_file *file);
+void maildir_remove(struct maildir_file *file);
+
+#endif
