@@ -23,7 +23,7 @@ from instance import PROGRAMS, Instance  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = (ROOT / os.environ.get("EKIDEN_BUILD", "build")).resolve()
-USERS = ("ekidend", "ekidenq", "ekidens", "ekidenl")
+USERS = tuple((ROOT / "conf-users").read_text().split("\n")[:4])
 IS_ROOT = os.geteuid() == 0
 
 
