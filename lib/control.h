@@ -54,14 +54,29 @@ enum control_result control_lines(struct control const *control, char const *nam
 enum control_result control_first(struct control const *control, char const *name, stralloc *value,
                                   struct control_error *error);
 
+/* The same, and an entry for which CHECK is false is an error: "expected EXPECTED, got ...". */
+typedef bool control_check_func(char const *text, size_t length);
+enum control_result control_first_checked(struct control const *control, char const *name,
+                                          stralloc *value, control_check_func *check,
+                                          char const *expected, struct control_error *error);
+
 /* The first entry of NAME as a decimal number from MINIMUM to MAXIMUM; *value keeps what it had
  * when the file is absent. */
 enum control_result control_number(struct control const *control, char const *name, uint64_t *value,
                                    uint64_t minimum, uint64_t maximum, struct control_error *error);
 
-/* Writes "EXPECTED, got `LINE`" to ERROR and returns false. control_lines puts the path and the
- * line number in front. LINE is shown escaped and cut. */
+/* Writes "expected EXPECTED, got `LINE`" to ERROR and returns false. control_lines puts the path
+ * and the line number in front. LINE is shown escaped and cut. */
 bool control_fail(struct control_error *error, char const *expected, char const *line,
                   size_t length);
+
+/* The same with ": HINT" at the end: why it is refused, or what to write instead. HINT may be 0. */
+bool control_fail_hint(struct control_error *error, char const *expected, char const *line,
+                       size_t length, char const *hint);
+
+/* Writes "PATH/NAME: TEXT" to ERROR, for what is wrong with no line in particular, and returns
+ * CONTROL_ERROR. TEXT may lie in ERROR. */
+enum control_result control_problem(struct control const *control, char const *name,
+                                    struct control_error *error, char const *text);
 
 #endif

@@ -3,17 +3,19 @@
  *
  * Control files: `me`, `localiphost`, `locals`, `virtualdomains`, `users`, as in qmail where qmail
  * has them. The look-up of a recipient LOCAL@DOMAIN:
- *   1. DOMAIN in virtualdomains (`LOCAL@DOMAIN`, `DOMAIN`, `.PARENT`, empty, as in qmail): the
- * mailbox name is PREFIX-LOCAL; an empty prefix means: not virtual, go on.
- *   2. DOMAIN in locals (default: me): the mailbox name is LOCAL.
+ *   1. DOMAIN in locals (default: me): the mailbox name is LOCAL.
+ *   2. virtualdomains (`LOCAL@DOMAIN`, `DOMAIN`, `.PARENT`, or empty for everything): the mailbox
+ *      name is PREFIX-LOCAL; an empty prefix means: not virtual. As in qmail a domain in locals is
+ *      never virtual, so that an empty key does not swallow our own.
  *   3. else remote.
- * A mailbox name is looked up in `users`, in lower case: first `LOCAL@DOMAIN`, then the name, then,
- * cutting at its last `-` again and again, the name before it, the rest being the extension.
+ * A mailbox name is looked up in `users`, in lower case: first `LOCAL@DOMAIN`, then the name; then
+ * both cut at the last `-`, again and again, the rest being the extension.
  * A `users` line is `NAME`, `NAME:PATH`, `NAME@DOMAIN` or `NAME@DOMAIN:PATH`; PATH is the mailbox
- * folder below the mail root (default NAME; for NAME@DOMAIN it is DOMAIN/NAME).
+ * folder below the mail root (default NAME; for NAME@DOMAIN it is DOMAIN/NAME; in lower case).
+ * A local part with a `/`, an `@` or control characters, or that begins with `.`, has no mailbox.
  * `postmaster` is always there (RFC 5321 4.5.1), and `abuse` and `mailer-daemon` go where
  * postmaster goes; each may be listed to go elsewhere. `postmaster` without a domain is
- * postmaster@me. */
+ * postmaster@me, and ours even where me is not in locals. */
 #ifndef EKIDEN_ROUTING_H
 #define EKIDEN_ROUTING_H
 

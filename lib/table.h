@@ -4,7 +4,9 @@
  * is compiled to NAME.cdb beside it, written as a new file and renamed into place, where the folder
  * can be written to; the cdb holds a stamp (size, mtime, inode of its source), and one whose stamp
  * fits is used as it is, so that a process per connection need not read a million lines. A cdb that
- * does not fit its source is never used. Keys are folded to lower case (ASCII). */
+ * does not fit its source is never used. Keys are folded to lower case (ASCII).
+ * Of entries with the same key the first counts. A cdb must never be written in place, but it may
+ * be removed at any time: it is made again. */
 #ifndef EKIDEN_TABLE_H
 #define EKIDEN_TABLE_H
 
@@ -37,7 +39,7 @@ typedef bool table_parse_func(char const *line, size_t length, struct table_entr
                               struct control_error *error);
 
 /* Loads the control file NAME. On ABSENT *table is the empty table. On ERROR *table is untouched.
- */
+ * A key is 0 to TABLE_KEY_MAX bytes; a longer one is an error. */
 enum control_result table_load(struct table *table, struct control const *control, char const *name,
                                table_parse_func *parse, struct control_error *error);
 void table_free(struct table *table);

@@ -28,7 +28,8 @@ struct settings {
     char *queueprogram;           /* absolute path of another qmail-queue; 0: our injector */
 };
 
-/* Loads every file. On CONTROL_ERROR *settings is untouched and ERROR names file and line. */
+/* Loads every file. On CONTROL_ERROR *settings is untouched and ERROR names file and line. On
+ * CONTROL_OK it is overwritten: what it held before is the caller's to free. */
 enum control_result settings_load(struct settings *settings, struct control const *control,
                                   struct control_error *error);
 void settings_free(struct settings *settings);

@@ -1,0 +1,276 @@
+#include "lib/routing.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <skalibs/bytestr.h>
+
+#include "lib/address.h"
+#include "lib/routing_entry.h"
+
+#define KEY_MAX (ROUTING_MAILBOX_MAX + 1 + ADDRESS_DOMAIN_MAX)
+
+/* A recipient on the way to its mailbox. */
+struct search {
+    struct table const *users;
+    struct route *route;
+    char const *domain;
+    size_t domain_length;
+    char name[ROUTING_MAILBOX_MAX]; /* LOCAL or PREFIX-LOCAL */
+    size_t name_length;
+    size_t prefix_length; /* of `PREFIX-`, 0 without */
+};
+
+static bool is_ascii_domain(char const *text, size_t length)
+{
+    return address_is_domain(text, length, false);
+}
+
+/* Reads a host name from the control file NAME, in lower case; FALLBACK where there is none. */
+static enum control_result load_host(char **host, struct control const *control, char const *name,
+                                     char const *fallback, struct control_error *error)
+{
+    stralloc value = STRALLOC_ZERO;
+    enum control_result result = control_first_checked(control, name, &value, is_ascii_domain,
+                                                       "this host's full name", error);
+    if (result == CONTROL_OK)
+        *host = strndup(value.s, value.len);
+    else if (result == CONTROL_ABSENT)
+        *host = strdup(fallback);
+    stralloc_free(&value);
+    if (result == CONTROL_ERROR)
+        return result;
+    if (!*host)
+        return control_problem(control, name, error, "expected enough memory");
+    case_lowers(*host);
+    return CONTROL_OK;
+}
+
+static enum control_result load_me(char **me, struct control const *control,
+                                   struct control_error *error)
+{
+    char host[256] = "";
+    if (gethostname(host, sizeof host - 1) < 0)
+        host[0] = 0;
+    if (load_host(me, control, "me", host, error) == CONTROL_ERROR)
+        return CONTROL_ERROR;
+    if (is_ascii_domain(*me, strlen(*me)))
+        return CONTROL_OK;
+    control_fail_hint(error, "this host's full name", *me, strlen(*me),
+                      "the file is absent, and the system's own host name is no domain");
+    return control_problem(control, "me", error, error->text);
+}
+
+enum control_result routing_load(struct routing *routing, struct control const *control,
+                                 struct control_error *error)
+{
+    struct routing loaded = {.locals = TABLE_ZERO, .virtualdomains = TABLE_ZERO};
+    if (load_me(&loaded.me, control, error) == CONTROL_ERROR ||
+        load_host(&loaded.localiphost, control, "localiphost", loaded.me, error) == CONTROL_ERROR ||
+        table_load(&loaded.locals, control, "locals", routing_entry_locals, error) ==
+            CONTROL_ERROR ||
+        table_load(&loaded.virtualdomains, control, "virtualdomains", routing_entry_virtualdomains,
+                   error) == CONTROL_ERROR ||
+        table_load(&loaded.users, control, "users", routing_entry_users, error) == CONTROL_ERROR) {
+        routing_free(&loaded);
+        return CONTROL_ERROR;
+    }
+    *routing = loaded;
+    return CONTROL_OK;
+}
+
+void routing_free(struct routing *routing)
+{
+    free(routing->me);
+    free(routing->localiphost);
+    table_free(&routing->locals);
+    table_free(&routing->virtualdomains);
+    table_free(&routing->users);
+    routing->me = routing->localiphost = 0;
+}
+
+static bool same_text(char const *text, size_t length, char const *word)
+{
+    return strlen(word) == length && !strncasecmp(text, word, length);
+}
+
+static bool is_reserved(char const *local, size_t length)
+{
+    return same_text(local, length, "postmaster") || same_text(local, length, "abuse") ||
+           same_text(local, length, "mailer-daemon");
+}
+
+static bool is_in_locals(struct routing const *routing, char const *domain, size_t length)
+{
+    char const *value;
+    size_t value_length;
+    if (!routing->locals.present)
+        return same_text(domain, length, routing->me);
+    return table_find(&routing->locals, domain, length, &value, &value_length);
+}
+
+/* Finds the prefix of a virtual address; false for one that is not virtual. */
+static bool find_prefix(struct routing const *routing, char const *address, size_t length,
+                        char const *domain, size_t domain_length, char const **prefix,
+                        size_t *prefix_length)
+{
+    struct table const *table = &routing->virtualdomains;
+    return (table_find(table, address, length, prefix, prefix_length) ||
+            table_find_domain(table, domain, domain_length, prefix, prefix_length) ||
+            table_find(table, "", 0, prefix, prefix_length)) &&
+           *prefix_length > 0;
+}
+
+/* Appends TEXT in lower case to the mailbox. There is room: routing_entry bounds what a users entry
+ * may be, and the search what it looks for. */
+static void append_folded(char *mailbox, char const *text, size_t length)
+{
+    size_t end = strlen(mailbox);
+    memcpy(mailbox + end, text, length);
+    case_lowerb(mailbox + end, length);
+    mailbox[end + length] = 0;
+}
+
+/* Looks NAME or, with AT_DOMAIN, NAME@DOMAIN up in users, and puts its folder into the route. */
+static bool find_user(struct search *search, char const *name, size_t length, bool at_domain)
+{
+    char key[KEY_MAX], *mailbox = search->route->mailbox;
+    char const *path;
+    size_t path_length, key_length = length;
+    if (length + 1 + search->domain_length > sizeof key)
+        return false;
+    memcpy(key, name, length);
+    if (at_domain) {
+        key[length] = '@';
+        memcpy(key + length + 1, search->domain, search->domain_length);
+        key_length += 1 + search->domain_length;
+    }
+    if (!table_find(search->users, key, key_length, &path, &path_length) ||
+        path_length >= ROUTING_MAILBOX_MAX ||
+        search->domain_length + 1 + length >= ROUTING_MAILBOX_MAX)
+        return false;
+    mailbox[0] = 0;
+    if (path_length > 0) {
+        memcpy(mailbox, path, path_length);
+        mailbox[path_length] = 0;
+        return true;
+    }
+    if (at_domain) {
+        append_folded(mailbox, search->domain, search->domain_length);
+        append_folded(mailbox, "/", 1);
+    }
+    append_folded(mailbox, name, length);
+    return true;
+}
+
+/* Tries the name up to CUT; what follows the `-` there is the extension. */
+static bool find_at(struct search *search, size_t cut)
+{
+    char const *local = search->name + search->prefix_length;
+    bool found = (cut > search->prefix_length &&
+                  find_user(search, local, cut - search->prefix_length, true)) ||
+                 (cut > 0 && find_user(search, search->name, cut, false));
+    if (!found)
+        return false;
+    search->route->kind = ROUTE_MAILBOX;
+    size_t extension = cut < search->name_length ? cut + 1 : cut;
+    size_t length = search->name_length - extension;
+    memcpy(search->route->extension, search->name + extension, length);
+    search->route->extension[length] = 0;
+    return true;
+}
+
+/* Tries the name cut at each `-` before END, the last first. */
+static bool find_cut(struct search *search, size_t end)
+{
+    char const *dash;
+    while ((dash = memrchr(search->name, '-', end))) {
+        end = (size_t)(dash - search->name);
+        if (find_at(search, end))
+            return true;
+    }
+    return false;
+}
+
+static bool set_name(struct search *search, char const *prefix, size_t prefix_length,
+                     char const *local, size_t local_length)
+{
+    size_t start = prefix_length ? prefix_length + 1 : 0;
+    if (start + local_length >= sizeof search->name)
+        return false;
+    if (prefix_length > 0) {
+        memcpy(search->name, prefix, prefix_length);
+        search->name[prefix_length] = '-';
+    }
+    memcpy(search->name + start, local, local_length);
+    search->prefix_length = start;
+    search->name_length = start + local_length;
+    return true;
+}
+
+/* postmaster, abuse, mailer-daemon: never cut (`mailer-daemon` is not `mailer`), never unknown. */
+static void find_reserved(struct search *search, char const *prefix, size_t prefix_length)
+{
+    static char const postmaster[] = "postmaster";
+    struct search other = *search;
+    if (find_at(search, search->name_length))
+        return;
+    if (set_name(&other, prefix, prefix_length, postmaster, sizeof postmaster - 1) &&
+        find_at(&other, other.name_length))
+        return;
+    if (prefix_length > 0 && find_cut(search, search->prefix_length))
+        return;
+    set_name(&other, 0, 0, postmaster, sizeof postmaster - 1);
+    if (find_at(&other, other.name_length))
+        return;
+    search->route->kind = ROUTE_MAILBOX;
+    memcpy(search->route->mailbox, postmaster, sizeof postmaster);
+}
+
+/* Finds the route of an address with a domain, LOCAL_LENGTH bytes before its `@`. */
+static void find_address(struct routing const *routing, char const *address, size_t length,
+                         size_t local_length, bool reserved_is_ours, struct route *route)
+{
+    struct search search = {.users = &routing->users, .route = route};
+    char const *prefix = 0;
+    size_t prefix_length = 0;
+    search.domain = address + local_length + 1;
+    search.domain_length = length - local_length - 1;
+    if (search.domain_length == 0 || search.domain_length > ADDRESS_DOMAIN_MAX ||
+        search.domain[0] == '[')
+        return;
+    bool reserved = is_reserved(address, local_length);
+    if (!is_in_locals(routing, search.domain, search.domain_length) &&
+        !find_prefix(routing, address, length, search.domain, search.domain_length, &prefix,
+                     &prefix_length) &&
+        !(reserved && reserved_is_ours))
+        return;
+    route->kind = ROUTE_UNKNOWN;
+    if (!routing_entry_is_local_part(address, local_length) ||
+        !set_name(&search, prefix, prefix_length, address, local_length))
+        return;
+    if (reserved)
+        find_reserved(&search, prefix, prefix_length);
+    else if (!find_at(&search, search.name_length))
+        find_cut(&search, search.name_length);
+}
+
+void routing_find(struct routing const *routing, char const *address, size_t length,
+                  struct route *route)
+{
+    char whole[KEY_MAX];
+    char const *sign = length > 0 ? memrchr(address, '@', length) : 0;
+    size_t me_length = strlen(routing->me);
+    route->kind = ROUTE_REMOTE;
+    route->mailbox[0] = route->extension[0] = 0;
+    if (sign) {
+        find_address(routing, address, length, (size_t)(sign - address), false, route);
+    } else if (length > 0 && length + 1 + me_length <= sizeof whole) {
+        memcpy(whole, address, length);
+        whole[length] = '@';
+        memcpy(whole + length + 1, routing->me, me_length);
+        find_address(routing, whole, length + 1 + me_length, length, true, route);
+    }
+}

@@ -1,0 +1,112 @@
+#include "lib/table.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <skalibs/bytestr.h>
+
+#include "lib/table_compile.h"
+#include "lib/table_file.h"
+
+/* True when every later write to the file must show in its change time: the file system's clock,
+ * which this one is, has gone on since. Otherwise a second write within the same tick would go
+ * unnoticed, and an old cdb be used for a new file. */
+static bool is_settled(struct stat const *status)
+{
+    struct timespec now;
+    time_t seconds = status->st_ctim.tv_sec;
+    if (clock_gettime(CLOCK_REALTIME_COARSE, &now) < 0)
+        return false;
+    if (status->st_ctim.tv_nsec == 0) /* perhaps a file system that counts whole seconds, or two */
+        return now.tv_sec > seconds + 2;
+    return now.tv_sec > seconds || (now.tv_sec == seconds && now.tv_nsec > status->st_ctim.tv_nsec);
+}
+
+/* True when the control file is still the one that was BEFORE. */
+static bool is_unchanged(struct control const *control, char const *name,
+                         struct table_stamp const *before)
+{
+    struct stat status;
+    struct table_stamp stamp;
+    if (fstatat(control->directory, name, &status, 0) < 0)
+        return false;
+    table_stamp_make(&stamp, &status);
+    return !memcmp(&stamp, before, sizeof stamp);
+}
+
+enum control_result table_load(struct table *table, struct control const *control, char const *name,
+                               table_parse_func *parse, struct control_error *error)
+{
+    struct stat source = {0};
+    struct table_stamp stamp;
+    cdb map = CDB_ZERO;
+    /* Where this fails, reading the file fails too, and says why. */
+    bool large = fstatat(control->directory, name, &source, 0) == 0 && S_ISREG(source.st_mode) &&
+                 source.st_size >= TABLE_FILE_MIN;
+    bool settled = large && is_settled(&source);
+    table_stamp_make(&stamp, &source);
+    enum control_result result = CONTROL_OK;
+    if (!large || !table_file_open(&map, control, name, &stamp)) {
+        result = table_compile(&map, control, name, parse, TABLE_STAMP_KEY, TABLE_STAMP_KEY_LENGTH,
+                               (char const *)&stamp, sizeof stamp, error);
+        if (result == CONTROL_OK && settled && is_unchanged(control, name, &stamp))
+            table_file_save(&map, control, name, &stamp, &source);
+    }
+    if (result != CONTROL_ERROR)
+        *table = (struct table){.map = map, .present = result == CONTROL_OK};
+    return result;
+}
+
+void table_free(struct table *table)
+{
+    if (table->map.map)
+        cdb_free(&table->map);
+    *table = (struct table)TABLE_ZERO;
+}
+
+/* KEY is folded already. */
+static bool find_folded(struct table const *table, char const *key, size_t length,
+                        char const **value, size_t *value_length)
+{
+    cdb_data data;
+    if (cdb_find(&table->map, &data, key, (uint32_t)length) != 1)
+        return false;
+    *value = data.s;
+    *value_length = data.len;
+    return true;
+}
+
+/* False when KEY cannot be in any table. With a NUL it could name the stamp. */
+static bool fold(struct table const *table, char *folded, char const *key, size_t length)
+{
+    if (!table->map.map || length > TABLE_KEY_MAX || (length > 0 && memchr(key, 0, length)))
+        return false;
+    if (length > 0)
+        memcpy(folded, key, length);
+    case_lowerb(folded, length);
+    return true;
+}
+
+bool table_find(struct table const *table, char const *key, size_t length, char const **value,
+                size_t *value_length)
+{
+    char folded[TABLE_KEY_MAX];
+    return fold(table, folded, key, length) &&
+           find_folded(table, folded, length, value, value_length);
+}
+
+bool table_find_domain(struct table const *table, char const *domain, size_t length,
+                       char const **value, size_t *value_length)
+{
+    char folded[TABLE_KEY_MAX];
+    if (length == 0 || !fold(table, folded, domain, length))
+        return false;
+    if (find_folded(table, folded, length, value, value_length))
+        return true;
+    for (size_t i = 1; i < length; i++)
+        if (folded[i] == '.' && find_folded(table, folded + i, length - i, value, value_length))
+            return true;
+    return false;
+}
