@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -118,10 +119,26 @@ static void clear_capabilities(void)
         die("capset");
 }
 
+/* The kernel forgets at a change of user that a process wanted to end with its parent. */
+static void change_user_keeping_parent(struct privilege_user const *user, char const *root)
+{
+    int signal = 0;
+    pid_t const parent = getppid();
+    if (prctl(PR_GET_PDEATHSIG, &signal, 0, 0, 0) != 0)
+        die("PR_GET_PDEATHSIG");
+    change_user(user, root);
+    if (!signal)
+        return;
+    if (prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) != 0)
+        die("PR_SET_PDEATHSIG");
+    if (getppid() != parent)
+        raise(signal);
+}
+
 void privilege_drop(struct privilege_user const *user, char const *root)
 {
     if (privilege_is_root())
-        change_user(user, root);
+        change_user_keeping_parent(user, root);
     clear_capabilities();
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         die("no_new_privs");

@@ -23,8 +23,8 @@ bool privilege_find(struct privilege_user *user, char const *name);
 
 /* Drops to USER for good: empty supplementary groups, gid, uid, no capabilities, no_new_privs, not
  * dumpable, no core file; then checks that uid 0 cannot be regained. ROOT, when not 0, is chrooted
- * into first. When not root: no_new_privs and the rest without the change of user. Dies with
- * exit 111 after logging when anything fails. */
+ * into first. A death signal that was set stays set. When not root: no_new_privs and the rest
+ * without the change of user. Dies with exit 111 after logging when anything fails. */
 void privilege_drop(struct privilege_user const *user, char const *root);
 
 /* Dies with exit 100 when this process runs as uid 0: called by each program that faces the

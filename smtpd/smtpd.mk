@@ -1,5 +1,6 @@
 # smtpd: the SMTP server. Keeper, templates, dialogue.
 smtpd_programs := ekiden-smtpd
-smtpd_modules  := settings keeper listener template client session_table helper submit \
+smtpd_modules  := settings keeper listener single template process fence client session_table \
+                  helper_table submit \
                   dialogue session verbs message stream input command reply transaction policy \
                   data hops received

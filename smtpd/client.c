@@ -1,0 +1,100 @@
+#include "smtpd/client.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <skalibs/types.h>
+
+#include "lib/log.h"
+
+typedef int name_func(int, struct sockaddr *restrict, socklen_t *restrict);
+
+static bool is_mapped(char const *ip)
+{
+    return !memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+}
+
+static void set_address(ip46 *ip, char const *bytes, bool is6)
+{
+    if (is6 && is_mapped(bytes))
+        ip46_from_ip4(ip, bytes + 12);
+    else if (is6)
+        ip46_from_ip6(ip, bytes);
+    else
+        ip46_from_ip4(ip, bytes);
+}
+
+/* The address that NAME (getpeername, getsockname) tells. False when it is none of the internet. */
+static bool from_socket(int descriptor, name_func *name, ip46 *ip, uint16_t *port)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_storage storage;
+    } address;
+    socklen_t length = sizeof address;
+    if (name(descriptor, &address.any, &length) != 0)
+        return false;
+    switch (address.any.sa_family) {
+    case AF_INET:
+        set_address(ip, (char const *)&address.in.sin_addr, false);
+        *port = ntohs(address.in.sin_port);
+        return true;
+    case AF_INET6:
+        set_address(ip, (char const *)&address.in6.sin6_addr, true);
+        *port = ntohs(address.in6.sin6_port);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool from_text(char const *text, char const *port_text, ip46 *ip, uint16_t *port)
+{
+    ip46 scanned;
+    size_t const length = text ? ip46_scan(text, &scanned) : 0;
+    if (!length || text[length])
+        return false;
+    set_address(ip, scanned.ip, ip46_is6(&scanned));
+    if (!port_text || !ushort0_scan(port_text, port))
+        *port = 0;
+    return true;
+}
+
+static void take_relayclient(struct connection *connection)
+{
+    char const *const suffix = getenv("RELAYCLIENT");
+    if (!suffix || !getenv("TCPREMOTEIP"))
+        return;
+    size_t const length = strlen(suffix);
+    if (length >= sizeof connection->relay_suffix) {
+        log_failure("relayclient-ignored", "RELAYCLIENT is longer than 255 bytes", 0);
+        return;
+    }
+    connection->relayclient = true;
+    memcpy(connection->relay_suffix, suffix, length + 1);
+}
+
+void client_identify(struct connection *connection, bool environment)
+{
+    ip46_from_ip4(&connection->remote, IP4_LOCAL);
+    ip46_from_ip4(&connection->local, IP4_LOCAL);
+    connection->has_remote =
+        from_socket(connection->input, getpeername, &connection->remote, &connection->remote_port);
+    if (connection->has_remote)
+        from_socket(connection->input, getsockname, &connection->local, &connection->local_port);
+    if (!environment)
+        return;
+    if (!connection->has_remote) {
+        connection->has_remote = from_text(getenv("TCPREMOTEIP"), getenv("TCPREMOTEPORT"),
+                                           &connection->remote, &connection->remote_port) ||
+                                 from_text(getenv("REMOTE_ADDR"), getenv("REMOTE_PORT"),
+                                           &connection->remote, &connection->remote_port);
+        from_text(getenv("TCPLOCALIP"), getenv("TCPLOCALPORT"), &connection->local,
+                  &connection->local_port);
+    }
+    take_relayclient(connection);
+}

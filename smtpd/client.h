@@ -1,0 +1,18 @@
+/* Who is on the other end of a connection. */
+#ifndef EKIDEN_CLIENT_H
+#define EKIDEN_CLIENT_H
+
+#include <stdbool.h>
+
+#include "smtpd/connection.h"
+
+/* Fills in the addresses of CONNECTION from its input's socket; ::ffff:a.b.c.d becomes IPv4.
+ *
+ * Only where the input is no internet socket, and only with ENVIRONMENT (a process for one
+ * connection), the address comes from what the super-server set: TCPREMOTEIP and TCPREMOTEPORT
+ * (UCSPI) or REMOTE_ADDR and REMOTE_PORT (systemd). RELAYCLIENT is taken with ENVIRONMENT as well,
+ * and only beside TCPREMOTEIP: tcprules set it for one client. In the environment of a listener it
+ * would open relaying for everybody, so there it is never looked at. */
+void client_identify(struct connection *connection, bool environment);
+
+#endif

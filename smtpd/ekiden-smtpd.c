@@ -1,0 +1,194 @@
+/* ekiden-smtpd: takes mail by SMTP.
+ *
+ * What fd 0 is decides: a connection is served; a listening socket (or LISTEN_FDS, or -l) is
+ * listened on. doc/design.md, section 2, has the processes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <skalibs/ip46.h>
+#include <skalibs/sgetopt.h>
+#include <skalibs/types.h>
+
+#include "configured.h"
+#include "lib/log.h"
+#include "smtpd/keeper.h"
+
+#define USAGE                                                                                      \
+    "ekiden-smtpd [ -t ] [ -C control ] [ -Q queue ] [ -d ready-fd ] [ -i idle-seconds ] "         \
+    "[ -l address:port ]..."
+#define LISTENERS_MAX      16
+#define LISTEN_FDS_START   3 /* sd_listen_fds(3) */
+#define BACKLOG            1024
+#define EXIT_CONFIGURATION 100
+#define EXIT_TEMPORARY     111
+
+struct arguments {
+    char const *control, *queue;
+    unsigned int idle_seconds;
+    unsigned int ready; /* 0: nobody wants to know */
+    bool test;
+    int listeners[LISTENERS_MAX];
+    size_t count;
+};
+
+_Noreturn static void die_usage(char const *what)
+{
+    log_failure("usage", what, 0);
+    _exit(EXIT_CONFIGURATION);
+}
+
+/* Binds "127.0.0.1:25", "[::1]:25" or ":25" (all addresses). */
+static int bind_address(char const *text)
+{
+    char ip_text[IP46_FMT + 3];
+    ip46 ip;
+    uint16_t port;
+    char const *const colon = strrchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : 0;
+    if (!colon || length >= sizeof ip_text || !ushort0_scan(colon + 1, &port))
+        die_usage("-l expects an address and a port, like 127.0.0.1:25 or [::1]:25");
+    bool const brackets = length > 1 && text[0] == '[' && text[length - 1] == ']';
+    memcpy(ip_text, text + brackets, length - 2 * brackets);
+    ip_text[length - 2 * brackets] = 0;
+    if (!length)
+        ip46_from_ip6(&ip, IP6_ANY);
+    else if (!ip46_scan(ip_text, &ip))
+        die_usage("-l expects an address in numbers before its last colon");
+    int const listener = socket_tcp46_nbcoe(ip46_is6(&ip));
+    if (listener < 0 || socket_bind46_reuse(listener, &ip, port) != 0 ||
+        socket_listen(listener, BACKLOG) != 0) {
+        struct log_line line;
+        log_begin(&line, "not-bound");
+        log_text(&line, "address", text);
+        log_errno(&line, errno);
+        log_write(&line);
+        _exit(EXIT_TEMPORARY);
+    }
+    return listener;
+}
+
+static void parse_arguments(struct arguments *arguments, int argc, char const *const *argv)
+{
+    subgetopt options = SUBGETOPT_ZERO;
+    for (int option; (option = subgetopt_r(argc, argv, "tC:Q:d:i:l:", &options)) >= 0;)
+        switch (option) {
+        case 't':
+            arguments->test = true;
+            break;
+        case 'C':
+            arguments->control = options.arg;
+            break;
+        case 'Q':
+            arguments->queue = options.arg;
+            break;
+        case 'd':
+            if (!uint0_scan(options.arg, &arguments->ready) || arguments->ready < 3)
+                die_usage("-d expects a descriptor above 2, as in s6's notification-fd");
+            break;
+        case 'i':
+            if (!uint0_scan(options.arg, &arguments->idle_seconds))
+                die_usage("-i expects a number of seconds");
+            break;
+        case 'l':
+            if (arguments->count == LISTENERS_MAX)
+                die_usage("-l can be given 16 times at most");
+            arguments->listeners[arguments->count++] = bind_address(options.arg);
+            break;
+        default:
+            die_usage(USAGE);
+        }
+    if (options.ind < argc)
+        die_usage(USAGE);
+}
+
+static bool is_listening(int descriptor)
+{
+    int listening = 0;
+    socklen_t length = sizeof listening;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
+}
+
+static void add_listener(struct arguments *arguments, int descriptor)
+{
+    int const flags = fcntl(descriptor, F_GETFL);
+    if (arguments->count == LISTENERS_MAX)
+        die_usage("more than 16 listening sockets");
+    /* Several processes wait on it: an accept after another one was faster must not block. */
+    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0) {
+        log_failure("listener-failed", "fcntl", errno);
+        _exit(EXIT_TEMPORARY);
+    }
+    arguments->listeners[arguments->count++] = descriptor;
+}
+
+/* What systemd passed, when it was meant for this process (sd_listen_fds). Returns a connection
+ * that it passed instead of a listener (Accept=yes without StandardInput=socket), or -1. */
+static int take_passed_sockets(struct arguments *arguments)
+{
+    char const *const pid_text = getenv("LISTEN_PID");
+    char const *const count_text = getenv("LISTEN_FDS");
+    unsigned int pid, count;
+    if (!pid_text || !count_text || !uint0_scan(pid_text, &pid) ||
+        !uint0_scan(count_text, &count) || pid != (unsigned int)getpid())
+        return -1;
+    for (unsigned int i = 0; i < count && i < LISTENERS_MAX; i++) {
+        int const descriptor = LISTEN_FDS_START + (int)i;
+        if (!is_listening(descriptor))
+            return descriptor;
+        add_listener(arguments, descriptor);
+    }
+    return -1;
+}
+
+/* Standard descriptors that are not open would be reused, and then written to, by mistake. */
+static void require_standard_descriptors(void)
+{
+    for (int descriptor = 0; descriptor <= 2; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) != descriptor)
+            _exit(EXIT_TEMPORARY);
+}
+
+static int test_configuration(struct arguments const *arguments)
+{
+    struct control control;
+    struct control_error error;
+    if (control_open(&control, arguments->control, &error) == CONTROL_ERROR) {
+        log_failure("configuration-refused", error.text, 0);
+        return EXIT_CONFIGURATION;
+    }
+    return keeper_load_settings(&control) ? 0 : EXIT_CONFIGURATION;
+}
+
+int main(int argc, char const *const *argv)
+{
+    static struct keeper keeper;
+    struct arguments arguments = {.control = CONFIGURED_CONTROL, .queue = CONFIGURED_QUEUE};
+    require_standard_descriptors();
+    log_start("ekiden-smtpd");
+    parse_arguments(&arguments, argc, argv);
+    if (arguments.test)
+        return test_configuration(&arguments);
+
+    int client = -1;
+    if (!arguments.count)
+        client = take_passed_sockets(&arguments);
+    if (!arguments.count && client < 0) {
+        client = 0;
+        if (is_listening(0)) {
+            add_listener(&arguments, 0);
+            client = -1;
+        }
+    }
+    keeper_open(&keeper, arguments.control, arguments.queue, client == 0 ? 1 : client);
+    if (client < 0)
+        return keeper_listen(&keeper, arguments.listeners, arguments.count,
+                             &(struct keeper_options){.idle_seconds = arguments.idle_seconds,
+                                                      .ready = (int)arguments.ready});
+    return keeper_serve_one(&keeper, client, client == 0 ? 1 : client);
+}

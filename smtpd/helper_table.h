@@ -1,0 +1,37 @@
+/* The keeper's side of helper.h: the helper programs that it has started for dialogues. */
+#ifndef EKIDEN_HELPER_TABLE_H
+#define EKIDEN_HELPER_TABLE_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/privilege.h"
+#include "smtpd/helper.h"
+#include "smtpd/settings.h"
+
+struct helper_table {
+    struct helper {
+        pid_t pid;
+        int reply; /* the keeper's end of the dialogue's pair */
+    } * entries;   /* owned */
+    size_t count, space;
+};
+
+/* Starts the helper KIND under USER and tells the dialogue behind REPLY, which the table owns from
+ * here on. Only HELPER_QUEUE is a program; a dialogue that asks for anything else is told `-`. */
+void helper_start(struct helper_table *table, char kind, int reply, struct settings const *settings,
+                  struct privilege_user const *user);
+
+/* One pollfd a helper, for the hang-up of its dialogue. Returns how many were written to POLLS,
+ * which has room for table->count. */
+size_t helper_polls(struct helper_table const *table, struct pollfd *polls);
+
+/* Kills the helpers whose dialogue gave up, by the result of ppoll on what helper_polls wrote. */
+void helper_check(struct helper_table *table, struct pollfd const *polls, size_t count);
+
+/* PID ended with STATUS: its dialogue is told the exit code. False when PID is no helper. */
+bool helper_ended(struct helper_table *table, pid_t pid, int status);
+
+#endif

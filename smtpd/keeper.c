@@ -1,0 +1,100 @@
+#include "smtpd/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "configured.h"
+#include "lib/log.h"
+#include "queue/queue_layout.h"
+#include "queue/wake.h"
+
+#define EXIT_CONFIGURATION 100
+#define EXIT_TEMPORARY     111
+
+_Noreturn static void give_up(int client, int code)
+{
+    static char const apology[] =
+        "421 4.3.0 this server is not ready for mail; please try again later\r\n";
+    if (client >= 0 && write(client, apology, sizeof apology - 1) < 0)
+        log_failure("client-not-told", "write", errno);
+    _exit(code);
+}
+
+struct settings *keeper_load_settings(struct control const *control)
+{
+    struct control_error error;
+    struct settings *const settings = calloc(1, sizeof *settings);
+    if (!settings) {
+        log_failure("configuration-refused", "out of memory", errno);
+        return NULL;
+    }
+    if (settings_load(settings, control, &error) == CONTROL_ERROR) {
+        log_failure("configuration-refused", error.text, 0);
+        free(settings);
+        return NULL;
+    }
+    /* What qmail's patches and mailfront read; tcprules may set it for one client. */
+    char const *const program = getenv("QMAILQUEUE");
+    if (!settings->queueprogram && program && *program == '/')
+        settings->queueprogram = strdup(program);
+    return settings;
+}
+
+/* A folder that was removed while open: nothing is in it, nothing can be made in it, and nobody
+ * else can reach it. */
+static int make_empty_folder(int queue)
+{
+    char name[] = "empty.0123456789";
+    size_t at = sizeof name - 1;
+    for (pid_t pid = getpid(); pid > 0; pid /= 10)
+        name[--at] = (char)('0' + pid % 10);
+    if (mkdirat(queue, name, 0500) != 0 && errno != EEXIST)
+        return -1;
+    int const empty = openat(queue, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (unlinkat(queue, name, AT_REMOVEDIR) != 0 && empty >= 0) {
+        close(empty);
+        return -1;
+    }
+    return empty;
+}
+
+static void open_queue(struct keeper *keeper, char const *path, int client)
+{
+    int const queue = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (queue < 0) {
+        log_failure("queue-not-opened", path, errno);
+        give_up(client, EXIT_TEMPORARY);
+    }
+    if (!queue_layout_make(queue, &keeper->scheduler, &keeper->injector))
+        give_up(client, EXIT_TEMPORARY);
+    keeper->folder = openat(queue, "new", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    keeper->wake = wake_open(queue);
+    keeper->empty = make_empty_folder(queue);
+    if (keeper->folder < 0 || keeper->wake < 0 || keeper->empty < 0) {
+        log_failure("queue-not-opened", path, errno);
+        give_up(client, EXIT_TEMPORARY);
+    }
+    close(queue);
+}
+
+void keeper_open(struct keeper *keeper, char const *control, char const *queue, int client)
+{
+    struct control_error error;
+    umask(007);
+    if (control_open(&keeper->control, control, &error) == CONTROL_ERROR) {
+        log_failure("configuration-refused", error.text, 0);
+        give_up(client, EXIT_CONFIGURATION);
+    }
+    keeper->settings = keeper_load_settings(&keeper->control);
+    if (!keeper->settings)
+        give_up(client, EXIT_CONFIGURATION);
+    if (!privilege_find(&keeper->dialogue, CONFIGURED_USER_DIALOGUE) ||
+        !privilege_find(&keeper->injector, CONFIGURED_USER_INJECTOR) ||
+        !privilege_find(&keeper->scheduler, CONFIGURED_USER_SCHEDULER))
+        give_up(client, EXIT_CONFIGURATION);
+    open_queue(keeper, queue, client);
+}

@@ -1,0 +1,44 @@
+/* The keeper: starts as root, starts everything else under its user, and never reads a byte that a
+ * client wrote. */
+#ifndef EKIDEN_KEEPER_H
+#define EKIDEN_KEEPER_H
+
+#include <stddef.h>
+
+#include "lib/control.h"
+#include "lib/privilege.h"
+#include "smtpd/helper_table.h"
+#include "smtpd/settings.h"
+
+struct keeper {
+    struct control control;
+    struct settings *settings; /* owned; replaced when the control files change */
+    struct privilege_user dialogue, injector, scheduler;
+    int folder, wake; /* queue/new and the wake FIFO */
+    int empty;        /* a folder that has nothing in it and no name: root of the dialogues */
+    struct helper_table helpers;
+};
+
+/* Opens control files, queue and users, in this order; makes the queue's folders where they are
+ * missing. Dies with exit 100 (configuration) or 111 after logging; with a client behind descriptor
+ * CLIENT
+ * (-1: none) it is told 421 first. */
+void keeper_open(struct keeper *keeper, char const *control, char const *queue, int client);
+
+/* Reads the control files into new settings. NULL after logging what is wrong with which line. */
+struct settings *keeper_load_settings(struct control const *control);
+
+struct keeper_options {
+    unsigned int idle_seconds; /* leave when nobody came for so long; 0: never */
+    int ready; /* descriptor that gets a newline when clients are served (s6's notification-fd),
+                  then is closed; 0: none */
+};
+
+/* Serves listening sockets until SIGTERM. Returns the exit code. */
+int keeper_listen(struct keeper *keeper, int *listeners, size_t count,
+                  struct keeper_options const *options);
+
+/* Serves the one connection on INPUT and OUTPUT. Returns the exit code. */
+int keeper_serve_one(struct keeper *keeper, int input, int output);
+
+#endif

@@ -1,0 +1,241 @@
+/* The keeper of a listener: makes the templates, makes new ones when the configuration changes,
+ * starts helpers, and ends everything in order. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/packet.h"
+#include "smtpd/keeper.h"
+#include "smtpd/process.h"
+#include "smtpd/template.h"
+
+#define EXIT_TEMPORARY 111
+#define SLOTS_BEYOND   32 /* beyond concurrencyincoming: those that wait, and those that say 421 */
+#define CAPACITY_MAX   100000
+
+/* What a control file's change looks like. Not IN_MODIFY: a file that is being written is half a
+ * file. */
+#define CHANGES (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE)
+
+struct listener {
+    struct keeper *keeper;
+    struct template template;
+    struct children children; /* templates; numbered by what they are */
+    int injector_reads, helper_reads;
+    int changes;     /* inotify */
+    pid_t dialogues; /* the template of today */
+    unsigned int idle_seconds;
+    uint64_t taken; /* connections at the last look */
+    time_t idle_since;
+};
+
+enum { DIALOGUES, INJECTORS };
+
+static bool start_dialogues(struct listener *listener)
+{
+    listener->template.settings = listener->keeper->settings;
+    if (!children_reserve(&listener->children))
+        return false;
+    pid_t const pid = template_start_dialogues(&listener->template);
+    if (pid < 0)
+        return false;
+    children_add(&listener->children, pid, DIALOGUES);
+    listener->dialogues = pid;
+    return true;
+}
+
+/* Makes a template from what the control files say now; the old one, which goes on for its
+ * sessions, has its own copy of the old settings. With a malformed file everything stays as it is.
+ */
+static void reload(struct listener *listener)
+{
+    struct log_line line;
+    struct settings *const settings = keeper_load_settings(&listener->keeper->control);
+    pid_t const old = listener->dialogues;
+    if (!settings)
+        return;
+    struct settings *const before = listener->keeper->settings;
+    listener->keeper->settings = settings;
+    if (!start_dialogues(listener)) {
+        listener->keeper->settings = before;
+        return;
+    }
+    kill(old, SIGHUP);
+    settings_free(before);
+    free(before);
+    log_begin(&line, "configuration-loaded");
+    log_write(&line);
+}
+
+/* Files that the programs make themselves, and editors' own, are no change. */
+static bool is_setting(char const *name)
+{
+    size_t const length = strlen(name);
+    return length && name[0] != '.' && name[length - 1] != '~' && !strstr(name, ".cdb");
+}
+
+static void handle_changes(struct listener *listener)
+{
+    char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    bool changed = false;
+    ssize_t length;
+    while ((length = read(listener->changes, buffer, sizeof buffer)) > 0)
+        for (ssize_t at = 0; at < length;) {
+            struct inotify_event const *const event =
+                (struct inotify_event const *)(void const *)(buffer + at);
+            changed |= (event->mask & IN_Q_OVERFLOW) || (event->len && is_setting(event->name));
+            at += (ssize_t)(sizeof *event + event->len);
+        }
+    if (changed)
+        reload(listener);
+}
+
+static void handle_request(struct listener *listener)
+{
+    char kind;
+    int reply = -1;
+    unsigned int count = 1;
+    ssize_t const length = packet_receive(listener->helper_reads, &kind, 1, &reply, &count);
+    if (length == 1 && count == 1)
+        helper_start(&listener->keeper->helpers, kind, reply, listener->keeper->settings,
+                     &listener->keeper->injector);
+    else if (length > 0 && count == 1)
+        close(reply);
+}
+
+/* True when a template that is needed has died. */
+static bool reap(struct listener *listener)
+{
+    struct child ended;
+    int status;
+    bool broken = false;
+    while (children_reap(&listener->children, &ended, &status)) {
+        if (helper_ended(&listener->keeper->helpers, ended.pid, status))
+            continue;
+        broken |= ended.number == INJECTORS || ended.pid == listener->dialogues;
+    }
+    return broken;
+}
+
+/* True when there was no session for the time after which a listener leaves. */
+static bool is_idle(struct listener *listener)
+{
+    uint64_t const taken = session_table_taken(listener->template.table);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (taken != listener->taken || session_table_active(listener->template.table)) {
+        listener->taken = taken;
+        listener->idle_since = now.tv_sec;
+    }
+    return listener->idle_seconds &&
+           now.tv_sec - listener->idle_since >= (time_t)listener->idle_seconds;
+}
+
+static void watch(struct listener *listener, bool *broken)
+{
+    size_t const helpers = listener->keeper->helpers.count;
+    struct pollfd polls[2 + helpers];
+    struct timespec const look = {.tv_sec = 1};
+    polls[0] = (struct pollfd){.fd = listener->changes, .events = POLLIN};
+    polls[1] = (struct pollfd){.fd = listener->helper_reads, .events = POLLIN};
+    helper_polls(&listener->keeper->helpers, polls + 2);
+    ppoll(polls, 2 + helpers, listener->idle_seconds ? &look : NULL, process_waiting());
+    if (process_take_child())
+        *broken |= reap(listener);
+    helper_check(&listener->keeper->helpers, polls + 2, helpers);
+    if (polls[0].revents)
+        handle_changes(listener);
+    if (process_take_hangup())
+        reload(listener);
+    if (polls[1].revents & POLLIN)
+        handle_request(listener);
+}
+
+/* Ends the sessions at their next command, then everything. The injectors go on until the last
+ * session that could ask is gone: what a client was promised is kept. */
+static void end(struct listener *listener)
+{
+    for (size_t i = 0; i < listener->children.count; i++)
+        if (listener->children.entries[i].number == DIALOGUES)
+            kill(listener->children.entries[i].pid, SIGTERM);
+    close(listener->template.injector_requests);
+    close(listener->template.helper_requests);
+    while (wait(NULL) > 0 || errno == EINTR)
+        ;
+}
+
+static bool open_listener(struct listener *listener)
+{
+    int injector[2], helper[2];
+    if (!packet_pair(injector) || !packet_pair(helper))
+        return false;
+    uint64_t capacity = listener->keeper->settings->concurrencyincoming + SLOTS_BEYOND;
+    listener->template.table =
+        session_table_new((size_t)(capacity < CAPACITY_MAX ? capacity : CAPACITY_MAX));
+    listener->injector_reads = injector[0];
+    listener->helper_reads = helper[0];
+    listener->template.injector_requests = injector[1];
+    listener->template.helper_requests = helper[1];
+    listener->changes = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    return listener->template.table && listener->changes >= 0 &&
+           inotify_add_watch(listener->changes, listener->keeper->control.path,
+                             CHANGES | IN_ONLYDIR) >= 0;
+}
+
+static bool start_injectors(struct listener *listener)
+{
+    if (!children_reserve(&listener->children))
+        return false;
+    pid_t const pid = template_start_injectors(&listener->template, listener->injector_reads);
+    if (pid < 0)
+        return false;
+    children_add(&listener->children, pid, INJECTORS);
+    close(listener->injector_reads);
+    return true;
+}
+
+static void tell_ready(int descriptor)
+{
+    struct log_line line;
+    log_begin(&line, "listening");
+    log_write(&line);
+    if (descriptor > 0 && write(descriptor, "\n", 1) != 1)
+        log_failure("ready-not-told", "write", errno);
+    if (descriptor > 0)
+        close(descriptor);
+}
+
+int keeper_listen(struct keeper *keeper, int *listeners, size_t count,
+                  struct keeper_options const *options)
+{
+    static struct listener listener;
+    bool broken = false;
+    process_catch_signals();
+    listener.keeper = keeper;
+    listener.idle_seconds = options->idle_seconds;
+    listener.template = (struct template){.listeners = listeners,
+                                          .listener_count = count,
+                                          .dialogue = keeper->dialogue,
+                                          .injector = keeper->injector,
+                                          .empty = keeper->empty,
+                                          .folder = keeper->folder,
+                                          .wake = keeper->wake};
+    if (!open_listener(&listener) || !start_injectors(&listener) || !start_dialogues(&listener)) {
+        log_failure("listener-failed", "start", errno);
+        return EXIT_TEMPORARY;
+    }
+    tell_ready(options->ready);
+    is_idle(&listener);
+    while (!*process_stop() && !broken && !is_idle(&listener))
+        watch(&listener, &broken);
+    if (broken)
+        log_failure("listener-failed", "a template ended; everything is started anew", 0);
+    end(&listener);
+    return broken ? EXIT_TEMPORARY : 0;
+}

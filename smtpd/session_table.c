@@ -1,0 +1,90 @@
+#include "smtpd/session_table.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_ACTIVE };
+
+struct slot {
+    _Atomic int state;
+    _Atomic uint64_t address; /* 0: none */
+};
+
+struct session_table {
+    size_t capacity;
+    _Atomic size_t active;
+    _Atomic uint64_t taken;
+    struct slot slots[];
+};
+
+struct session_table *session_table_new(size_t capacity)
+{
+    size_t const size = sizeof(struct session_table) + capacity * sizeof(struct slot);
+    struct session_table *const table =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (table == MAP_FAILED)
+        return NULL;
+    table->capacity = capacity;
+    return table;
+}
+
+int session_table_claim(struct session_table *table)
+{
+    for (size_t i = 0; i < table->capacity; i++) {
+        int expected = SLOT_FREE;
+        if (atomic_compare_exchange_strong(&table->slots[i].state, &expected, SLOT_WAITING))
+            return (int)i;
+    }
+    return -1;
+}
+
+bool session_table_is_waiting(struct session_table const *table, int slot)
+{
+    return atomic_load(&table->slots[slot].state) == SLOT_WAITING;
+}
+
+void session_table_release(struct session_table *table, int slot)
+{
+    struct slot *const mine = table->slots + slot;
+    atomic_store(&mine->address, 0);
+    if (atomic_exchange(&mine->state, SLOT_FREE) == SLOT_ACTIVE)
+        atomic_fetch_sub(&table->active, 1);
+}
+
+/* IPv4 and the /64 of IPv6 as one number, never 0. */
+static uint64_t address_number(ip46 const *ip)
+{
+    uint64_t number = 0;
+    size_t const length = ip46_is6(ip) ? 8 : 4;
+    for (size_t i = 0; i < length; i++)
+        number = number << 8 | (unsigned char)ip->ip[i];
+    return ip46_is6(ip) ? number | 1 : number | (uint64_t)0xffff << 32;
+}
+
+enum connection_refusal session_table_enter(struct session_table *table, int slot, ip46 const *ip,
+                                            bool has_ip, uint64_t total, uint64_t per_address)
+{
+    uint64_t const address = has_ip ? address_number(ip) : 0;
+    atomic_store(&table->slots[slot].address, address);
+    atomic_store(&table->slots[slot].state, SLOT_ACTIVE);
+    atomic_fetch_add(&table->taken, 1);
+    if (atomic_fetch_add(&table->active, 1) >= total)
+        return CONNECTION_TOO_MANY;
+    if (!has_ip)
+        return CONNECTION_WELCOME;
+    uint64_t same = 0;
+    for (size_t i = 0; i < table->capacity; i++)
+        same += atomic_load_explicit(&table->slots[i].address, memory_order_relaxed) == address;
+    return same > per_address ? CONNECTION_TOO_MANY_FROM_HERE : CONNECTION_WELCOME;
+}
+
+size_t session_table_active(struct session_table const *table)
+{
+    return atomic_load(&table->active);
+}
+
+uint64_t session_table_taken(struct session_table const *table)
+{
+    return atomic_load(&table->taken);
+}

@@ -1,0 +1,267 @@
+#include "smtpd/template.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/packet.h"
+#include "queue/injection.h"
+#include "smtpd/client.h"
+#include "smtpd/fence.h"
+#include "smtpd/helper.h"
+#include "smtpd/process.h"
+
+/* One waiting dialogue is not enough: the next client would wait for a fork. */
+#define SPARES                  4
+#define FORK_AGAIN_MILLISECONDS 100
+
+/* The dialogue template's own state. */
+struct dialogues {
+    struct template const *template;
+    struct children children; /* numbered by their slot */
+    int taken[2];             /* a pipe: a dialogue that got its client writes a byte */
+};
+
+static void tell_taken(struct dialogues const *dialogues)
+{
+    /* The pipe is full only when the template has enough to read already. */
+    if (write(dialogues->taken[1], "", 1) < 0 && errno != EAGAIN)
+        log_failure("template-not-told", "write", errno);
+}
+
+/* Waits for a client. Each dialogue has an epoll of its own, with EPOLLEXCLUSIVE, so that a
+ * connection wakes one of them and SIGTERM still gets through without a race, which a blocking
+ * accept could not. */
+static int accept_client(struct dialogues const *dialogues)
+{
+    struct template const *const template = dialogues->template;
+    int const poll = epoll_create1(EPOLL_CLOEXEC);
+    for (size_t i = 0; i < template->listener_count; i++) {
+        struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE,
+                                    .data.fd = template->listeners[i]};
+        if (poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, template->listeners[i], &event) != 0) {
+            log_failure("accept-failed", "epoll", errno);
+            _exit(111);
+        }
+    }
+    for (;;) {
+        struct epoll_event event;
+        int const ready = epoll_pwait(poll, &event, 1, -1, process_waiting_for_client());
+        if (ready <= 0 && (*process_stop() || process_take_hangup()))
+            _exit(0);
+        if (ready <= 0)
+            continue;
+        int const client = accept4(event.data.fd, NULL, NULL, SOCK_CLOEXEC);
+        if (client >= 0) {
+            close(poll);
+            return client;
+        }
+    }
+}
+
+static void prepare_socket(int client)
+{
+    int const on = 1;
+    /* Replies are collected and written at once; Nagle would only hold them back. Fails on sockets
+     * that are not TCP, where it does not matter. */
+    (void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* A dialogue, from its fork to its end. */
+_Noreturn static void serve(struct dialogues const *dialogues, int slot, pid_t parent)
+{
+    struct template const *const template = dialogues->template;
+    struct settings const *const settings = template->settings;
+    struct connection connection = {.settings = settings,
+                                    .injector_requests = template->injector_requests,
+                                    .helper_requests = template->helper_requests,
+                                    .stop = process_stop(),
+                                    .waiting = process_waiting_for_stop()};
+    process_end_with(parent);
+    fence_no_fork();
+    connection.input = connection.output = accept_client(dialogues);
+    client_identify(&connection, false);
+    connection.refusal =
+        session_table_enter(template->table, slot, &connection.remote, connection.has_remote,
+                            settings->concurrencyincoming, settings->concurrencyperip);
+    tell_taken(dialogues);
+    for (size_t i = 0; i < template->listener_count; i++)
+        close(template->listeners[i]);
+    close(dialogues->taken[0]);
+    close(dialogues->taken[1]);
+    prepare_socket(connection.input);
+    _exit(dialogue_run(&connection));
+}
+
+/* Forks one more dialogue. False: not now. */
+static bool fork_dialogue(struct dialogues *dialogues)
+{
+    pid_t const parent = getpid();
+    if (!children_reserve(&dialogues->children))
+        return false;
+    int const slot = session_table_claim(dialogues->template->table);
+    if (slot < 0)
+        return false;
+    pid_t const pid = process_fork("smtpd-dialogue");
+    if (pid == 0)
+        serve(dialogues, slot, parent);
+    if (pid < 0) {
+        session_table_release(dialogues->template->table, slot);
+        return false;
+    }
+    children_add(&dialogues->children, pid, slot);
+    return true;
+}
+
+static void reap_dialogues(struct dialogues *dialogues)
+{
+    struct child ended;
+    int status;
+    while (children_reap(&dialogues->children, &ended, &status))
+        if (ended.number >= 0)
+            session_table_release(dialogues->template->table, ended.number);
+}
+
+/* How many wait in accept: by their slots and not by a counter, which a dialogue that is killed at
+ * the wrong moment would leave wrong for good. */
+static size_t count_waiting(struct dialogues const *dialogues)
+{
+    size_t waiting = 0;
+    for (size_t i = 0; i < dialogues->children.count; i++)
+        waiting += session_table_is_waiting(dialogues->template->table,
+                                            dialogues->children.entries[i].number);
+    return waiting;
+}
+
+/* SIGHUP ends those that wait for a client, SIGTERM the others too, each at its next command. */
+static void signal_dialogues(struct dialogues const *dialogues, int signal)
+{
+    for (size_t i = 0; i < dialogues->children.count; i++)
+        kill(dialogues->children.entries[i].pid, signal);
+}
+
+static void drain(int descriptor)
+{
+    char bytes[256];
+    while (read(descriptor, bytes, sizeof bytes) == (ssize_t)sizeof bytes)
+        ;
+}
+
+_Noreturn static void run_dialogues(struct dialogues *dialogues)
+{
+    bool retired = false, stopped = false;
+    for (;;) {
+        bool forked = true;
+        for (size_t i = count_waiting(dialogues); !retired && forked && i < SPARES; i++)
+            forked = fork_dialogue(dialogues);
+        if (retired && !dialogues->children.count)
+            _exit(0);
+        struct pollfd taken = {.fd = dialogues->taken[0], .events = POLLIN};
+        struct timespec const again = {.tv_nsec = FORK_AGAIN_MILLISECONDS * 1000000};
+        ppoll(&taken, 1, forked ? NULL : &again, process_waiting());
+        if (taken.revents)
+            drain(dialogues->taken[0]);
+        if (process_take_child())
+            reap_dialogues(dialogues);
+        if (process_take_hangup() && !retired) {
+            retired = true;
+            signal_dialogues(dialogues, SIGHUP);
+        }
+        if (*process_stop() && !stopped) {
+            retired = stopped = true;
+            signal_dialogues(dialogues, SIGTERM);
+        }
+    }
+}
+
+pid_t template_start_dialogues(struct template const *template)
+{
+    static struct dialogues dialogues;
+    pid_t const parent = getpid();
+    pid_t const pid = process_fork("smtpd-template");
+    if (pid)
+        return pid;
+    dialogues.template = template;
+    if (pipe2(dialogues.taken, O_CLOEXEC | O_NONBLOCK) != 0 || fchdir(template->empty) != 0) {
+        log_failure("template-failed", "start", errno);
+        _exit(111);
+    }
+    close(template->folder);
+    close(template->wake);
+    close(template->empty);
+    privilege_drop(&template->dialogue, ".");
+    privilege_refuse_root();
+    fence_dialogue(true);
+    process_end_with(parent);
+    run_dialogues(&dialogues);
+}
+
+/* --- injectors --- */
+
+_Noreturn static void inject(struct template const *template, int requests, int session)
+{
+    fence_no_fork();
+    close(requests);
+    _exit(injector_serve(session, template->folder, template->wake));
+}
+
+static void handle_request(struct template const *template, struct children *children, int requests,
+                           int session)
+{
+    pid_t const pid = children_reserve(children) ? process_fork("smtpd-injector") : -1;
+    if (pid == 0)
+        inject(template, requests, session);
+    if (pid > 0)
+        children_add(children, pid, 0);
+    close(session); /* without an injector the dialogue sees its end, and answers 451 */
+}
+
+_Noreturn static void run_injectors(struct template const *template, int requests)
+{
+    struct children children = {.entries = NULL};
+    bool open = true;
+    while (open || children.count) {
+        struct pollfd request = {.fd = open ? requests : -1, .events = POLLIN};
+        struct child ended;
+        int status;
+        ppoll(&request, 1, NULL, process_waiting());
+        if (process_take_child())
+            while (children_reap(&children, &ended, &status))
+                ;
+        if (!request.revents)
+            continue;
+        char letter;
+        int session = -1;
+        unsigned int count = 1;
+        ssize_t const length = packet_receive(requests, &letter, 1, &session, &count);
+        if (length == 0)
+            open = false;
+        else if (length == 1 && letter == HELPER_INJECTOR && count == 1)
+            handle_request(template, &children, requests, session);
+        else if (length > 0 && count == 1)
+            close(session);
+    }
+    _exit(0);
+}
+
+pid_t template_start_injectors(struct template const *template, int requests)
+{
+    pid_t const pid = process_fork("smtpd-injectors");
+    if (pid)
+        return pid;
+    close(template->injector_requests);
+    close(template->helper_requests);
+    close(template->empty);
+    for (size_t i = 0; i < template->listener_count; i++)
+        close(template->listeners[i]);
+    privilege_drop(&template->injector, NULL);
+    privilege_refuse_root();
+    fence_injector(true, template->folder);
+    run_injectors(template, requests);
+}

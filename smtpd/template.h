@@ -1,0 +1,37 @@
+/* Templates: processes that are already under their user, in their fence and with their
+ * configuration, and do nothing but fork. What they fork is ready at once (doc/design.md, section
+ * 2). */
+#ifndef EKIDEN_TEMPLATE_H
+#define EKIDEN_TEMPLATE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/privilege.h"
+#include "smtpd/session_table.h"
+#include "smtpd/settings.h"
+
+/* What the keeper knows and its templates inherit. */
+struct template
+{
+    int const *listeners; /* listening sockets, non-blocking */
+    size_t listener_count;
+    struct settings const *settings;
+    struct session_table *table;
+    struct privilege_user dialogue, injector;
+    int empty;             /* a folder that has nothing in it and no name */
+    int folder, wake;      /* queue/new and the wake FIFO */
+    int injector_requests; /* for dialogues to write to */
+    int helper_requests;
+};
+
+/* Forks the dialogue template. It keeps a few dialogues waiting in accept. SIGHUP retires it: the
+ * waiting ones end, and it ends after its last session. SIGTERM ends the sessions too, each at its
+ * next command. -1: logged. */
+pid_t template_start_dialogues(struct template const *template);
+
+/* Forks the injector template, which reads REQUESTS, the other end of injector_requests. It ends
+ * when nobody can ask any more and its last injector has ended. */
+pid_t template_start_injectors(struct template const *template, int requests);
+
+#endif

@@ -1,0 +1,292 @@
+/* ekiden-serve: a complete server in one folder, for a demonstration, for tests, for containers.
+ *
+ * DIR/control (made with safe defaults where absent), DIR/queue, DIR/mail/USER/Maildir. Starts
+ * ekiden-send and ekiden-smtpd, starts again what dies, and ends them on SIGTERM. They end with it
+ * also when it is killed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <skalibs/ip46.h>
+#include <skalibs/stralloc.h>
+#include <skalibs/types.h>
+
+#include "configured.h"
+#include "lib/log.h"
+#include "lib/privilege.h"
+
+#define USAGE              "ekiden-serve DIR [ --smtp PORT ]"
+#define DEFAULT_PORT       2525
+#define BACKLOG            1024
+#define RESTART_SECONDS    1
+#define READY_FD           3
+#define EXIT_CONFIGURATION 100
+#define EXIT_TEMPORARY     111
+
+/* What a new folder says; `postmaster` reaches a person from the start. */
+static struct {
+    char const *name, *text;
+} const defaults[] = {
+    {"me", "demo.example\n"},
+    {"locals", "demo.example\n"},
+    {"rcpthosts", "demo.example\n"},
+    {"users", "alice\nbob\npostmaster:alice\n"},
+};
+
+enum { SCHEDULER, SMTPD, PROGRAMS };
+static char const *const names[PROGRAMS] = {"ekiden-send", "ekiden-smtpd"};
+
+struct server {
+    stralloc programs, control, queue, mail; /* NUL-terminated paths */
+    int listener;
+    pid_t pids[PROGRAMS];
+};
+
+_Noreturn static void die(int code, char const *what, int number)
+{
+    log_failure("not-served", what, number);
+    _exit(code);
+}
+
+static void join(stralloc *path, char const *folder, char const *name)
+{
+    if (!stralloc_copys(path, folder) || !stralloc_cats(path, "/") || !stralloc_cats(path, name) ||
+        !stralloc_0(path))
+        die(EXIT_TEMPORARY, "out of memory", errno);
+}
+
+static void make_folder(char const *path, mode_t mode)
+{
+    if (mkdir(path, mode) != 0 && errno != EEXIST)
+        die(EXIT_CONFIGURATION, path, errno);
+}
+
+static void make_control(char const *folder)
+{
+    stralloc path = STRALLOC_ZERO;
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+        size_t const length = strlen(defaults[i].text);
+        join(&path, folder, defaults[i].name);
+        int const file = open(path.s, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (file < 0 && errno == EEXIST)
+            continue;
+        if (file < 0 || write(file, defaults[i].text, length) != (ssize_t)length ||
+            close(file) != 0)
+            die(EXIT_CONFIGURATION, path.s, errno);
+    }
+    stralloc_free(&path);
+}
+
+static void make_folders(struct server *server, char const *root)
+{
+    struct privilege_user owner;
+    struct stat status;
+    make_folder(root, 0755);
+    join(&server->control, root, "control");
+    join(&server->queue, root, "queue");
+    join(&server->mail, root, "mail");
+    bool const fresh = stat(server->control.s, &status) != 0;
+    make_folder(server->control.s, 0755);
+    if (fresh)
+        make_control(server->control.s);
+    make_folder(server->queue.s, 0770);
+    make_folder(server->mail.s, 0750);
+    if (!privilege_find(&owner, CONFIGURED_USER_LOCAL))
+        _exit(EXIT_CONFIGURATION);
+    if (privilege_is_root() && chown(server->mail.s, owner.uid, owner.gid) != 0)
+        die(EXIT_TEMPORARY, server->mail.s, errno);
+}
+
+/* The programs stand beside this one. */
+static void find_programs(struct server *server)
+{
+    char self[4096];
+    ssize_t const length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length <= 0)
+        die(EXIT_TEMPORARY, "/proc/self/exe", errno);
+    self[length] = 0;
+    char *const slash = strrchr(self, '/');
+    *slash = 0;
+    join(&server->programs, self, names[SMTPD]);
+    if (access(server->programs.s, X_OK) == 0) {
+        server->programs.len = strlen(self);
+        server->programs.s[server->programs.len] = 0;
+    } else if (!stralloc_copys(&server->programs, CONFIGURED_LIBEXEC) ||
+               !stralloc_0(&server->programs)) {
+        die(EXIT_TEMPORARY, "out of memory", errno);
+    }
+}
+
+static int bind_port(uint16_t *port)
+{
+    ip46 ip;
+    int const listener = socket_tcp4_coe();
+    if (listener < 0 || socket_bind4_reuse(listener, IP4_LOCAL, *port) != 0 ||
+        socket_listen(listener, BACKLOG) != 0 || socket_local46(listener, &ip, port) < 0)
+        die(EXIT_TEMPORARY,
+            "cannot listen on 127.0.0.1; is the port taken? --smtp PORT chooses another", errno);
+    return listener;
+}
+
+/* LISTENER becomes fd 0 first: it may have the number that READY is to have. */
+static void place_descriptors(int listener, int ready)
+{
+    if (dup2(listener, 0) < 0)
+        _exit(EXIT_TEMPORARY);
+    if (ready == READY_FD ? fcntl(ready, F_SETFD, 0) != 0 : dup2(ready, READY_FD) < 0)
+        _exit(EXIT_TEMPORARY);
+}
+
+_Noreturn static void run_program(struct server const *server, int which, int ready, pid_t parent)
+{
+    stralloc path = STRALLOC_ZERO;
+    sigset_t none;
+    join(&path, server->programs.s, names[which]);
+    char const *const scheduler[] = {path.s,          "-C", server->control.s, "-Q",
+                                     server->queue.s, "-M", server->mail.s,    NULL};
+    char const *const smtpd[] = {path.s, "-C", server->control.s, "-Q", server->queue.s, "-d",
+                                 "3",    NULL};
+    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    if (getppid() != parent)
+        _exit(0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (which == SMTPD)
+        place_descriptors(server->listener, ready);
+    execv(path.s, (char **)(which == SMTPD ? smtpd : scheduler));
+    die(EXIT_TEMPORARY, path.s, errno);
+}
+
+static void start(struct server *server, int which, int ready)
+{
+    pid_t const parent = getpid();
+    pid_t const pid = fork();
+    if (pid == 0)
+        run_program(server, which, ready, parent);
+    if (pid < 0)
+        log_failure("not-started", names[which], errno);
+    server->pids[which] = pid > 0 ? pid : 0;
+}
+
+/* Starts smtpd and waits until it says that it serves. False when it ended instead. */
+static bool start_smtpd(struct server *server)
+{
+    int ready[2];
+    char byte;
+    if (pipe2(ready, O_CLOEXEC) != 0)
+        die(EXIT_TEMPORARY, "pipe", errno);
+    start(server, SMTPD, ready[1]);
+    close(ready[1]);
+    ssize_t got;
+    do
+        got = read(ready[0], &byte, 1);
+    while (got < 0 && errno == EINTR);
+    close(ready[0]);
+    return got == 1;
+}
+
+static void log_end(int which, int status)
+{
+    struct log_line line;
+    log_begin(&line, "program-ended");
+    log_text(&line, "program", names[which]);
+    log_number(&line, WIFSIGNALED(status) ? "signal" : "code",
+               (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
+    log_write(&line);
+}
+
+static void reap(struct server *server)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (int i = 0; i < PROGRAMS; i++)
+            if (server->pids[i] == pid) {
+                log_end(i, status);
+                server->pids[i] = 0;
+            }
+}
+
+/* Until SIGTERM or SIGINT: whatever ended is started again, at most once a second. */
+static void supervise(struct server *server, sigset_t const *signals)
+{
+    struct timespec const pause = {.tv_sec = RESTART_SECONDS};
+    for (;;) {
+        bool const missing = !server->pids[SCHEDULER] || !server->pids[SMTPD];
+        int const signal = sigtimedwait(signals, NULL, missing ? &pause : NULL);
+        if (signal == SIGTERM || signal == SIGINT)
+            return;
+        reap(server);
+        if (signal > 0)
+            continue;
+        if (!server->pids[SCHEDULER])
+            start(server, SCHEDULER, -1);
+        if (!server->pids[SMTPD])
+            start_smtpd(server);
+    }
+}
+
+/* First who takes mail, then who delivers it. */
+static void end(struct server *server)
+{
+    for (int i = PROGRAMS; i-- > 0;)
+        if (server->pids[i]) {
+            kill(server->pids[i], SIGTERM);
+            while (waitpid(server->pids[i], NULL, 0) < 0 && errno == EINTR)
+                ;
+        }
+}
+
+static void print_ready(uint16_t port, bool chosen)
+{
+    char line[32 + USHORT_FMT] = "ready";
+    size_t length = 5;
+    if (chosen) {
+        memcpy(line + length, " smtp=", 6);
+        length += 6;
+        length += ushort_fmt(line + length, port);
+    }
+    line[length++] = '\n';
+    if (write(1, line, length) != (ssize_t)length)
+        log_failure("ready-not-told", "write", errno);
+}
+
+int main(int argc, char const *const *argv)
+{
+    static struct server server = {.programs = STRALLOC_ZERO};
+    uint16_t port = DEFAULT_PORT;
+    sigset_t signals;
+    log_start("ekiden-serve");
+    char const *const root = argc > 1 ? argv[1] : "";
+    if (!*root || *root == '-' || (argc != 2 && argc != 4) ||
+        (argc == 4 && (strcmp(argv[2], "--smtp") || !ushort0_scan(argv[3], &port))))
+        die(EXIT_CONFIGURATION, USAGE, 0);
+    bool const chosen = port == 0;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    umask(022);
+    make_folders(&server, root);
+    find_programs(&server);
+    server.listener = bind_port(&port);
+    start(&server, SCHEDULER, -1);
+    if (!start_smtpd(&server)) {
+        end(&server);
+        return EXIT_CONFIGURATION;
+    }
+    print_ready(port, chosen);
+    supervise(&server, &signals);
+    end(&server);
+    return 0;
+}
