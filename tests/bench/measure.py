@@ -15,7 +15,11 @@ class CpuGroup:
     None where no group can be made (not root): the cost of the server is then unknown.
     """
 
-    places = (("cpuacct", "/sys/fs/cgroup/cpuacct"), ("v2", "/sys/fs/cgroup"), ("v2", "/sys/fs/cgroup/unified"))
+    places = (
+        ("cpuacct", "/sys/fs/cgroup/cpuacct"),
+        ("v2", "/sys/fs/cgroup"),
+        ("v2", "/sys/fs/cgroup/unified"),
+    )
 
     def __init__(self):
         self.kind = self.folder = None

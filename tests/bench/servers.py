@@ -1,4 +1,4 @@
-"""The servers that are measured: each is started on a folder of its own and leaves nothing behind."""
+"""The servers that are measured: each runs in a folder of its own and leaves nothing behind."""
 
 import os
 import select
@@ -104,7 +104,7 @@ class Ekiden(Server):
         self.separate = separate
 
     def accounts(self):
-        """/etc/passwd with Ekiden's users in it, for a mount namespace: the machine's stays as it is."""
+        """/etc/passwd with Ekiden's users, for a mount namespace: the machine's stays as it is."""
         text = Path("/etc/passwd").read_text()
         present = {line.split(":")[0] for line in text.splitlines()}
         for number, user in enumerate(EKIDEN_USERS, 64101):
@@ -196,7 +196,9 @@ virtual_minimum_uid = 100
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
 """
-    queue_folders = "active bounce corrupt defer deferred flush hold incoming private saved trace".split()
+    queue_folders = (
+        "active bounce corrupt defer deferred flush hold incoming private saved trace".split()
+    )
 
     @classmethod
     def missing(cls):
@@ -206,7 +208,13 @@ virtual_gid_maps = static:65534
         return None if os.path.exists(cls.daemons + "/master") else "is not installed"
 
     def configure(self):
-        words = dict(folder=self.folder, port=self.port, domain=DOMAIN, user=USER, daemons=self.daemons)
+        words = {
+            "folder": self.folder,
+            "port": self.port,
+            "domain": DOMAIN,
+            "user": USER,
+            "daemons": self.daemons,
+        }
         etc = self.folder / "etc"
         etc.mkdir()
         (etc / "main.cf").write_text(self.settings.format(**words))

@@ -63,8 +63,17 @@ def sweep(instance, ledger, kinds, size, sandbox=False):
     return len(faults), missed
 
 
+def requeue(instance):
+    """Puts deferred mail back, as an operator may: nobody waits a minute for the next try."""
+    for path in (instance.queue / "wheel").glob("*/*"):
+        path.rename(instance.queue / "new" / path.name)
+
+
 def settle(instance, ledger, users=USERS):
     """Starts the server, waits until it has delivered, stops it. Returns what the ledger misses."""
+    if instance.process:
+        instance.stop()
+    requeue(instance)
     instance.start()
     try:
         wait_for(

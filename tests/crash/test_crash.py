@@ -1,0 +1,89 @@
+"""Short forms of the fault tests; `tests/crash/sweep` is the long one.
+
+Every program is killed at every system call, and some calls fail. What was acknowledged is in the
+mailbox afterwards, whole; what was not acknowledged is not, unless the cut was behind the commit.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import IS_ROOT
+from instance import Instance
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import local_faults  # noqa: E402
+import queue_faults  # noqa: E402
+import server_faults  # noqa: E402
+from ledger import Ledger  # noqa: E402
+
+pytestmark = [pytest.mark.needs("strace"), pytest.mark.heavy]
+SMALL, LARGE = 300, 200_000  # below and above what the programs hold in memory
+
+
+@pytest.fixture
+def instance(tmp_path_factory, programs, scratch):
+    """A server of one user, without filters: strace shows them calls that they do not know."""
+    folder = scratch / tmp_path_factory.mktemp("crash").name
+    made = Instance(folder, programs, "unprivileged", ("nobody", "nogroup") if IS_ROOT else None)
+    made.environment = {"EKIDEN_SANDBOX": "off"}
+    made.start()  # makes the folders
+    yield made
+    if made.process:
+        made.kill()
+
+
+@pytest.fixture
+def ledger():
+    return Ledger()
+
+
+def require(complaints, missed=(), faults=1):
+    assert faults, "no fault was tried"
+    # A few points depend on timing; a sweep that misses many shows nothing.
+    assert len(missed) * 5 <= faults, f"{len(missed)} of {faults} faults did not happen: {missed}"
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("kind", ["KILL", "EIO"])
+def test_ekiden_queue(instance, ledger, kind, size):
+    instance.stop()
+    faults, missed = queue_faults.sweep(instance, ledger, [kind], size)
+    require(queue_faults.settle(instance, ledger), missed, faults)
+
+
+def test_ekiden_queue_behind_its_filters(instance, ledger):
+    instance.stop()
+    faults, missed = queue_faults.sweep(instance, ledger, ["KILL"], SMALL, sandbox=True)
+    require(queue_faults.settle(instance, ledger), missed, faults)
+
+
+@pytest.mark.parametrize("kind, fresh, sandbox", [
+    ("KILL", False, False),
+    ("KILL", True, False),
+    ("EIO", False, False),
+    ("KILL", False, True),
+])
+def test_ekiden_local(instance, ledger, kind, fresh, sandbox):
+    instance.stop()
+    faults, missed, wrong, mailboxes = local_faults.sweep(
+        instance, ledger, [kind], fresh=fresh, sandbox=sandbox
+    )
+    mail = [message for mailbox in mailboxes for message in instance.mailbox(mailbox)]
+    require(wrong + ledger.violations(mail, "mailboxes"), missed, faults)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", ["KILL", "EIO"])
+def test_injectors_of_smtpd(instance, ledger, kind):
+    faults, missed, wrong = server_faults.smtp_sweep(instance, ledger, [kind])
+    require(wrong + queue_faults.settle(instance, ledger), missed, faults)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["ekiden-send", "ekiden-local"])
+def test_scheduler_and_its_agent(instance, ledger, name):
+    faults, missed = server_faults.send_sweep(instance, ledger, name, ["KILL"])
+    require(queue_faults.settle(instance, ledger), missed, faults)
