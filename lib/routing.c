@@ -231,7 +231,7 @@ static void find_reserved(struct search *search, char const *prefix, size_t pref
 
 /* Finds the route of an address with a domain, LOCAL_LENGTH bytes before its `@`. */
 static void find_address(struct routing const *routing, char const *address, size_t length,
-                         size_t local_length, bool reserved_is_ours, struct route *route)
+                         size_t local_length, struct route *route)
 {
     struct search search = {.users = &routing->users, .route = route};
     char const *prefix = 0;
@@ -241,17 +241,17 @@ static void find_address(struct routing const *routing, char const *address, siz
     if (search.domain_length == 0 || search.domain_length > ADDRESS_DOMAIN_MAX ||
         search.domain[0] == '[')
         return;
-    bool reserved = is_reserved(address, local_length);
     if (!is_in_locals(routing, search.domain, search.domain_length) &&
         !find_prefix(routing, address, length, search.domain, search.domain_length, &prefix,
                      &prefix_length) &&
-        !(reserved && reserved_is_ours))
+        !(same_text(address, local_length, "postmaster") &&
+          same_text(search.domain, search.domain_length, routing->me)))
         return;
     route->kind = ROUTE_UNKNOWN;
     if (!routing_entry_is_local_part(address, local_length) ||
         !set_name(&search, prefix, prefix_length, address, local_length))
         return;
-    if (reserved)
+    if (is_reserved(address, local_length))
         find_reserved(&search, prefix, prefix_length);
     else if (!find_at(&search, search.name_length))
         find_cut(&search, search.name_length);
@@ -266,11 +266,11 @@ void routing_find(struct routing const *routing, char const *address, size_t len
     route->kind = ROUTE_REMOTE;
     route->mailbox[0] = route->extension[0] = 0;
     if (sign) {
-        find_address(routing, address, length, (size_t)(sign - address), false, route);
+        find_address(routing, address, length, (size_t)(sign - address), route);
     } else if (length > 0 && length + 1 + me_length <= sizeof whole) {
         memcpy(whole, address, length);
         whole[length] = '@';
         memcpy(whole + length + 1, routing->me, me_length);
-        find_address(routing, whole, length + 1 + me_length, length, true, route);
+        find_address(routing, whole, length + 1 + me_length, length, route);
     }
 }

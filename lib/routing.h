@@ -15,7 +15,7 @@
  * A local part with a `/`, an `@` or control characters, or that begins with `.`, has no mailbox.
  * `postmaster` is always there (RFC 5321 4.5.1), and `abuse` and `mailer-daemon` go where
  * postmaster goes; each may be listed to go elsewhere. `postmaster` without a domain is
- * postmaster@me, and ours even where me is not in locals. */
+ * postmaster@me, which is ours even where me is not in locals. */
 #ifndef EKIDEN_ROUTING_H
 #define EKIDEN_ROUTING_H
 

@@ -172,7 +172,9 @@ static void test_postmaster(void **state)
                  "w-postmaster\nw\n");
     load(folder, &routing);
     assert_route(&routing, "Postmaster", ROUTE_MAILBOX, "people/chief", "");
-    assert_remote(&routing, "postmaster@local.test");
+    assert_route(&routing, "postmaster@Local.test", ROUTE_MAILBOX, "people/chief", "");
+    assert_remote(&routing, "abuse@local.test");
+    assert_remote(&routing, "postmaster-x@local.test");
     assert_remote(&routing, "mailer");
     assert_route(&routing, "abuse@other.test", ROUTE_MAILBOX, "desk", "");
     assert_route(&routing, "abuse@virtual.test", ROUTE_MAILBOX, "people/chief", "");
