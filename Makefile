@@ -1,5 +1,6 @@
 # Ekiden. `make`, `make check`, `make install DESTDIR=`, `make SANITIZE=1 BUILD=build-sanitize`.
 # Settings are in the conf-* files; each folder names its programs and modules in its .mk.
+# `make V=1` shows the commands.
 
 first = $(shell sed -n $(2)p conf-$(1))
 
@@ -29,6 +30,8 @@ CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)
 CFLAGS   += -std=c17 -fPIE $(OPTIMIZE) $(WARNINGS) $(HARDENED)
 LDLIBS   += -l:libskarnet.a
 
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
+
 folders := lib smtpd queue deliver tools
 include $(foreach folder,$(folders),$(folder)/$(folder).mk)
 
@@ -45,22 +48,22 @@ all: $(addprefix $(BUILD)/,$(programs))
 # A folder's modules become one archive; a program is its own object and what it needs of these.
 define folder_rules
 $(BUILD)/$(1).a: $(patsubst %,$(BUILD)/$(1)/%.o,$($(1)_modules))
-	rm -f $$@ && ar rcs $$@ $$^
+	$$(call say,AR) rm -f $$@ && ar rcs $$@ $$^
 $(foreach program,$($(1)_programs),$(eval $(BUILD)/$(program): $(BUILD)/$(1)/$(program).o))
 endef
 $(foreach folder,$(folders),$(eval $(call folder_rules,$(folder))))
 
 $(addprefix $(BUILD)/,$(programs)): $(archives)
-	$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS)
+	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS)
 
 $(BUILD)/%.o: %.c $(BUILD)/configured.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The settings of the conf- files, as the programs see them. Rewritten only when one of them changed.
 $(BUILD)/configured.h: conf-users conf-control conf-queue conf-mail conf-prefix Makefile
 	@mkdir -p $(@D)
-	printf '#define CONFIGURED_%s "%s"\n' \
+	$(call say,CONF) printf '#define CONFIGURED_%s "%s"\n' \
 	  USER_DIALOGUE '$(call first,users,1)' USER_INJECTOR '$(call first,users,2)' \
 	  USER_SCHEDULER '$(call first,users,3)' USER_LOCAL '$(call first,users,4)' \
 	  CONTROL '$(CONTROL)' QUEUE '$(QUEUE)' MAIL '$(MAIL)' LIBEXEC '$(LIBEXEC)' > $@
@@ -68,7 +71,7 @@ $(BUILD)/configured.h: conf-users conf-control conf-queue conf-mail conf-prefix 
 # Unit tests are dynamic: cmocka comes as a shared library only.
 $(BUILD)/tests/%: tests/unit/%.c $(archives)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(if $(SANITIZE),$(LINK)) -o $@ $< \
+	$(call say,TEST) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(if $(SANITIZE),$(LINK)) -o $@ $< \
 	  -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS) -lcmocka
 
 unit: $(tests)

@@ -161,5 +161,5 @@ int main(int argc, char const *const *argv)
     enum queue_status const status = queue_message(folder);
     if (status == QUEUE_OK)
         wake_scheduler(wake, file.id);
-    return status;
+    return (int)status;
 }
