@@ -1,0 +1,197 @@
+/* ekiden-send: the scheduler. Takes mail from the queue, gives it to the delivery agents, and says
+ * by marks, renames and removals what became of it. It holds no message bytes and, once it has
+ * started, no privilege. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <skalibs/sgetopt.h>
+#include <skalibs/types.h>
+
+#include "configured.h"
+#include "lib/log.h"
+#include "lib/privilege.h"
+#include "lib/sandbox.h"
+#include "queue/queue_layout.h"
+#include "queue/send.h"
+#include "queue/send_fence.h"
+#include "queue/send_loop.h"
+
+#define USAGE                                                                                      \
+    "ekiden-send [ -C control ] [ -Q queue ] [ -M mailroot ] [ -n workers ] [ -x programs ]"
+#define WORKERS_DEFAULT 2
+
+enum { PERMANENT = 100, TEMPORARY = 111 };
+
+struct options {
+    char const *control, *queue, *mail, *programs;
+    unsigned int workers;
+};
+
+static _Noreturn void die(int code, char const *what, char const *name, int number)
+{
+    struct log_line line;
+    log_begin(&line, "not-started");
+    log_text(&line, "what", what);
+    if (name)
+        log_text(&line, "name", name);
+    if (number)
+        log_errno(&line, number);
+    log_write(&line);
+    exit(code);
+}
+
+static struct options read_options(int argc, char const *const *argv)
+{
+    struct options options = {.control = CONFIGURED_CONTROL,
+                              .queue = CONFIGURED_QUEUE,
+                              .mail = CONFIGURED_MAIL,
+                              .workers = WORKERS_DEFAULT};
+    subgetopt state = SUBGETOPT_ZERO;
+    for (int option; (option = subgetopt_r(argc, argv, "C:Q:M:n:x:", &state)) >= 0;)
+        switch (option) {
+        case 'C':
+            options.control = state.arg;
+            break;
+        case 'Q':
+            options.queue = state.arg;
+            break;
+        case 'M':
+            options.mail = state.arg;
+            break;
+        case 'x':
+            options.programs = state.arg;
+            break;
+        case 'n':
+            if (!uint0_scan(state.arg, &options.workers) || !options.workers ||
+                options.workers > SEND_AGENTS_MAX)
+                die(PERMANENT, "expected a number of workers from 1 to 16", state.arg, 0);
+            break;
+        default:
+            die(PERMANENT, "usage: " USAGE, NULL, 0);
+        }
+    if (state.ind < argc)
+        die(PERMANENT, "usage: " USAGE, NULL, 0);
+    return options;
+}
+
+static int open_folder(char const *path, char const *what)
+{
+    int const descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0)
+        die(TEMPORARY, what, path, errno);
+    return descriptor;
+}
+
+/* Held until this process ends, however it ends. */
+static void lock_queue(int queue, char const *path)
+{
+    int const lock = openat(queue, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (lock < 0)
+        die(TEMPORARY, "cannot open the queue's lock", path, errno);
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+        die(TEMPORARY,
+            errno == EWOULDBLOCK ? "another ekiden-send runs on this queue; end it first"
+                                 : "cannot lock the queue",
+            path, errno == EWOULDBLOCK ? 0 : errno);
+}
+
+/* The folder of the agents' programs: the one that this program lies in, as in a build folder, when
+ * they are there too. */
+static void find_program(char path[PATH_MAX], char const *folder, char const *name)
+{
+    char own[PATH_MAX];
+    ssize_t const length = folder ? -1 : readlink("/proc/self/exe", own, sizeof own);
+    if (length > 0 && length < (ssize_t)sizeof own) {
+        own[length] = 0;
+        char *const slash = strrchr(own, '/');
+        if (slash) {
+            *slash = 0;
+            if (snprintf(path, PATH_MAX, "%s/%s", own, name) < PATH_MAX && access(path, X_OK) == 0)
+                return;
+        }
+    }
+    if (snprintf(path, PATH_MAX, "%s/%s", folder ? folder : CONFIGURED_LIBEXEC, name) >= PATH_MAX)
+        die(PERMANENT, "the path is too long", folder, 0);
+    if (access(path, X_OK) != 0)
+        die(TEMPORARY, "cannot execute the delivery agent", path, errno);
+}
+
+static void start_agents(struct send *send, struct options const *options,
+                         struct privilege_user const *local, int mail)
+{
+    char path[PATH_MAX];
+    find_program(path, options->programs, "ekiden-local");
+    struct send_agent_start const start = {
+        .kind = SEND_AGENT_LOCAL, .path = path, .user = local, .mail = mail};
+    for (; send->agent_count < options->workers; send->agent_count++)
+        if (!send_agent_start(send->agents + send->agent_count, &start))
+            exit(TEMPORARY);
+}
+
+static void load_settings(struct send *send, char const *path)
+{
+    struct control_error error;
+    if (send_settings_load(&send->settings, &send->control, &error) == CONTROL_ERROR)
+        die(PERMANENT, error.text, NULL, 0);
+    send->watch = send_settings_watch(path);
+    if (send->watch < 0)
+        log_failure("not-watched", "changed control files are noticed on SIGHUP only", errno);
+}
+
+static void log_started(struct options const *options)
+{
+    struct log_line line;
+    log_begin(&line, "started");
+    log_text(&line, "queue", options->queue);
+    log_number(&line, "workers", options->workers);
+    log_write(&line);
+}
+
+int main(int argc, char const *const *argv)
+{
+    static struct send send;
+    struct privilege_user scheduler, injector, local;
+    struct control_error error;
+    int signals;
+    log_start("ekiden-send");
+    struct options const options = read_options(argc, argv);
+    umask(007);
+    closefrom(3); /* what was inherited would go on to the agents */
+
+    /* As root, when it is: descriptors of all that is used later. */
+    send.queue = open_folder(options.queue, "cannot open the queue");
+    int const mail = open_folder(options.mail, "cannot open the folder of the mailboxes");
+    if (control_open(&send.control, options.control, &error) == CONTROL_ERROR)
+        die(TEMPORARY, error.text, NULL, 0);
+    if (!privilege_find(&scheduler, CONFIGURED_USER_SCHEDULER) ||
+        !privilege_find(&injector, CONFIGURED_USER_INJECTOR) ||
+        !privilege_find(&local, CONFIGURED_USER_LOCAL))
+        return PERMANENT;
+    if (!queue_layout_make(send.queue, &scheduler, &injector))
+        return TEMPORARY;
+    lock_queue(send.queue, options.queue);
+    start_agents(&send, &options, &local, mail);
+    close(mail);
+
+    /* From here on as the scheduler, whose group is the one that queue files belong to. */
+    scheduler.gid = injector.gid;
+    privilege_drop(&scheduler, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    load_settings(&send, options.control);
+    send_active_start(&send.active);
+    send_jobs_start(&send.jobs);
+    if (!send_source_start(&send.source, send.queue, send_now(), send_clock()) ||
+        !send_loop_signals(&signals))
+        return TEMPORARY;
+    send_fence(send.queue, send.control.directory);
+    log_started(&options);
+    return send_loop(&send, signals);
+}

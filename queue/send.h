@@ -1,0 +1,33 @@
+/* ekiden-send's state, passed to each of its modules. Nothing here is a global. */
+#ifndef EKIDEN_SEND_H
+#define EKIDEN_SEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/control.h"
+#include "queue/send_active.h"
+#include "queue/send_agent.h"
+#include "queue/send_jobs.h"
+#include "queue/send_settings.h"
+#include "queue/send_source.h"
+
+struct send {
+    int queue; /* descriptor of the queue folder */
+    struct control control;
+    struct send_settings settings;
+    struct send_source source;
+    struct send_active active;
+    struct send_jobs jobs;
+    struct send_agent agents[SEND_AGENTS_MAX];
+    unsigned int agent_count;
+    int watch; /* inotify on the control folder, -1 without */
+    bool stopping;
+    int exit_code;
+};
+
+/* Seconds since 1970, and of the clock that is never set. */
+uint64_t send_now(void);
+uint64_t send_clock(void);
+
+#endif

@@ -1,0 +1,273 @@
+#include "queue/send_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <skalibs/selfpipe.h>
+
+#include "lib/log.h"
+#include "queue/send_dispatch.h"
+#include "queue/send_finish.h"
+#include "queue/send_take.h"
+
+#define STEPS_A_TURN     64   /* entries of folders looked at, before others have their turn */
+#define STOP_SECONDS     10   /* for deliveries in flight when the scheduler ends */
+#define END_MILLISECONDS 5000 /* for agents to end after that */
+#define RETRY_SECONDS    1    /* after a failure of memory, with nothing in flight to wait for */
+
+enum { POLL_SIGNALS, POLL_WATCH, POLL_WAKE, POLL_AGENTS, POLL_MAX = POLL_AGENTS + SEND_AGENTS_MAX };
+
+uint64_t send_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec > 0 ? (uint64_t)now.tv_sec : 0;
+}
+
+uint64_t send_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec;
+}
+
+bool send_loop_signals(int *signals)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGALRM);
+    sigaddset(&set, SIGCHLD);
+    *signals = selfpipe_init();
+    if (*signals >= 0 && selfpipe_trapset(&set))
+        return true;
+    log_failure("not-started", "signals", errno);
+    return false;
+}
+
+static void reload(struct send *send)
+{
+    struct control_error error;
+    struct log_line line;
+    if (send_settings_load(&send->settings, &send->control, &error) == CONTROL_OK) {
+        log_begin(&line, "settings-loaded");
+    } else {
+        log_begin(&line, "settings-not-loaded");
+        log_text(&line, "error", error.text);
+        log_text(&line, "next", "the last good settings stay in use");
+    }
+    log_write(&line);
+}
+
+static void stop(struct send *send, int exit_code)
+{
+    if (exit_code > send->exit_code)
+        send->exit_code = exit_code;
+    if (send->stopping)
+        return;
+    send->stopping = true;
+    send_dispatch_stop(send);
+}
+
+static void reap(struct send *send)
+{
+    struct log_line line;
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (unsigned int i = 0; i < send->agent_count; i++)
+            if (send->agents[i].pid == pid)
+                send->agents[i].pid = -1;
+        log_begin(&line, "agent-ended");
+        log_number(&line, "pid", (uint64_t)pid);
+        if (WIFSIGNALED(status))
+            log_number(&line, "signal", (uint64_t)WTERMSIG(status));
+        else
+            log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+        log_write(&line);
+    }
+}
+
+static void handle_signals(struct send *send)
+{
+    for (;;)
+        switch (selfpipe_read()) {
+        case SIGTERM:
+        case SIGINT:
+            stop(send, 0);
+            break;
+        case SIGHUP:
+            reload(send);
+            break;
+        case SIGALRM:
+            send_source_all(&send->source, send_now());
+            break;
+        case SIGCHLD:
+            reap(send); /* that it ended is seen at its socket, after its last answers */
+            break;
+        default:
+            return;
+        }
+}
+
+static void lose_agent(struct send *send, unsigned int agent)
+{
+    log_failure(
+        "agent-gone",
+        "its deliveries stay queued; ekiden-send ends, to be started anew by its supervisor", 0);
+    send_agent_close(send->agents + agent);
+    send_dispatch_lost(send, agent);
+    stop(send, 111);
+}
+
+static void flush_agents(struct send *send)
+{
+    for (unsigned int i = 0; i < send->agent_count; i++)
+        if (send->agents[i].alive && !send_agent_flush(send->agents + i))
+            lose_agent(send, i);
+}
+
+/* Takes messages while there is room. True when there is more to look at now. */
+static bool take(struct send *send)
+{
+    struct send_candidate candidate;
+    for (unsigned int step = 0; step < STEPS_A_TURN; step++) {
+        if (send->active.count >= send->settings.messages)
+            return false;
+        switch (send_source_next(&send->source, &candidate)) {
+        case SEND_SOURCE_FOUND:
+            send_take(send, &candidate);
+            break;
+        case SEND_SOURCE_MORE:
+            break;
+        case SEND_SOURCE_EMPTY:
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All that can be done without waiting. True when there is more of it. */
+static bool work(struct send *send)
+{
+    bool more = false;
+    if (!send->stopping) {
+        send_source_tick(&send->source, send_now(), send_clock());
+        more = take(send);
+        more = send_dispatch_turn(send) || more;
+    }
+    flush_agents(send);
+    unsigned int const before = send->active.count;
+    send_finish_turn(send);
+    /* What has left makes room. */
+    return more || (!send->stopping && send->active.count < before);
+}
+
+static unsigned int add(struct pollfd *polled, unsigned int index, int descriptor, short events)
+{
+    polled[index] = (struct pollfd){.fd = descriptor, .events = events};
+    return index;
+}
+
+static void fill_polled(struct send *send, int signals, struct pollfd polled[POLL_MAX])
+{
+    bool const room = !send->stopping && send->active.count < send->settings.messages;
+    add(polled, POLL_SIGNALS, signals, POLLIN);
+    add(polled, POLL_WATCH, send->stopping ? -1 : send->watch, POLLIN);
+    add(polled, POLL_WAKE, room ? send->source.wake.descriptor : -1, POLLIN);
+    for (unsigned int i = 0; i < send->agent_count; i++) {
+        struct send_agent *const agent = send->agents + i;
+        short const events = send_agent_is_behind(agent) ? POLLIN | POLLOUT : POLLIN;
+        add(polled, POLL_AGENTS + i, agent->alive ? unixmessage_receiver_fd(&agent->receiver) : -1,
+            events);
+    }
+}
+
+static int wait_milliseconds(struct send const *send, bool more, uint64_t stop_at)
+{
+    if (more)
+        return 0;
+    uint64_t const clock = send_clock();
+    if (send->stopping)
+        return stop_at > clock ? (int)(stop_at - clock) * 1000 : 0;
+    /* Something could not be handed to an agent, and no answer will wake us. */
+    if (send->active.waiting && send_jobs_count(&send->jobs) == 0)
+        return RETRY_SECONDS * 1000;
+    uint64_t wait = send_wheel_wait(&send->source.wheel, send_now());
+    if (send->source.look_at < clock + wait)
+        wait = send->source.look_at > clock ? send->source.look_at - clock : 0;
+    return (int)wait * 1000;
+}
+
+static void handle_polled(struct send *send, struct pollfd const polled[POLL_MAX])
+{
+    for (unsigned int i = 0; i < send->agent_count; i++)
+        if (send->agents[i].alive && polled[POLL_AGENTS + i].revents) {
+            if (!send_dispatch_answers(send, i))
+                lose_agent(send, i);
+        }
+    if (polled[POLL_WATCH].revents && send_settings_changed(send->watch))
+        reload(send);
+    if (polled[POLL_SIGNALS].revents)
+        handle_signals(send);
+}
+
+static void save_cursor(struct send *send)
+{
+    bool busy[QUEUE_SLOTS];
+    send_active_slots(&send->active, busy);
+    send_wheel_save(&send->source.wheel, busy);
+}
+
+/* Closing its socket is what tells an agent to end. */
+static void end_agents(struct send *send)
+{
+    struct timespec const pause = {.tv_nsec = 10 * 1000 * 1000};
+    for (unsigned int i = 0; i < send->agent_count; i++)
+        send_agent_close(send->agents + i);
+    for (int waited = 0; waited < END_MILLISECONDS; waited += 10) {
+        unsigned int left = 0;
+        reap(send);
+        for (unsigned int i = 0; i < send->agent_count; i++)
+            left += send->agents[i].pid > 0;
+        if (!left)
+            return;
+        nanosleep(&pause, NULL);
+    }
+    log_failure("agent-not-ended", "a delivery agent still works; it ends when it is done", 0);
+}
+
+int send_loop(struct send *send, int signals)
+{
+    struct pollfd polled[POLL_MAX];
+    uint64_t stop_at = UINT64_MAX;
+    for (;;) {
+        bool const more = work(send);
+        if (send->stopping && stop_at == UINT64_MAX)
+            stop_at = send_clock() + STOP_SECONDS;
+        if (send->stopping && (send_jobs_count(&send->jobs) == 0 || send_clock() >= stop_at))
+            break;
+        save_cursor(send);
+        fill_polled(send, signals, polled);
+        int const ready =
+            poll(polled, POLL_AGENTS + send->agent_count, wait_milliseconds(send, more, stop_at));
+        if (ready > 0)
+            handle_polled(send, polled);
+        else if (ready < 0 && errno != EINTR && errno != ENOMEM && errno != EAGAIN) {
+            log_failure("poll", "the loop cannot wait", errno);
+            stop(send, 111);
+        }
+    }
+    for (unsigned int i = 0; i < send->agent_count; i++)
+        send_dispatch_lost(send, i);
+    send_finish_turn(send);
+    save_cursor(send);
+    end_agents(send);
+    return send->exit_code;
+}

@@ -1,0 +1,67 @@
+#include "queue/send_place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+void send_place_folder(char path[SEND_PLACE_PATH_MAX], int place)
+{
+    switch (place) {
+    case SEND_PLACE_NEW:
+        snprintf(path, SEND_PLACE_PATH_MAX, "new");
+        break;
+    case SEND_PLACE_HOLD:
+        snprintf(path, SEND_PLACE_PATH_MAX, "hold");
+        break;
+    case SEND_PLACE_BAD:
+        snprintf(path, SEND_PLACE_PATH_MAX, "bad");
+        break;
+    default:
+        snprintf(path, SEND_PLACE_PATH_MAX, "wheel/%03u", (unsigned int)place % QUEUE_SLOTS);
+    }
+}
+
+static void file_path(char path[SEND_PLACE_PATH_MAX], int place, char const *id)
+{
+    char folder[SEND_PLACE_PATH_MAX];
+    send_place_folder(folder, place);
+    snprintf(path, SEND_PLACE_PATH_MAX, "%.9s/%.*s", folder, QUEUE_ID_LENGTH, id);
+}
+
+int send_place_open(int queue, int place, char const *id, int flags)
+{
+    char path[SEND_PLACE_PATH_MAX];
+    int descriptor;
+    file_path(path, place, id);
+    do
+        descriptor = openat(queue, path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    while (descriptor < 0 && errno == EINTR);
+    return descriptor;
+}
+
+bool send_place_move(int queue, int from, int to, char const *id)
+{
+    char source[SEND_PLACE_PATH_MAX], target[SEND_PLACE_PATH_MAX];
+    file_path(source, from, id);
+    file_path(target, to, id);
+    /* A plain rename would silently replace another message that has this name. */
+    if (renameat2(queue, source, queue, target, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL)
+        return false;
+    /* A file system without the flag: look first. Nobody else moves files, so nothing comes
+     * between. */
+    if (faccessat(queue, target, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return false;
+    }
+    return errno == ENOENT && renameat(queue, source, queue, target) == 0;
+}
+
+bool send_place_remove(int queue, int place, char const *id)
+{
+    char path[SEND_PLACE_PATH_MAX];
+    file_path(path, place, id);
+    return unlinkat(queue, path, 0) == 0;
+}

@@ -1,0 +1,27 @@
+/* Where a queue file lies, and the three things that happen to it there: it is opened, moved on or
+ * removed. Paths are relative to the descriptor of the queue folder, so a move is one rename. */
+#ifndef EKIDEN_SEND_PLACE_H
+#define EKIDEN_SEND_PLACE_H
+
+#include <stdbool.h>
+
+#include "queue/queue_file.h"
+#include "queue/queue_layout.h"
+
+/* A place is a slot of the wheel (0 to QUEUE_SLOTS - 1) or one of these. */
+enum send_place { SEND_PLACE_NEW = -1, SEND_PLACE_HOLD = -2, SEND_PLACE_BAD = -3 };
+
+#define SEND_PLACE_PATH_MAX (sizeof "wheel/000/" + QUEUE_ID_LENGTH)
+
+/* Writes the path of the folder PLACE, without a slash at its end. */
+void send_place_folder(char path[SEND_PLACE_PATH_MAX], int place);
+
+/* Opens the file ID with FLAGS, never through a link and never waiting. -1: errno. */
+int send_place_open(int queue, int place, char const *id, int flags);
+
+/* Renames the file ID from FROM to TO. A file that is there already is never replaced (EEXIST). */
+bool send_place_move(int queue, int from, int to, char const *id);
+
+bool send_place_remove(int queue, int place, char const *id);
+
+#endif

@@ -1,0 +1,78 @@
+#include "queue/send_settings.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "queue/send_active.h"
+#include "queue/send_jobs.h"
+
+#define LIFETIME_DEFAULT 604800
+#define LIFETIME_MAX     (UINT64_C(10) * 366 * 86400)
+#define MESSAGES_DEFAULT 200
+#define LOCAL_DEFAULT    100
+
+enum control_result send_settings_load(struct send_settings *settings,
+                                       struct control const *control, struct control_error *error)
+{
+    struct send_settings loaded = {.lifetime = LIFETIME_DEFAULT,
+                                   .messages = MESSAGES_DEFAULT,
+                                   .local = LOCAL_DEFAULT,
+                                   .loaded = true};
+    struct {
+        char const *name;
+        uint64_t *value, minimum, maximum;
+    } const numbers[] = {{"queuelifetime", &loaded.lifetime, 0, LIFETIME_MAX},
+                         {"concurrencyqueue", &loaded.messages, 1, SEND_ACTIVE_MAX},
+                         {"concurrencylocal", &loaded.local, 1, SEND_JOBS_MAX}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (control_number(control, numbers[i].name, numbers[i].value, numbers[i].minimum,
+                           numbers[i].maximum, error) == CONTROL_ERROR)
+            return CONTROL_ERROR;
+    if (routing_load(&loaded.routing, control, error) == CONTROL_ERROR)
+        return CONTROL_ERROR;
+    send_settings_free(settings);
+    *settings = loaded;
+    return CONTROL_OK;
+}
+
+void send_settings_free(struct send_settings *settings)
+{
+    if (settings->loaded)
+        routing_free(&settings->routing);
+    settings->loaded = false;
+}
+
+int send_settings_watch(char const *path)
+{
+    int const watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (watch < 0)
+        return -1;
+    if (inotify_add_watch(watch, path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE) >=
+        0)
+        return watch;
+    close(watch);
+    return -1;
+}
+
+/* A compiled table is written by whoever loads it: to load again because of it would never end. */
+static bool is_setting(struct inotify_event const *event)
+{
+    if (event->mask & IN_Q_OVERFLOW)
+        return true;
+    return event->len && event->name[0] != '.' && !strstr(event->name, ".cdb");
+}
+
+bool send_settings_changed(int watch)
+{
+    _Alignas(struct inotify_event) char bytes[4096];
+    bool changed = false;
+    ssize_t const length = read(watch, bytes, sizeof bytes);
+    for (ssize_t at = 0; at < length;) {
+        struct inotify_event const *const event = (struct inotify_event const *)(bytes + at);
+        changed = changed || is_setting(event);
+        at += (ssize_t)(sizeof *event + event->len);
+    }
+    return changed;
+}

@@ -1,0 +1,65 @@
+/* Where the next message to try comes from: the wake FIFO, then new/ (at the start, every five
+ * minutes, after the FIFO was nearly full), then the slots of the wheel that are due. New mail goes
+ * before deferred mail, but one in SEND_SOURCE_SHARE is deferred mail when there is any, so that a
+ * steady stream of new mail does not stop it. */
+#ifndef EKIDEN_SEND_SOURCE_H
+#define EKIDEN_SEND_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "queue/send_folder.h"
+#include "queue/send_wake.h"
+#include "queue/send_wheel.h"
+
+#define SEND_SOURCE_SHARE  8
+#define SEND_SOURCE_RESCAN 300 /* seconds between two looks through new/ */
+#define SEND_SOURCE_SOON   30  /* seconds to the next look after an error */
+
+struct send_source {
+    int queue; /* not owned */
+    struct send_wake wake;
+    struct send_wheel wheel;
+    struct send_odd odd;
+    struct send_folder fresh;    /* new/, while it is read */
+    struct send_folder deferred; /* a slot, while it is read */
+    enum send_slot deferred_as;  /* what the slot was when its reading began */
+    bool rescan;                 /* new/ is to be read once more, from its start */
+    uint64_t look_at;            /* seconds of the monotonic clock: the next look at what stayed */
+    unsigned int turn;           /* counts the messages given out, for SEND_SOURCE_SHARE */
+};
+
+/* A message to try. */
+struct send_candidate {
+    int place;
+    char id[QUEUE_ID_LENGTH + 1];
+    bool sweep; /* from a slot that is not due: only when it was not tried in this sweep */
+};
+
+enum send_source_result {
+    SEND_SOURCE_FOUND, /* *candidate is the next */
+    SEND_SOURCE_MORE,  /* nothing yet, but there is more to read: ask again */
+    SEND_SOURCE_EMPTY  /* nothing until the FIFO or a time wakes us */
+};
+
+/* Opens FIFO and cursor of QUEUE. NOW in seconds since 1970, CLOCK in seconds of the monotonic
+ * clock. False after logging. */
+bool send_source_start(struct send_source *source, int queue, uint64_t now, uint64_t clock);
+
+/* Finds the next message, in a bounded number of steps. */
+enum send_source_result send_source_next(struct send_source *source,
+                                         struct send_candidate *candidate);
+
+/* Notes what time has made due. */
+void send_source_tick(struct send_source *source, uint64_t now, uint64_t clock);
+
+/* Something failed that a later try may cure: look at what stayed behind soon. */
+void send_source_soon(struct send_source *source, uint64_t clock);
+
+/* Everything is to be tried now. */
+void send_source_all(struct send_source *source, uint64_t now);
+
+/* The message at PLACE was not settled and stays there. */
+void send_source_keep(struct send_source *source, int place);
+
+#endif

@@ -1,0 +1,139 @@
+#include "queue/send_take.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "queue/send_place.h"
+
+static void log_event(char const *event, char const *id, char const *reason, int number)
+{
+    struct log_line line;
+    log_begin(&line, event);
+    log_text(&line, "id", id);
+    if (reason)
+        log_text(&line, "reason", reason);
+    if (number)
+        log_errno(&line, number);
+    log_write(&line);
+}
+
+/* The file stays, and is looked at again before long. */
+static void keep(struct send *send, struct send_candidate const *candidate, char const *what,
+                 int number)
+{
+    log_event("not-read", candidate->id, what, number);
+    send_source_keep(&send->source, candidate->place);
+    send_source_soon(&send->source, send_clock());
+}
+
+bool send_take_aside(struct send *send, int place, char const *id, char const *reason)
+{
+    if (send_place_move(send->queue, place, SEND_PLACE_BAD, id)) {
+        log_event("bad", id, reason, 0);
+        return true;
+    }
+    if (errno == ENOENT) {
+        log_event("gone", id, "somebody removed the file", 0);
+        return true;
+    }
+    log_event("not-moved", id, "to bad/", errno);
+    send_source_keep(&send->source, place);
+    return false;
+}
+
+/* In new/ a writer may be at work, or died. In the wheel there are no writers: what has no end
+ * there was whole once, and is never removed. */
+static void judge_incomplete(struct send *send, struct send_candidate const *candidate,
+                             int descriptor)
+{
+    struct stat status;
+    if (candidate->place != SEND_PLACE_NEW) {
+        send_take_aside(send, candidate->place, candidate->id, "no valid end record");
+        return;
+    }
+    if (fstat(descriptor, &status) != 0 || status.st_mtime < 0)
+        return;
+    uint64_t const changed = (uint64_t)status.st_mtime, now = send_now();
+    if (changed > now || now - changed < SEND_GARBAGE_SECONDS)
+        return;
+    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0)
+        return;
+    if (send_place_remove(send->queue, candidate->place, candidate->id))
+        log_event("collected", candidate->id, "never finished, and its writer is gone", 0);
+    else if (errno != ENOENT)
+        log_event("not-removed", candidate->id, "unfinished file", errno);
+}
+
+static void accept_message(struct send *send, struct send_message *message)
+{
+    send_active_add(&send->active, message);
+    send_active_push_waiting(&send->active, message);
+}
+
+static void read_message(struct send *send, struct send_candidate const *candidate, int descriptor)
+{
+    struct send_message *const message = calloc(1, sizeof *message);
+    if (!message) {
+        keep(send, candidate, "memory", errno);
+        close(descriptor);
+        return;
+    }
+    message->descriptor = descriptor;
+    message->place = candidate->place;
+    memcpy(message->id, candidate->id, sizeof message->id);
+    switch (queue_file_read(descriptor, &message->content)) {
+    case QUEUE_READ_OK:
+        accept_message(send, message);
+        return;
+    case QUEUE_READ_INCOMPLETE:
+        judge_incomplete(send, candidate, descriptor);
+        break;
+    case QUEUE_READ_CORRUPT:
+        send_take_aside(send, candidate->place, candidate->id, "head or lengths damaged");
+        break;
+    case QUEUE_READ_ERROR:
+        keep(send, candidate, "read", errno);
+        break;
+    }
+    send_message_free(message);
+}
+
+static bool is_message(struct send *send, struct send_candidate const *candidate,
+                       struct stat const *status)
+{
+    if (!S_ISREG(status->st_mode)) {
+        send_odd_note(&send->source.odd, candidate->place, candidate->id, "not a file");
+        return false;
+    }
+    return !candidate->sweep ||
+           !send_wheel_is_tried(&send->source.wheel, (uint64_t)status->st_ctime, send_now());
+}
+
+void send_take(struct send *send, struct send_candidate const *candidate)
+{
+    struct stat status;
+    if (send_active_find(&send->active, candidate->id))
+        return;
+    int const descriptor = send_place_open(send->queue, candidate->place, candidate->id, O_RDONLY);
+    if (descriptor < 0) {
+        if (errno == ELOOP || errno == ENXIO || errno == ENODEV)
+            send_odd_note(&send->source.odd, candidate->place, candidate->id, "not a file");
+        else if (errno != ENOENT) /* ENOENT: the FIFO named what a look through new/ had found */
+            keep(send, candidate, "open", errno);
+        return;
+    }
+    if (fstat(descriptor, &status) != 0) {
+        keep(send, candidate, "fstat", errno);
+        close(descriptor);
+    } else if (is_message(send, candidate, &status)) {
+        read_message(send, candidate, descriptor);
+    } else {
+        close(descriptor);
+    }
+}
