@@ -145,7 +145,7 @@ def judge(jobs, ledger, fault):
 
 
 def sweep(instance, ledger, kinds, size=300, count=2, fresh=False, sandbox=False):
-    """Every fault of KINDS. Returns (number of faults, those that did not come about, complaints)."""
+    """Every fault of KINDS. Returns (faults, those that did not happen, complaints, mailboxes)."""
     maker = Jobs(instance, ledger, size, count, fresh)
     for label in ("first run", "clean run"):  # the first one may make the mailboxes
         jobs = maker.make(label)

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import local_faults  # noqa: E402
 import queue_faults  # noqa: E402
-import server_faults  # noqa: E402
+import send_faults  # noqa: E402
+import smtp_faults  # noqa: E402
 from ledger import Ledger  # noqa: E402
 
 pytestmark = [pytest.mark.needs("strace"), pytest.mark.heavy]
@@ -78,12 +79,11 @@ def test_ekiden_local(instance, ledger, kind, fresh, sandbox):
 @pytest.mark.root
 @pytest.mark.parametrize("kind", ["KILL", "EIO"])
 def test_injectors_of_smtpd(instance, ledger, kind):
-    faults, missed, wrong = server_faults.smtp_sweep(instance, ledger, [kind])
+    faults, missed, wrong = smtp_faults.sweep(instance, ledger, [kind])
     require(wrong + queue_faults.settle(instance, ledger), missed, faults)
 
 
-@pytest.mark.root
-@pytest.mark.parametrize("name", ["ekiden-send", "ekiden-local"])
-def test_scheduler_and_its_agent(instance, ledger, name):
-    faults, missed = server_faults.send_sweep(instance, ledger, name, ["KILL"])
+def test_ekiden_send(instance, ledger):
+    instance.stop()
+    faults, missed = send_faults.sweep(instance, ledger, ["KILL"])
     require(queue_faults.settle(instance, ledger), missed, faults)
