@@ -1,0 +1,29 @@
+# Fuzz targets: libFuzzer, so clang. `make fuzz` runs each for FUZZ_SECONDS (default 60); a finding
+# ends it with an error and leaves the input in $(BUILD)/fuzz/. FUZZ_SECONDS=5 is the short form.
+FUZZ_SECONDS ?= 60
+FUZZ_CC      ?= clang
+fuzz_targets := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+# fuzz_NAME.c is linked with the module NAME, and with what that one needs besides.
+fuzz_command_needs := lib/address.c
+fuzz_data_needs    := smtpd/hops.c
+
+FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined \
+                -fno-sanitize-recover=all
+
+define fuzz_rule
+$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c \
+  $$(wildcard $(patsubst %,%/$(1:fuzz_%=%).c,lib smtpd queue deliver)) $$($(1)_needs) \
+  $$(wildcard lib/*.h smtpd/*.h deliver/*.h tests/unit/*.h)
+	@mkdir -p $$(@D)
+	$$(FUZZ_CC) -D_GNU_SOURCE -I. $$(FUZZ_FLAGS) -o $$@ $$(filter %.c,$$^) $$(LDLIBS)
+endef
+$(foreach target,$(fuzz_targets),$(eval $(call fuzz_rule,$(target))))
+
+fuzz: $(addprefix $(BUILD)/fuzz/,$(fuzz_targets))
+	@for target in $(fuzz_targets); do \
+	  mkdir -p $(BUILD)/fuzz/$$target.corpus && echo "$$target: $(FUZZ_SECONDS) s" && \
+	  $(BUILD)/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+	    -print_final_stats=1 -verbosity=0 -dict=tests/fuzz/smtp.dict \
+	    -artifact_prefix=$(BUILD)/fuzz/$$target- $(BUILD)/fuzz/$$target.corpus || exit 1; \
+	done
