@@ -130,7 +130,7 @@ enum queue_status queue_file_create(struct queue_file *file, int folder, char co
     envelope_start(&file->envelope, false);
     checksum_start(&file->head_sum);
     checksum_start(&file->message_sum);
-    file->descriptor = openat(folder, id, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
+    file->descriptor = openat(folder, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
     if (file->descriptor < 0)
         return fail(file, errno == EACCES || errno == ENOENT ? QUEUE_FOLDER : status_of(errno));
     /* The lock says that somebody still writes: the scheduler leaves a locked file alone. */
