@@ -14,6 +14,12 @@ from smtp_client import Client
 
 DOMAIN = "demo.example"
 SENDER = "sender@elsewhere.example"
+DEFAULTS = {  # those of ekiden-serve, which leaves a control folder alone that is there already
+    "me": f"{DOMAIN}\n",
+    "locals": f"{DOMAIN}\n",
+    "rcpthosts": f"{DOMAIN}\n",
+    "users": "alice\nbob\npostmaster:alice\n",
+}
 PROGRAMS = ("ekiden-serve", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local")
 FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_-]*)=("(?:[^"\\]|\\.)*"|\S*)')
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:")
@@ -112,7 +118,7 @@ class Instance:
         self.log_path = self.folder / "log"
         self.log_path.touch()
         self.give_away(self.folder)
-        for name, text in (control or {}).items():
+        for name, text in {**DEFAULTS, **(control or {})}.items() if control else ():
             self.set(name, text)
 
     # --- files ---
@@ -215,7 +221,7 @@ class Instance:
         assert not self.process
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.command("ekiden-serve", self.folder, "--smtp", self.port or 0, *self.arguments),
+                self.command("ekiden-serve", self.folder, "--smtp", 0, *self.arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -224,12 +230,11 @@ class Instance:
                 cwd="/",
             )
         line = self.read_ready()
-        found = re.fullmatch(r"ready(?: smtp=(\d+))?", line)
+        found = re.fullmatch(r"ready smtp=(\d+)", line)
         if not found:
             self.kill()
             raise AssertionError(f"not ready: {line!r}\n{self.log_text()[-4000:]}")
-        if found.group(1):
-            self.port = int(found.group(1))
+        self.port = int(found.group(1))
         return self
 
     def read_ready(self):

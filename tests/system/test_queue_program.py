@@ -32,7 +32,7 @@ def with_program(make_instance):
     """Makes an instance whose queue program is a stand-in that ends with CODE."""
 
     def make(code, text=b""):
-        instance = make_instance(start=False)
+        instance = make_instance({"queueprogram": "/set/below\n"}, start=False)
         instance.accepts_mail = False  # it queues nothing
         folder = instance.folder / "stand-in"
         folder.mkdir()
@@ -56,7 +56,7 @@ def try_message(instance, recipients=(ALICE,)):
 
 def test_what_the_program_is_given(with_program):
     instance, folder = with_program(0)
-    assert try_message(instance, [ALICE, f'"b o b"@{DOMAIN}'[:0] or f"bob@{DOMAIN}"]).code == 250
+    assert try_message(instance, [ALICE, f"bob@{DOMAIN}"]).code == 250
     envelope = (folder / "envelope").read_bytes()
     assert envelope == f"F{SENDER}\0T{ALICE}\0Tbob@{DOMAIN}\0\0".encode()
     message = (folder / "message").read_bytes()
