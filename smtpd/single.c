@@ -57,24 +57,26 @@ _Noreturn static void run_injector(struct keeper const *keeper, int session, int
     _exit(injector_serve(session, keeper->folder, keeper->wake));
 }
 
-static void handle_request(struct keeper *keeper, int requests)
+/* False when nobody can ask any more. */
+static bool handle_request(struct keeper *keeper, int requests)
 {
     char kind;
     int end = -1;
     unsigned int count = 1;
     ssize_t const length = packet_receive(requests, &kind, 1, &end, &count);
     if (length != 1 || count != 1)
-        return;
+        return length != 0;
     if (kind != HELPER_INJECTOR) {
         if (keeper->helpers.count < HELPERS_MAX)
             helper_start(&keeper->helpers, kind, end, keeper->settings, &keeper->injector);
         else
             close(end);
-        return;
+        return true;
     }
     if (process_fork("smtpd-injector") == 0)
         run_injector(keeper, end, requests);
     close(end);
+    return true;
 }
 
 /* Until the dialogue has ended and with it, at the end of their sockets, all that it asked for.
@@ -102,10 +104,10 @@ static int keep(struct keeper *keeper, pid_t dialogue, int requests)
             code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_TEMPORARY;
         }
         helper_check(&keeper->helpers, polls + 1, helpers);
-        if (polls[0].revents & POLLIN)
-            handle_request(keeper, requests);
-        else if (polls[0].revents)
-            asking = false;
+        /* The end of the socket is not polled for again: ppoll lets no signal through while a
+         * descriptor is ready, not even the one that says that the dialogue ended. */
+        if (polls[0].revents)
+            asking = handle_request(keeper, requests);
     }
     while (wait(NULL) > 0) /* the injector */
         ;
