@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -79,25 +81,73 @@ static bool make_files(int queue, struct owner const *owner)
            fail("owner of lock and wake");
 }
 
+/* new/ is made last: where it is there and has its owner, all the others have been made. */
+static bool is_made(int queue, struct owner const *owner)
+{
+    struct stat status;
+    return fstatat(queue, "new", &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
+           (owner->uid == (uid_t)-1 ||
+            (status.st_uid == owner->uid && status.st_gid == owner->gid));
+}
+
+static bool make_all(int queue, struct owner const *owner)
+{
+    if (!own(queue, ".", owner, FOLDER_MODE))
+        return fail("owner of the queue folder");
+    if (!make_wheel(queue, owner) || !make_folder(queue, "hold", owner) ||
+        !make_folder(queue, "bad", owner) || !make_files(queue, owner))
+        return false;
+    if (fsync(queue) != 0)
+        return fail("fsync of the queue folder");
+    if (!make_folder(queue, "new", owner))
+        return false;
+    return fsync(queue) == 0 || fail("fsync of the queue folder");
+}
+
+/* In a folder that is the scheduler's already (tmpfiles.d, INSTALL) a child makes all the rest as
+ * the scheduler, so that the units need not grant CAP_CHOWN, CAP_FOWNER and CAP_DAC_OVERRIDE for
+ * the very first start. */
+static bool make_as_scheduler(int queue, struct owner const *owner)
+{
+    struct privilege_user const maker = {.name = "scheduler", .uid = owner->uid, .gid = owner->gid};
+    struct owner const leave = {.uid = (uid_t)-1, .gid = (gid_t)-1};
+    int status;
+    pid_t const child = fork();
+    if (child < 0)
+        return fail("fork");
+    if (child == 0) {
+        privilege_drop(&maker, NULL);
+        _exit(!make_all(queue, &leave));
+    }
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return fail("waitpid");
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool make(int queue, struct owner const *owner)
+{
+    struct stat top;
+    if (privilege_is_root() && fstat(queue, &top) == 0 && top.st_uid == owner->uid &&
+        top.st_gid == owner->gid)
+        return make_as_scheduler(queue, owner);
+    return make_all(queue, owner);
+}
+
+/* One maker at a time: scheduler and server start together, and neither can mend what the other has
+ * half made under another user. */
 bool queue_layout_make(int queue, struct privilege_user const *scheduler,
                        struct privilege_user const *injector)
 {
     struct owner owner = {.uid = (uid_t)-1, .gid = (gid_t)-1};
-    struct stat status;
     if (privilege_is_root())
         owner = (struct owner){.uid = scheduler->uid, .gid = injector->gid};
-    /* new/ is made last: where it is there and has its owner, all the others have been made. */
-    if (fstatat(queue, "new", &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
-        (owner.uid == (uid_t)-1 || (status.st_uid == owner.uid && status.st_gid == owner.gid)))
+    if (is_made(queue, &owner))
         return true;
-    if (!own(queue, ".", &owner, FOLDER_MODE))
-        return fail("owner of the queue folder");
-    if (!make_wheel(queue, &owner) || !make_folder(queue, "hold", &owner) ||
-        !make_folder(queue, "bad", &owner) || !make_files(queue, &owner))
-        return false;
-    if (fsync(queue) != 0)
-        return fail("fsync of the queue folder");
-    if (!make_folder(queue, "new", &owner))
-        return false;
-    return fsync(queue) == 0 || fail("fsync of the queue folder");
+    while (flock(queue, LOCK_EX) != 0)
+        if (errno != EINTR)
+            return fail("flock of the queue folder");
+    bool const made = is_made(queue, &owner) || make(queue, &owner);
+    (void)flock(queue, LOCK_UN);
+    return made;
 }

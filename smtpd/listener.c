@@ -123,18 +123,22 @@ static bool reap(struct listener *listener)
     return broken;
 }
 
+static time_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec;
+}
+
 /* True when there was no session for the time after which a listener leaves. */
 static bool is_idle(struct listener *listener)
 {
     uint64_t const taken = session_table_taken(listener->template.table);
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
     if (taken != listener->taken || session_table_active(listener->template.table)) {
         listener->taken = taken;
-        listener->idle_since = now.tv_sec;
+        listener->idle_since = now();
     }
-    return listener->idle_seconds &&
-           now.tv_sec - listener->idle_since >= (time_t)listener->idle_seconds;
+    return listener->idle_seconds && now() - listener->idle_since >= (time_t)listener->idle_seconds;
 }
 
 static void watch(struct listener *listener, bool *broken)
@@ -231,7 +235,7 @@ int keeper_listen(struct keeper *keeper, int *listeners, size_t count,
         return EXIT_TEMPORARY;
     }
     tell_ready(options->ready);
-    is_idle(&listener);
+    listener.idle_since = now();
     while (!*process_stop() && !broken && !is_idle(&listener))
         watch(&listener, &broken);
     if (broken)
