@@ -270,7 +270,7 @@ static void links_are_never_followed(void **state)
     expect_one(fixture, JOB_DEFERRED, "4.3.0 Maildir must be a folder");
     static char const *const parts[] = {"tmp", "new"};
     for (size_t i = 0; i < 2; i++) {
-        char path[64], target[64], link[64];
+        char path[64], target[64], link[80];
         snprintf(path, sizeof path, "ann/Maildir/%s", parts[i]);
         snprintf(target, sizeof target, "moved-%s", parts[i]);
         snprintf(link, sizeof link, "../../%s", target);
