@@ -41,7 +41,7 @@ struct fixture {
 static int set_up(void **state)
 {
     struct fixture *const fixture = calloc(1, sizeof *fixture);
-    snprintf(fixture->path, sizeof fixture->path, "/tmp/ekiden-test-XXXXXX");
+    snprintf(fixture->path, sizeof fixture->path, "/tmp/ekiden-unit-XXXXXX");
     umask(077);
     if (!mkdtemp(fixture->path))
         return -1;

@@ -60,7 +60,7 @@ static int set_up_worker(void **state, bool with_log)
 {
     struct fixture *const fixture = calloc(1, sizeof *fixture);
     int ends[2];
-    snprintf(fixture->path, sizeof fixture->path, "/tmp/ekiden-test-XXXXXX");
+    snprintf(fixture->path, sizeof fixture->path, "/tmp/ekiden-unit-XXXXXX");
     if (!mkdtemp(fixture->path) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return -1;
     fixture->root = open(fixture->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
