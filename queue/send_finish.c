@@ -120,7 +120,7 @@ static void finish_done(struct send *send, struct send_message *message)
 
 static void finish_held(struct send *send, struct send_message *message, char const *reason)
 {
-    /* Synced in any case: an X may come from a try whose sync failed. */
+    /* Synced in any case: a failure may come from a try whose sync failed. */
     if (!write_marks(send, message, SEND_MARKS_SYNC))
         stay(send, message, "mark");
     else if (send_place_move(send->queue, message->place, SEND_PLACE_HOLD, message->id))

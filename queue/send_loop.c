@@ -106,7 +106,7 @@ static void handle_signals(struct send *send)
             reload(send);
             break;
         case SIGALRM:
-            send_source_all(&send->source, send_now());
+            send_source_all(&send->source);
             break;
         case SIGCHLD:
             reap(send); /* that it ended is seen at its socket, after its last answers */

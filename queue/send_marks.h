@@ -1,7 +1,7 @@
 /* The marks of a message's recipients, in memory and in its file.
  *
- * A mark is one byte, overwritten in place. D (delivered) goes without a sync: losing it costs one
- * more copy. X (failed for good) is synced before anything else is done with the message. */
+ * A mark is one byte, overwritten in place. ENVELOPE_DONE goes without a sync: losing it costs one
+ * more copy. ENVELOPE_FAILED is synced before anything else is done with the message. */
 #ifndef EKIDEN_SEND_MARKS_H
 #define EKIDEN_SEND_MARKS_H
 
@@ -11,7 +11,7 @@
 void send_marks_set(struct send_message *message, uint32_t index, enum envelope_mark mark);
 
 enum send_marks_how {
-    SEND_MARKS_WRITE, /* synced when an X is among them */
+    SEND_MARKS_WRITE, /* synced when a failure is among them */
     SEND_MARKS_SYNC   /* synced in any case */
 };
 

@@ -141,11 +141,11 @@ void send_source_soon(struct send_source *source, uint64_t clock)
         source->look_at = clock + SEND_SOURCE_SOON;
 }
 
-void send_source_all(struct send_source *source, uint64_t now)
+void send_source_all(struct send_source *source)
 {
     source->rescan = true;
     send_wheel_again_all(&source->wheel);
-    send_wheel_sweep(&source->wheel, now);
+    send_wheel_sweep(&source->wheel);
 }
 
 void send_source_keep(struct send_source *source, int place)

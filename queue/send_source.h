@@ -57,7 +57,7 @@ void send_source_tick(struct send_source *source, uint64_t now, uint64_t clock);
 void send_source_soon(struct send_source *source, uint64_t clock);
 
 /* Everything is to be tried now. */
-void send_source_all(struct send_source *source, uint64_t now);
+void send_source_all(struct send_source *source);
 
 /* The message at PLACE was not settled and stays there. */
 void send_source_keep(struct send_source *source, int place);

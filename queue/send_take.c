@@ -111,8 +111,7 @@ static bool is_message(struct send *send, struct send_candidate const *candidate
         send_odd_note(&send->source.odd, candidate->place, candidate->id, "not a file");
         return false;
     }
-    return !candidate->sweep ||
-           !send_wheel_is_tried(&send->source.wheel, (uint64_t)status->st_ctime, send_now());
+    return !candidate->sweep || !send_wheel_is_tried(&send->source.wheel, &status->st_ctim);
 }
 
 void send_take(struct send *send, struct send_candidate const *candidate)

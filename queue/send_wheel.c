@@ -10,6 +10,14 @@
 
 #define CURSOR_DIGITS 20
 
+/* The clock that the kernel stamps files with. */
+static struct timespec file_time(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return now;
+}
+
 static void mark(struct send_wheel *wheel, uint64_t tick, enum send_slot state)
 {
     enum send_slot *const slot = wheel->slots + tick % QUEUE_SLOTS;
@@ -19,9 +27,9 @@ static void mark(struct send_wheel *wheel, uint64_t tick, enum send_slot state)
         *slot = state;
 }
 
-void send_wheel_sweep(struct send_wheel *wheel, uint64_t now)
+void send_wheel_sweep(struct send_wheel *wheel)
 {
-    wheel->sweep_began = now;
+    wheel->sweep_began = file_time();
     for (unsigned int slot = 0; slot < QUEUE_SLOTS; slot++)
         mark(wheel, slot, SEND_SLOT_SWEEP);
 }
@@ -33,7 +41,7 @@ void send_wheel_start(struct send_wheel *wheel, uint64_t now, uint64_t cursor)
     int const descriptor = wheel->cursor;
     *wheel = (struct send_wheel){.taken = next, .cursor = descriptor, .cursor_tick = from};
     if (!cursor || from > next || next - from > QUEUE_SLOTS) {
-        send_wheel_sweep(wheel, now);
+        send_wheel_sweep(wheel);
         return;
     }
     for (uint64_t tick = from; tick < next; tick++)
@@ -49,7 +57,7 @@ void send_wheel_advance(struct send_wheel *wheel, uint64_t now)
                     "all deferred messages are tried now",
                     0);
         wheel->taken = next;
-        send_wheel_sweep(wheel, now);
+        send_wheel_sweep(wheel);
         return;
     }
     for (; wheel->taken < next; wheel->taken++)
@@ -82,9 +90,17 @@ void send_wheel_read(struct send_wheel *wheel, int slot, enum send_slot as)
     wheel->waiting--;
 }
 
-bool send_wheel_is_tried(struct send_wheel const *wheel, uint64_t changed, uint64_t now)
+static bool is_after(struct timespec const *left, struct timespec const *right)
 {
-    return changed >= wheel->sweep_began && changed <= now;
+    return left->tv_sec > right->tv_sec ||
+           (left->tv_sec == right->tv_sec && left->tv_nsec > right->tv_nsec);
+}
+
+/* A change that lies in the future was made by a clock that has been set back since. */
+bool send_wheel_is_tried(struct send_wheel const *wheel, struct timespec const *changed)
+{
+    struct timespec const now = file_time();
+    return is_after(changed, &wheel->sweep_began) && !is_after(changed, &now);
 }
 
 int send_wheel_slot(struct send_wheel const *wheel, uint64_t now, uint64_t delay)

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "queue/queue_layout.h"
 
@@ -26,8 +27,8 @@ enum send_slot {
 };
 
 struct send_wheel {
-    uint64_t taken;       /* the first tick that is not due yet */
-    uint64_t sweep_began; /* seconds since 1970 */
+    uint64_t taken; /* the first tick that is not due yet */
+    struct timespec sweep_began;
     enum send_slot slots[QUEUE_SLOTS];
     bool again[QUEUE_SLOTS]; /* something stayed behind there: look again at send_wheel_again_all */
     unsigned int waiting;    /* number of slots that are not quiet */
@@ -48,7 +49,7 @@ void send_wheel_advance(struct send_wheel *wheel, uint64_t now);
 uint64_t send_wheel_wait(struct send_wheel const *wheel, uint64_t now);
 
 /* All slots are to be read: everything is tried once more. */
-void send_wheel_sweep(struct send_wheel *wheel, uint64_t now);
+void send_wheel_sweep(struct send_wheel *wheel);
 
 /* The slot to read next, oldest first; -1: none. It stays the answer until send_wheel_read. */
 int send_wheel_next(struct send_wheel const *wheel);
@@ -59,7 +60,7 @@ void send_wheel_read(struct send_wheel *wheel, int slot, enum send_slot as);
 /* True when a file whose last change (st_ctime) was at CHANGED was tried in this sweep already: a
  * deferral during the sweep may have moved it ahead of the reader. For a slot read as
  * SEND_SLOT_SWEEP. */
-bool send_wheel_is_tried(struct send_wheel const *wheel, uint64_t changed, uint64_t now);
+bool send_wheel_is_tried(struct send_wheel const *wheel, struct timespec const *changed);
 
 /* The slot for a message that is due DELAY seconds from NOW. */
 int send_wheel_slot(struct send_wheel const *wheel, uint64_t now, uint64_t delay);
