@@ -6,6 +6,8 @@
 
 #include <skalibs/bytestr.h>
 
+#include "lib/utf8.h"
+
 /* What each ASCII byte may be (RFC 5321 4.1.2); bytes from 0x80 up have no class: UTF-8 decides. */
 enum {
     ATEXT = 1,  /* in a dot-string */
@@ -55,45 +57,10 @@ static bool byte_is_ascii(char byte)
     return (unsigned char)byte < 0x80;
 }
 
-/* Ranges that well-formed UTF-8 can hold and an address must not: control characters, line and
- * paragraph separators, bidirectional marks (they make one address look like another in a list),
- * surrogates, the byte order mark. Ascending. */
-static struct {
-    uint32_t first, last;
-} const forbidden_code_points[] = {{0x0000, 0x001f}, {0x007f, 0x009f}, {0x061c, 0x061c},
-                                   {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069},
-                                   {0xd800, 0xdfff}, {0xfeff, 0xfeff}, {0x110000, UINT32_MAX}};
-
-/* The length of the character at TEXT when it is well-formed and allowed, else 0. */
-static size_t utf8_character(char const *text, size_t length)
-{
-    static uint32_t const smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char lead = (unsigned char)text[0];
-    size_t size = lead < 0x80             ? 1
-                  : (lead & 0xe0) == 0xc0 ? 2
-                  : (lead & 0xf0) == 0xe0 ? 3
-                  : (lead & 0xf8) == 0xf0 ? 4
-                                          : 0;
-    if (size == 0 || size > length)
-        return 0;
-    uint32_t code = size == 1 ? lead : lead & (0x7fu >> size);
-    for (size_t i = 1; i < size; i++) {
-        if (((unsigned char)text[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | ((unsigned char)text[i] & 0x3f);
-    }
-    if (code < smallest[size]) /* an overlong form */
-        return 0;
-    for (size_t i = 0; i < sizeof forbidden_code_points / sizeof *forbidden_code_points; i++)
-        if (code >= forbidden_code_points[i].first && code <= forbidden_code_points[i].last)
-            return 0;
-    return size;
-}
-
 bool address_is_utf8(char const *text, size_t length)
 {
     for (size_t i = 0; i < length;) {
-        size_t size = utf8_character(text + i, length - i);
+        size_t size = utf8_next(text + i, length - i);
         if (size == 0)
             return false;
         i += size;
@@ -120,7 +87,7 @@ static bool is_label(char const *text, size_t length, bool utf8)
             i++;
             continue;
         }
-        size_t size = utf8 ? utf8_character(text + i, length - i) : 0;
+        size_t size = utf8 ? utf8_next(text + i, length - i) : 0;
         if (size == 0 || is_foreign_dot(text + i, size))
             return false;
         i += size;
@@ -224,7 +191,7 @@ static enum address_result append(struct address *address, char const *bytes, si
 static enum address_result parse_utf8(struct cursor *cursor, struct address *address)
 {
     char const *here = cursor->text + cursor->position;
-    size_t size = cursor->utf8 ? utf8_character(here, cursor->length - cursor->position) : 0;
+    size_t size = cursor->utf8 ? utf8_next(here, cursor->length - cursor->position) : 0;
     if (size == 0)
         return ADDRESS_UTF8;
     address->utf8 = true;
