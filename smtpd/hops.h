@@ -9,9 +9,8 @@
 
 struct hops {
     unsigned int count;
-    unsigned int
-        matched; /* bytes of `received` at the line's start; more than that: another field */
-    bool body;   /* the header is over */
+    unsigned int matched; /* bytes of `received` that the line began with; more: another field */
+    bool body;            /* the header is over */
 };
 
 void hops_start(struct hops *hops);
