@@ -4,6 +4,7 @@
  * listened on. doc/design.md, section 2, has the processes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,10 @@ static int bind_address(char const *text)
     else if (!ip46_scan(ip_text, &ip))
         die_usage("-l expects an address in numbers before its last colon");
     int const listener = socket_tcp46_nbcoe(ip46_is6(&ip));
+    /* skalibs makes its sockets for IPv6 alone; without an address IPv4 is meant too. */
+    int const ipv6_only = 0;
+    if (!length && listener >= 0)
+        (void)setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &ipv6_only, sizeof ipv6_only);
     if (listener < 0 || socket_bind46_reuse(listener, &ip, port) != 0 ||
         socket_listen(listener, BACKLOG) != 0) {
         struct log_line line;

@@ -1,6 +1,8 @@
 """What every way of running Ekiden must show, whoever started it."""
 
+import os
 import re
+import signal
 
 from instance import wait_for
 
@@ -39,6 +41,36 @@ def deliver(machine, text, host="127.0.0.1", recipient="anna@example.org", mailb
     return trace
 
 
+def users_of_processes(machine):
+    """Checks what each process of Ekiden may, and returns how many each user has, or nothing while
+    one of them is on its way to its user."""
+    names = machine.users()
+    seen = {}
+    for process in machine.processes():
+        status = process.read("status")
+        if process.program not in USERS or not status:
+            continue
+        uids = {int(uid) for uid in field(status, "Uid").split()}
+        assert len(uids) == 1, f"{process}: Uid {uids}"
+        user = names[uids.pop()]
+        assert user in USERS[process.program], f"{process} is {user}"
+        seen[user] = seen.get(user, 0) + 1
+        sets = [int(field(status, f"Cap{key}"), 16) for key in ("Inh", "Prm", "Eff", "Amb")]
+        if user == "root":  # the keeper, or what it has just forked
+            assert not machine.systemd or sets[2] & ~KEEPER_CAPABILITIES == 0, process
+            continue
+        if field(status, "Seccomp") != "2":
+            return {}  # between its change of user and its fence: to be looked at again
+        assert sets == [NO_CAPABILITIES] * 4, f"{process}: capabilities {sets}"
+        assert field(status, "NoNewPrivs") == "1", process
+        assert field(status, "Groups") == "", f"{process}: {status}"
+    return seen
+
+
+def field(status, name):
+    return re.search(rf"^{name}:[ \t]*(.*)$", status, re.M).group(1).strip()
+
+
 def check_processes(machine, keeper, count=1):
     """Holds COUNT sessions in the middle of a transaction and reads from /proc who they are.
 
@@ -53,30 +85,36 @@ def check_processes(machine, keeper, count=1):
         assert client.docmd("DATA")[0] == 354
         client.send(b"Subject: in progress\r\n\r\n")
         held.append(client)
-    wait_for(lambda: machine.processes("ekiden-local"), what="ekiden-local")
-    names = machine.users()
-    seen = {}
-    for process in machine.processes():
-        if process.comm not in USERS:
-            continue
-        uids = [int(uid) for uid in process.status("Uid").split()]
-        if not uids:
-            continue  # a spare that ended meanwhile
-        assert len(set(uids)) == 1, f"{process}: Uid {uids}"
-        user = names[uids[0]]
-        assert user in USERS[process.comm], f"{process} is {user}"
-        seen[user] = seen.get(user, 0) + 1
-        sets = [int(process.status(f"Cap{key}"), 16) for key in ("Inh", "Prm", "Eff", "Amb")]
-        if user == "root":
-            assert machine.systemd is False or sets[2] & ~KEEPER_CAPABILITIES == 0, process
-            continue
-        assert sets == [NO_CAPABILITIES] * 4, f"{process}: capabilities {sets}"
-        assert process.status("NoNewPrivs") == "1", process
-        assert process.status("Groups") == "", f"{process}: {process.status('Groups')}"
-        assert process.status("Seccomp") == "2", process
-    print(f"processes with {count} sessions: {seen}")
-    assert seen.get(keeper, 0) >= 1
-    assert seen.get("ekidend", 0) >= count and seen.get("ekidenq", 0) >= count, seen
-    assert seen.get("ekidens") and seen.get("ekidenl"), seen
+    wanted = {keeper: 1, "ekidend": count, "ekidenq": count, "ekidens": 1, "ekidenl": 1}
+
+    def all_are_there():
+        seen = users_of_processes(machine)
+        return seen if all(seen.get(user, 0) >= wanted[user] for user in wanted) else None
+
+    print(f"processes with {count} sessions: {wait_for(all_are_there, what=str(wanted))}")
     for client in held:
         client.close()
+
+
+def has_ended(machine, *names):
+    """True once no Ekiden process (or none of these) is left."""
+    return not [
+        process
+        for process in machine.processes()
+        if (process.program in names if names else process.program.startswith("ekiden"))
+    ]
+
+
+def end(process):
+    """TERM to what Machine.start started, and waits for it."""
+    with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
+        for pid in file.read().split():  # nsenter's child is the program
+            os.kill(int(pid), signal.SIGTERM)
+    return process.wait(20)
+
+
+def stop(machine, *started):
+    """Ends what was started, last first; no process of Ekiden may be left behind."""
+    for process in reversed(started):
+        end(process)
+    wait_for(lambda: has_ended(machine), what="that no process of Ekiden is left")

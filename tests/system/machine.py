@@ -60,6 +60,16 @@ def commands(title):
     return section
 
 
+class MachineProcess(Process):
+    @property
+    def program(self):
+        """The name of its executable file: comm says what a process does (`smtpd-dialogue`)."""
+        try:
+            return os.path.basename(os.readlink(f"/proc/{self.pid}/exe")).split(" ")[0]
+        except OSError:  # it has ended, perhaps without having been waited for
+            return ""
+
+
 class Machine:
     def __init__(self, build, systemd=False):
         self.build = Path(build)
@@ -177,7 +187,7 @@ class Machine:
         return Path(f"/proc/{self.pid}/root{path}")
 
     def processes(self, name=None):
-        """The machine's processes whose comm is NAME."""
+        """The machine's processes that run the program NAME (None: all)."""
         ours = os.readlink(f"/proc/{self.pid}/ns/pid")
         found = []
         for number in filter(str.isdigit, os.listdir("/proc")):
@@ -186,8 +196,8 @@ class Machine:
                     continue
             except OSError:  # it is gone
                 continue
-            process = Process(int(number))
-            if name in (None, process.comm):
+            process = MachineProcess(int(number))
+            if name in (None, process.program):
                 found.append(process)
         return found
 
