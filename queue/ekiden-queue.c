@@ -14,6 +14,7 @@
 
 #include "configured.h"
 #include "lib/log.h"
+#include "lib/privilege.h"
 #include "queue/queue_file.h"
 #include "queue/wake.h"
 
@@ -149,6 +150,13 @@ int main(int argc, char const *const *argv)
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error */
     signal(SIGALRM, time_out);
     alarm(TIMEOUT_SECONDS);
+
+    struct privilege_user injector;
+    if (privilege_is_root()) { /* else the scheduler, which is not root, could not read the file */
+        if (!privilege_find(&injector, CONFIGURED_USER_INJECTOR))
+            return QUEUE_CONFIGURATION;
+        privilege_drop(&injector, NULL);
+    }
 
     int const queue =
         open(path && *path ? path : CONFIGURED_QUEUE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -11,6 +11,7 @@
 #include "lib/log.h"
 
 #define FOLDER_MODE 0770
+#define NEW_MODE    02770 /* what a member of the group puts there belongs to the group too */
 #define FIFO_MODE   0660
 #define SLOT_DIGITS 3
 
@@ -36,11 +37,17 @@ static bool own(int folder, char const *name, struct owner const *owner, mode_t 
     return fchmodat(folder, name, mode, 0) == 0;
 }
 
-static bool make_folder(int parent, char const *name, struct owner const *owner)
+static bool make_folder_of_mode(int parent, char const *name, struct owner const *owner,
+                                mode_t mode)
 {
     if (mkdirat(parent, name, FOLDER_MODE) != 0 && errno != EEXIST)
         return fail(name);
-    return own(parent, name, owner, FOLDER_MODE) || fail(name);
+    return own(parent, name, owner, mode) || fail(name);
+}
+
+static bool make_folder(int parent, char const *name, struct owner const *owner)
+{
+    return make_folder_of_mode(parent, name, owner, FOLDER_MODE);
 }
 
 static void slot_name(char name[SLOT_DIGITS + 1], unsigned int slot)
@@ -99,7 +106,7 @@ static bool make_all(int queue, struct owner const *owner)
         return false;
     if (fsync(queue) != 0)
         return fail("fsync of the queue folder");
-    if (!make_folder(queue, "new", owner))
+    if (!make_folder_of_mode(queue, "new", owner, NEW_MODE))
         return false;
     return fsync(queue) == 0 || fail("fsync of the queue folder");
 }

@@ -122,7 +122,7 @@ static struct {
     {QUEUE_READ, 451, "4.3.0", "the queue could not read, please try again later"},
     {QUEUE_CONFIGURATION, 451, "4.3.5", "the queue is not set up well, please try again later"},
     {QUEUE_NETWORK, 451, "4.4.1", "the queue's network failed, please try again later"},
-    {QUEUE_ENVELOPE, 554, "5.3.0", "the queue could not read the envelope"},
+    {QUEUE_ENVELOPE, 451, "4.3.0", "the queue could not read the envelope, please try again later"},
 };
 
 static void describe_status(struct reply *reply, enum queue_status status, char const *custom)

@@ -60,7 +60,7 @@ class Process:
         return self.read("stat").rpartition(")")[2].split()
 
     def status(self, key):
-        found = re.search(rf"^{key}:\s*(.*)$", self.read("status"), re.M)
+        found = re.search(rf"^{key}:[ \t]*(.*?)[ \t]*$", self.read("status"), re.M)
         return found.group(1) if found else ""
 
     @property

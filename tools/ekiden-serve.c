@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -86,11 +87,22 @@ static void make_control(char const *folder)
     stralloc_free(&path);
 }
 
+/* One server a folder. The lock lasts as long as this process, however it ends. */
+static void lock_folder(char const *root)
+{
+    int const folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        die(EXIT_CONFIGURATION, root, errno);
+    if (flock(folder, LOCK_EX | LOCK_NB) != 0)
+        die(EXIT_TEMPORARY, "another ekiden-serve uses this folder", errno);
+}
+
 static void make_folders(struct server *server, char const *root)
 {
     struct privilege_user owner;
     struct stat status;
     make_folder(root, 0755);
+    lock_folder(root);
     join(&server->control, root, "control");
     join(&server->queue, root, "queue");
     join(&server->mail, root, "mail");
@@ -277,6 +289,7 @@ int main(int argc, char const *const *argv)
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     umask(022);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     make_folders(&server, root);
     find_programs(&server);
     server.listener = bind_port(&port);

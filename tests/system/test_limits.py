@@ -47,7 +47,7 @@ def test_a_thousand_idle_connections(make_instance):
         server.send(MESSAGE)
         server.wait_for_mail("alice")
         check_memory(server)
-        sample = [p.private_memory for p in server.processes().get("ekiden-smtpd", [])][:200]
+        sample = [p.private_memory for p in server.processes().get("smtpd-dialogue", [])][:200]
         if sample:
             print(f"private memory of a connection: {sum(sample) / len(sample):.0f} KiB")
     finally:

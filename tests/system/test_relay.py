@@ -159,7 +159,15 @@ def test_relayclient_of_a_listener_counts_for_nothing(make_instance):
         assert refused(try_foreign(client))
 
 
-@pytest.mark.parametrize("environment, may", [({"RELAYCLIENT": ""}, True), ({}, False)])
+@pytest.mark.parametrize(
+    "environment, may",
+    [
+        ({"RELAYCLIENT": "", "TCPREMOTEIP": "127.0.0.1"}, True),
+        ({"TCPREMOTEIP": "127.0.0.1"}, False),
+        ({"RELAYCLIENT": ""}, False),  # not by tcpserver
+    ],
+    ids=["by-tcprules", "not-set", "from-elsewhere"],
+)
 def test_relayclient_from_tcprules(instance, environment, may):
     process, client = instance.single_session(environment)
     with client:

@@ -317,7 +317,7 @@ static void test_the_queue_refuses(void **state)
         {QUEUE_WRITE, "", "452 4.3.1 "},
         {QUEUE_FOLDER, "", "451 4.3.0 "},
         {QUEUE_BUG, "", "451 4.3.0 "},
-        {QUEUE_ENVELOPE, "", "554 5.3.0 "},
+        {QUEUE_ENVELOPE, "", "451 4.3.0 "},
         {(enum queue_status)35, "", "554 5.3.0 "},
         {(enum queue_status)120, "", "451 4.3.0 "},
         {QUEUE_CUSTOM, "Dno \r\n250 ok", "554 5.7.1 no ??250 ok"},
