@@ -25,13 +25,15 @@
 #include "lib/log.h"
 #include "lib/privilege.h"
 
-#define USAGE              "ekiden-serve DIR [ --smtp PORT ]"
-#define DEFAULT_PORT       2525
-#define BACKLOG            1024
-#define RESTART_SECONDS    1
-#define READY_FD           3
-#define EXIT_CONFIGURATION 100
-#define EXIT_TEMPORARY     111
+#define USAGE                   "ekiden-serve DIR [ --smtp PORT ]"
+#define DEFAULT_PORT            2525
+#define BACKLOG                 1024
+#define RESTART_SECONDS         1
+#define PORT_WAIT_MILLISECONDS  5000
+#define PORT_PAUSE_MILLISECONDS 50
+#define READY_FD                3
+#define EXIT_CONFIGURATION      100
+#define EXIT_TEMPORARY          111
 
 /* What a new folder says; `postmaster` reaches a person from the start. */
 static struct {
@@ -138,12 +140,28 @@ static void find_programs(struct server *server)
     }
 }
 
+/* After SIGKILL the sessions of the server before may still hold its port while they end: that is
+ * waited for. */
+static bool bind_when_free(int listener, uint16_t port)
+{
+    struct timespec const pause = {.tv_nsec = PORT_PAUSE_MILLISECONDS * 1000000};
+    for (int tries = PORT_WAIT_MILLISECONDS / PORT_PAUSE_MILLISECONDS; tries > 0; tries--) {
+        if (socket_bind4_reuse(listener, IP4_LOCAL, port) == 0)
+            return true;
+        if (errno != EADDRINUSE)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    errno = EADDRINUSE;
+    return false;
+}
+
 static int bind_port(uint16_t *port)
 {
     ip46 ip;
     int const listener = socket_tcp4_coe();
-    if (listener < 0 || socket_bind4_reuse(listener, IP4_LOCAL, *port) != 0 ||
-        socket_listen(listener, BACKLOG) != 0 || socket_local46(listener, &ip, port) < 0)
+    if (listener < 0 || !bind_when_free(listener, *port) || socket_listen(listener, BACKLOG) != 0 ||
+        socket_local46(listener, &ip, port) < 0)
         die(EXIT_TEMPORARY,
             "cannot listen on 127.0.0.1; is the port taken? --smtp PORT chooses another", errno);
     return listener;
