@@ -37,9 +37,8 @@ _Noreturn static void run_dialogue(struct keeper const *keeper, int input, int o
         log_failure("session-failed", "fchdir", errno);
         _exit(EXIT_TEMPORARY);
     }
-    close(keeper->folder);
-    close(keeper->wake);
-    close(keeper->empty);
+    int kept[] = {input, output, requests, STDERR_FILENO};
+    fence_descriptors(kept, sizeof kept / sizeof *kept);
     privilege_drop(&keeper->dialogue, ".");
     privilege_refuse_root();
     process_end_with(parent);
@@ -47,10 +46,10 @@ _Noreturn static void run_dialogue(struct keeper const *keeper, int input, int o
     _exit(dialogue_run(&connection));
 }
 
-_Noreturn static void run_injector(struct keeper const *keeper, int session, int requests)
+_Noreturn static void run_injector(struct keeper const *keeper, int session)
 {
-    close(requests);
-    close(keeper->empty);
+    int kept[] = {session, keeper->folder, keeper->wake, STDERR_FILENO};
+    fence_descriptors(kept, sizeof kept / sizeof *kept);
     privilege_drop(&keeper->injector, NULL);
     privilege_refuse_root();
     fence_injector(false, keeper->folder);
@@ -74,7 +73,7 @@ static bool handle_request(struct keeper *keeper, int requests)
         return true;
     }
     if (process_fork("smtpd-injector") == 0)
-        run_injector(keeper, end, requests);
+        run_injector(keeper, end);
     close(end);
     return true;
 }

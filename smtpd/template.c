@@ -180,6 +180,21 @@ _Noreturn static void run_dialogues(struct dialogues *dialogues)
     }
 }
 
+static void keep_descriptors(struct dialogues const *dialogues)
+{
+    struct template const *const template = dialogues->template;
+    int kept[5 + template->listener_count];
+    size_t count = 0;
+    for (; count < template->listener_count; count++)
+        kept[count] = template->listeners[count];
+    kept[count++] = template->injector_requests;
+    kept[count++] = template->helper_requests;
+    kept[count++] = dialogues->taken[0];
+    kept[count++] = dialogues->taken[1];
+    kept[count++] = STDERR_FILENO;
+    fence_descriptors(kept, count);
+}
+
 pid_t template_start_dialogues(struct template const *template)
 {
     static struct dialogues dialogues;
@@ -192,9 +207,7 @@ pid_t template_start_dialogues(struct template const *template)
         log_failure("template-failed", "start", errno);
         _exit(111);
     }
-    close(template->folder);
-    close(template->wake);
-    close(template->empty);
+    keep_descriptors(&dialogues);
     privilege_drop(&template->dialogue, ".");
     privilege_refuse_root();
     fence_dialogue(true);
@@ -255,11 +268,8 @@ pid_t template_start_injectors(struct template const *template, int requests)
     pid_t const pid = process_fork("smtpd-injectors");
     if (pid)
         return pid;
-    close(template->injector_requests);
-    close(template->helper_requests);
-    close(template->empty);
-    for (size_t i = 0; i < template->listener_count; i++)
-        close(template->listeners[i]);
+    int kept[] = {requests, template->folder, template->wake, STDERR_FILENO};
+    fence_descriptors(kept, sizeof kept / sizeof *kept);
     privilege_drop(&template->injector, NULL);
     privilege_refuse_root();
     fence_injector(true, template->folder);

@@ -63,6 +63,8 @@ def test_start_after_everything_was_killed(instance):
                         acknowledged.add(name)
         except (Closed, OSError):
             pass
+        except AssertionError as error:
+            assert "421" in str(error)  # some ended before others
 
     for round_ in range(5):
         before = len(acknowledged)
@@ -80,7 +82,7 @@ def test_start_after_everything_was_killed(instance):
         stop.clear()
         assert len(acknowledged) >= before + 30
         instance.start()
-    instance.wait_for_empty_queue()
+    instance.wait_for_empty_queue(unfinished=True)
     arrived = Counter(
         body_of(message).split(b"\n")[0].removeprefix(b"Subject: ")
         for message in instance.mailbox("alice")
