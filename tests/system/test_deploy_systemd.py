@@ -14,11 +14,11 @@ pytestmark = [pytest.mark.root, pytest.mark.needs("unshare", "nsenter", "ip", "s
 # the listener must listen on any network as root (UserOrDynamicUser, IPAddressDeny, PrivateNetwork,
 # RestrictAddressFamilies 1.5 together), must change users (CAP_SETUID, CAP_SETGID, PrivateUsers),
 # end their processes (CAP_KILL) and chroot (CAP_SYS_CHROOT, the system call chroot is in @mount).
-# ekiden-send must change users as well. The service of one connection starts without mount
+# ekiden-send must change users as well. Both may make the queue (RestrictSUIDSGID). The service of one connection starts without mount
 # namespaces and without systemd's seccomp, which cost more than the session itself.
 EXPOSURE = {
-    "ekiden-smtpd.service": 25,
-    "ekiden-send.service": 16,
+    "ekiden-smtpd.service": 27,
+    "ekiden-send.service": 17,
     "ekiden-smtpd-each@.service": 73,
 }
 
@@ -82,6 +82,22 @@ def test_listener_starts_with_the_first_client(listener):
     sent = message("the first client starts the server")
     deliver(listener, sent)
     assert listener.systemctl("is-active", "ekiden-smtpd.service") == "active"
+
+
+def test_the_first_start_makes_the_queue(machine):
+    """Whichever unit comes first, with no more than its capabilities, and at its first try."""
+    for unit in ("ekiden-send.service", "ekiden-smtpd.service"):
+        machine.run("rm -r /var/spool/ekiden && systemd-tmpfiles --create ekiden.conf")
+        machine.systemctl("daemon-reload", check=True)
+        machine.systemctl("start", unit, check=True)
+        wait_for(lambda: machine.path("/var/spool/ekiden/new").is_dir(), what="queue/new")
+        wait_for(lambda: machine.systemctl("is-active", unit) == "active", what=unit)
+        listing = machine.run("stat -c '%n %A %U %G' /var/spool/ekiden/*").split("\n")
+        for line in listing:
+            assert line.endswith(" ekidens ekidenq"), listing
+        assert "queue-not-made" not in machine.log(), machine.log()
+        assert machine.systemctl("show", "-P", "NRestarts", unit) == "0", machine.log()
+        machine.systemctl("stop", "ekiden-smtpd.socket", "ekiden-smtpd", "ekiden-send", check=True)
 
 
 def test_listener_processes(listener):
