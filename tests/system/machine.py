@@ -174,7 +174,7 @@ class Machine:
         """All that was logged, wherever this machine logs to."""
         text = ""
         if self.systemd:
-            text += self.run("journalctl", "--no-pager", "-o", "short-monotonic", check=False)
+            text += self.run("journalctl", "--no-pager", "-n", "1000", "-o", "short-monotonic", check=False)
         for name in ("/run/output", "/var/log/ekiden-smtpd.log"):
             path = self.path(name)
             text += path.read_text(errors="replace") if path.exists() else ""

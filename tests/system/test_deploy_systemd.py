@@ -6,7 +6,7 @@ import pytest
 
 from deploy import check_processes, deliver, has_ended, message
 from instance import wait_for
-from machine import Machine
+from machine import ROOT, Machine
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("unshare", "nsenter", "ip", "systemd-sysusers")]
 
@@ -82,6 +82,13 @@ def test_listener_starts_with_the_first_client(listener):
     sent = message("the first client starts the server")
     deliver(listener, sent)
     assert listener.systemctl("is-active", "ekiden-smtpd.service") == "active"
+
+
+@pytest.mark.needs("curl")
+def test_the_message_of_install_arrives(listener):
+    listener.install("Try it")
+    (arrived,) = listener.wait_for_mail("anna")
+    assert (ROOT / "README.md").read_bytes() in arrived
 
 
 def test_the_first_start_makes_the_queue(machine):
