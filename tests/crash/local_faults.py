@@ -77,8 +77,8 @@ def receive_answers(link, jobs):
         jobs[int(number) - 1].answer = letter.decode()
 
 
-def run_local(instance, jobs, *options, sandbox=False):
-    """One ekiden-local under strace for JOBS. Returns the trace."""
+def run_local(instance, jobs, *options, sandbox=False, traced=True):
+    """One ekiden-local for JOBS, under strace if TRACED. Returns the trace."""
     trace = instance.folder / "fault.trace"
     user = instance.user[0] if instance.user else None
     ours, theirs = socket.socketpair()
@@ -87,10 +87,14 @@ def run_local(instance, jobs, *options, sandbox=False):
         for number, job in enumerate(jobs, 1):
             send_job(ours, number, job)
         mail = instance.folder / "mail"
-        program = [instance.programs / "ekiden-local", "-M", mail, "-C", instance.control]
+        arguments = ["-M", mail, "-C", instance.control]
+        command = instance.command("ekiden-local", *arguments)
+        if traced:
+            program = [instance.programs / "ekiden-local", *arguments]
+            command = [*tracer(trace, *options, user=user), *program]
         with theirs:
             process = subprocess.Popen(
-                [*tracer(trace, *options, user=user), *program],
+                command,
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -144,15 +148,19 @@ def judge(jobs, ledger, fault):
     return wrong
 
 
-def sweep(instance, ledger, kinds, size=300, count=2, fresh=False, sandbox=False):
-    """Every fault of KINDS. Returns (faults, those that did not happen, complaints, mailboxes)."""
+def sweep(instance, ledger, kinds, size=300, count=2, fresh=False, sandbox=False, begin=None):
+    """Every fault of KINDS, from the first call BEGIN of the clean run on (default: from the start).
+    Returns (faults, those that did not happen, complaints, mailboxes)."""
     maker = Jobs(instance, ledger, size, count, fresh)
     for label in ("first run", "clean run"):  # the first one may make the mailboxes
         jobs = maker.make(label)
         trace = run_local(instance, jobs, sandbox=sandbox)
         answers = [job.answer for job in jobs]
         assert answers == ["K"] * count, f"without a fault: {jobs}\n{trace[-3000:]}"
-    faults, missed, wrong = faults_of(points_of(trace), kinds), [], []
+    points = points_of(trace)
+    first = min((point.place for point in points if point.call == begin), default=0)
+    points = [point for point in points if point.place >= first]
+    faults, missed, wrong = faults_of(points, kinds), [], []
     for fault in faults:
         jobs = maker.make(str(fault))
         trace = run_local(instance, jobs, fault.option(), sandbox=sandbox)
@@ -163,6 +171,6 @@ def sweep(instance, ledger, kinds, size=300, count=2, fresh=False, sandbox=False
         if again:
             for job in again:
                 job.answer = ""
-            trace = run_local(instance, again)
+            run_local(instance, again, traced=False)
             wrong += [f"{fault}: not even then: {job}" for job in again if job.answer != "K"]
     return len(faults), missed, wrong, maker.mailboxes

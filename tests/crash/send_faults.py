@@ -1,20 +1,23 @@
 """ekiden-send and its ekiden-local under faults: what is in the queue arrives, whatever happens.
 
 Each run starts ekiden-send under strace with two messages queued, and ends when these are gone,
-put off, or ekiden-send has died. The fault hits every process that makes the call often enough.
+put off, or ekiden-send has died; an undisturbed run follows. The fault hits every process that
+makes the call often enough.
 """
 
+import contextlib
+import os
 import signal
 import subprocess
 import time
 
 from faults import KINDS, environment, faults_of, points_of, tracer
 from instance import processes_of_session, wait_for
-from queue_faults import run_queue
+from queue_faults import requeue, run_queue
 
 MESSAGES = 2
 PATIENCE = 3
-COPIES_MAX = 3  # an answer or a mark can be lost in this run and in one before it
+COPIES_MAX = 2  # an answer or a mark can be lost
 
 
 def is_over(instance, process):
@@ -23,15 +26,35 @@ def is_over(instance, process):
     return not any(path.parent.name == "new" for path in instance.queue_files())
 
 
-def run_send(instance, *options, sandbox=False):
-    """One run of ekiden-send. Returns the trace."""
+def send_signal(processes, number):
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+def end(process):
+    """Ends ekiden-send, and with it strace, which takes no signal itself. Waits for all."""
+    sent = [one for one in processes_of_session(process.pid) if one.comm == "ekiden-send"]
+    send_signal(sent, signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        send_signal(processes_of_session(process.pid), signal.SIGKILL)
+        raise AssertionError("ekiden-send did not end on SIGTERM") from None
+
+
+def run_send(instance, *options, sandbox=False, traced=True):
+    """One run of ekiden-send, under strace if TRACED. Returns the trace."""
     trace = instance.folder / "fault.trace"
     user = instance.user[0] if instance.user else None
-    program = [instance.programs / "ekiden-send", "-C", instance.control, "-Q", instance.queue]
-    program += ["-M", instance.folder / "mail"]
+    arguments = ["-C", instance.control, "-Q", instance.queue, "-M", instance.folder / "mail"]
+    command = instance.command("ekiden-send", *arguments)
+    if traced:
+        program = [instance.programs / "ekiden-send", *arguments]
+        command = [*tracer(trace, *options, user=user), *program]
     with open(instance.log_path, "ab") as log:
         process = subprocess.Popen(
-            [*tracer(trace, *options, user=user), *program],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
@@ -41,8 +64,7 @@ def run_send(instance, *options, sandbox=False):
     deadline = time.monotonic() + PATIENCE
     while not is_over(instance, process) and time.monotonic() < deadline:
         time.sleep(0.005)
-    process.send_signal(signal.SIGTERM)  # strace passes it on
-    process.wait()
+    end(process)
     wait_for(lambda: not processes_of_session(process.pid), what="the end of ekiden-send")
     return trace.read_text(errors="replace")
 
@@ -55,16 +77,20 @@ def queue_messages(instance, ledger, label, size, most):
         assert code == 0, f"ekiden-queue: exit {code}"
 
 
-def sweep(instance, ledger, kinds=KINDS, size=300, sandbox=False):
-    """Returns (number of faults, those that did not come about). queue_faults.settle judges."""
+def sweep(instance, ledger, kinds=KINDS, size=300, sandbox=False, calls=None):
+    """Every fault of KINDS, at the system calls CALLS only if given. Returns (number of faults, those
+    that did not come about); queue_faults.settle judges."""
     for label in ("first run", "clean run"):
         queue_messages(instance, ledger, label, size, 1)
         trace = run_send(instance, sandbox=sandbox)
         assert not instance.queue_files(), f"not delivered without a fault:\n{trace[-3000:]}"
-    faults, missed = faults_of(points_of(trace), kinds), []
+    points = [point for point in points_of(trace) if not calls or point.call in calls]
+    faults, missed = faults_of(points, kinds), []
     for fault in faults:
         queue_messages(instance, ledger, fault, size, COPIES_MAX)
         trace = run_send(instance, fault.option(), sandbox=sandbox)
         if not fault.happened(trace):
             missed.append(str(fault))
+        requeue(instance)
+        run_send(instance, traced=False)
     return len(faults), missed

@@ -25,19 +25,27 @@ def is_settled(instance, trace, template):
     return not alive or f"{template} +++ killed" not in trace
 
 
+def send_message(client, body):
+    """One transaction, whatever is answered. Returns the code of the reply that decided."""
+    commands = [f"MAIL FROM:<{SENDER}>", *(f"RCPT TO:<{name}>" for name in RECIPIENTS), "DATA"]
+    for command in commands:
+        code = client.command(command).code
+        if code not in (250, 354):
+            client.command("RSET")
+            return code
+    client.send(to_wire(body))
+    return client.reply().code
+
+
 def send_messages(instance, bodies):
     """One session. Returns the reply code of each message: 0 where none came."""
     codes = [0] * len(bodies)
     try:
         with instance.connect() as client:
-            client.greet()
+            client.reply()
+            client.command("EHLO client.example")
             for index, body in enumerate(bodies):
-                client.envelope(SENDER, RECIPIENTS)
-                codes[index] = client.command("DATA").code
-                if codes[index] == 354:
-                    codes[index] = 0
-                    client.send(to_wire(body))
-                    codes[index] = client.reply().code
+                codes[index] = send_message(client, body)
     except (Closed, OSError):
         pass  # what has a code by now counts
     return codes
