@@ -1,8 +1,9 @@
 """A machine of our own for the tests of a real installation.
 
-Namespaces over an overlay of /: processes, mounts, network, host name and cgroups are the machine's,
-all its writes stay in memory, and port 25 is free. Needs root. PID 1 is a real systemd, or a process
-that only collects orphans. When the machine is switched off, the kernel ends all that runs in it.
+Namespaces over an overlay of /: processes, mounts, network, host name and cgroups are the
+machine's, all its writes stay in memory, and port 25 is free. Needs root. PID 1 is a real systemd,
+or a process that only collects orphans. When the machine is switched off, the kernel ends all that
+runs in it.
 """
 
 import ctypes
@@ -86,8 +87,8 @@ class Machine:
             init = ["/lib/systemd/systemd", "--system", "--unit=machine.target", "--show-status=0"]
             init += ["--log-target=journal", "--log-level=notice"]
             unit = "/run/systemd/system/machine.target"
-            init = ["sh", "-c", f'mkdir -p ${{1%/*}} && printf %s "$2" > $1 && shift 2 && exec "$@"',
-                    "sh", unit, BOOT_UNIT, *init]  # fmt: skip
+            write = 'mkdir -p ${1%/*} && printf %s "$2" > $1 && shift 2 && exec "$@"'
+            init = ["sh", "-c", write, "sh", unit, BOOT_UNIT, *init]
         else:
             init = ["/usr/bin/python3", "-c", ORPHANAGE]
         self.cgroup.mkdir()
@@ -139,8 +140,9 @@ class Machine:
     def command(self, *words):
         """The command line that runs WORDS inside."""
         inside = ["nsenter", "-t", str(self.pid), "-m", "-p", "-n", "-i", "-u", "-C"]
-        inside += [f"--wd=/proc/{self.pid}/root{ROOT}", "env", "-i", "HOME=/root", f"BUILD={self.build}"]
-        return [*inside, f"PATH={os.defpath}:/usr/local/sbin:/usr/sbin:/sbin", *map(str, words)]
+        inside += [f"--wd=/proc/{self.pid}/root{ROOT}", "env", "-i", f"BUILD={self.build}"]
+        inside += ["HOME=/root", f"PATH={os.defpath}:/usr/local/sbin:/usr/sbin:/sbin"]
+        return [*inside, *map(str, words)]
 
     def run(self, *words, check=True, **options):
         """Runs WORDS inside, or one string as a shell's line. Returns what it wrote."""
@@ -150,7 +152,8 @@ class Machine:
             stdin=None if "input" in options else subprocess.DEVNULL, timeout=120, **options
         )  # fmt: skip
         if check and done.returncode:
-            raise AssertionError(f"{words} ended with {done.returncode}:\n{done.stdout}{self.log()}")
+            said = done.stdout + self.log()
+            raise AssertionError(f"{words} ended with {done.returncode}:\n{said}")
         return done.stdout.strip()
 
     def start(self, *words):
@@ -174,7 +177,7 @@ class Machine:
         """All that was logged, wherever this machine logs to."""
         text = ""
         if self.systemd:
-            text += self.run("journalctl", "--no-pager", "-n", "1000", "-o", "short-monotonic", check=False)
+            text += self.run("journalctl", "--no-pager", "-n1000", "-oshort-monotonic", check=False)
         for name in ("/run/output", "/var/log/ekiden-smtpd.log"):
             path = self.path(name)
             text += path.read_text(errors="replace") if path.exists() else ""
@@ -262,8 +265,8 @@ class Machine:
 
     def listens(self, port=25):
         """True once somebody inside listens on the port. Opens no connection."""
-        lines = [line.split() for name in ("tcp", "tcp6")
-                 for line in Path(f"/proc/{self.pid}/net/{name}").read_text().splitlines()]  # fmt: skip
+        tables = [Path(f"/proc/{self.pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+        lines = [line.split() for table in tables for line in table.splitlines()]
         return any(line[1].endswith(f":{port:04X}") and line[3] == "0A" for line in lines)
 
 

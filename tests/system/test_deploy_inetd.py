@@ -9,7 +9,11 @@ from deploy import check_processes, deliver, message, stop
 from instance import wait_for
 from machine import Machine
 
-pytestmark = [pytest.mark.root, pytest.mark.needs("unshare", "nsenter", "ip", "xinetd")]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.heavy,  # a sanitizer build has no seccomp filter, and does not fit the units
+    pytest.mark.needs("unshare", "nsenter", "ip", "xinetd"),
+]
 
 
 @pytest.fixture(scope="module")

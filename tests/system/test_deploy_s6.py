@@ -6,7 +6,11 @@ from deploy import check_processes, deliver, has_ended, message
 from instance import wait_for
 from machine import Machine
 
-pytestmark = [pytest.mark.root, pytest.mark.needs("unshare", "nsenter", "ip", "s6-svscan", "s6-log")]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.heavy,  # a sanitizer build has no seccomp filter, and does not fit the units
+    pytest.mark.needs("unshare", "nsenter", "ip", "s6-svscan", "s6-log"),
+]
 
 
 @pytest.fixture(scope="module")

