@@ -9,6 +9,7 @@
 
 struct injector {
     int socket, folder, wake;
+    bool open;                      /* a message was opened and not committed */
     char next[QUEUE_ID_LENGTH + 1]; /* the id of the next message */
     struct queue_file file;
     char packet[1 + PACKET_DATA_MAX];
@@ -40,38 +41,23 @@ static bool commit(struct injector *injector)
     return answer(injector, bytes, sizeof bytes);
 }
 
-/* Handles one packet. False ends the session. */
+/* Handles one packet. False ends the session: the partner broke the protocol, or is gone. */
 static bool handle(struct injector *injector, size_t length)
 {
-    char const *const bytes = injector->packet + 1;
     struct queue_file *const file = &injector->file;
-    bool const open = file->descriptor >= 0 || file->status != QUEUE_OK;
-    switch (injector->packet[0]) {
-    case INJECTION_OPEN:
-        if (open || length != 2)
-            return false;
-        queue_file_create(file, injector->folder, injector->next, bytes[0] & INJECTION_8BIT,
-                          bytes[0] & INJECTION_UTF8);
-        return true;
-    case INJECTION_ENVELOPE:
-        queue_file_envelope(file, bytes, length - 1);
-        return open;
-    case INJECTION_MESSAGE:
-        queue_file_message(file, bytes, length - 1);
-        return open;
-    case INJECTION_COMMIT: {
-        bool const answered = open && commit(injector);
-        file->status = QUEUE_OK;
-        return answered;
-    }
-    case INJECTION_ABORT:
-        /* The id was not used up for good, but Received of another message must not carry it. */
-        queue_file_abort(file);
-        file->status = QUEUE_OK;
-        return send_next(injector);
-    default:
+    unsigned int const bits = (unsigned char)injector->packet[0];
+    if (injector->open == !!(bits & INJECTION_OPEN))
         return false;
+    if (bits & INJECTION_OPEN)
+        queue_file_create(file, injector->folder, injector->next, bits & INJECTION_8BIT,
+                          bits & INJECTION_UTF8);
+    queue_file_put(file, injector->packet + 1, length - 1);
+    injector->open = !(bits & (INJECTION_COMMIT | INJECTION_ABORT));
+    if (bits & INJECTION_ABORT) {
+        queue_file_abort(file);
+        return send_next(injector); /* another id: Received of two messages must not share one */
     }
+    return bits & INJECTION_COMMIT ? commit(injector) : true;
 }
 
 int injector_serve(int socket, int folder, int wake)

@@ -130,7 +130,8 @@ enum queue_status queue_file_create(struct queue_file *file, int folder, char co
     envelope_start(&file->envelope, false);
     checksum_start(&file->head_sum);
     checksum_start(&file->message_sum);
-    file->descriptor = openat(folder, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
+    file->descriptor =
+        openat(folder, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
     if (file->descriptor < 0)
         return fail(file, errno == EACCES || errno == ENOENT ? QUEUE_FOLDER : status_of(errno));
     /* The lock says that somebody still writes: the scheduler leaves a locked file alone. */
@@ -140,19 +141,28 @@ enum queue_status queue_file_create(struct queue_file *file, int folder, char co
     return file->status;
 }
 
-enum queue_status queue_file_envelope(struct queue_file *file, char const *bytes, size_t length)
+/* Adds what of BYTES belongs to the envelope; *used says how much that is. */
+static enum queue_status add_envelope(struct queue_file *file, char const *bytes, size_t length,
+                                      size_t *used)
 {
-    if (file->status != QUEUE_OK)
-        return file->status;
-    size_t used = 0;
-    enum envelope_result const result =
-        file->in_message ? ENVELOPE_FORMAT : envelope_parse(&file->envelope, bytes, length, &used);
+    enum envelope_result const result = envelope_parse(&file->envelope, bytes, length, used);
     if (result == ENVELOPE_TOO_LONG)
         return fail(file, QUEUE_ADDRESS_TOO_LONG);
-    if (result == ENVELOPE_FORMAT || used != length)
+    if (result == ENVELOPE_FORMAT)
         return fail(file, QUEUE_ENVELOPE);
     file->in_message = result == ENVELOPE_COMPLETE;
-    return put_head(file, bytes, length);
+    return put_head(file, bytes, *used);
+}
+
+enum queue_status queue_file_envelope(struct queue_file *file, char const *bytes, size_t length)
+{
+    size_t used;
+    if (file->status != QUEUE_OK)
+        return file->status;
+    if (file->in_message)
+        return fail(file, QUEUE_ENVELOPE);
+    add_envelope(file, bytes, length, &used);
+    return used == length ? file->status : fail(file, QUEUE_ENVELOPE);
 }
 
 enum queue_status queue_file_message(struct queue_file *file, char const *bytes, size_t length)
@@ -164,6 +174,16 @@ enum queue_status queue_file_message(struct queue_file *file, char const *bytes,
     checksum_add(&file->message_sum, bytes, length);
     file->message_length += length;
     return put(file, bytes, length);
+}
+
+enum queue_status queue_file_put(struct queue_file *file, char const *bytes, size_t length)
+{
+    size_t used = 0;
+    if (file->status == QUEUE_OK && !file->in_message)
+        add_envelope(file, bytes, length, &used);
+    if (file->status != QUEUE_OK || used == length)
+        return file->status;
+    return queue_file_message(file, bytes + used, length - used);
 }
 
 static enum queue_status sync_descriptor(struct queue_file *file, int descriptor)

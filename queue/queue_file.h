@@ -71,6 +71,9 @@ enum queue_status queue_file_create(struct queue_file *file, int folder, char co
 enum queue_status queue_file_envelope(struct queue_file *file, char const *bytes, size_t length);
 enum queue_status queue_file_message(struct queue_file *file, char const *bytes, size_t length);
 
+/* Adds a piece of the two as one stream: envelope, then message. */
+enum queue_status queue_file_put(struct queue_file *file, char const *bytes, size_t length);
+
 /* The durable steps: end record, write, fsync(file), fsync(folder). Only QUEUE_OK means that the
  * message is safe; on anything else the file was removed. Closes the file. */
 enum queue_status queue_file_commit(struct queue_file *file);

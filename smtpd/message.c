@@ -188,6 +188,7 @@ void message_receive(struct session *session)
     open_message(session, &arrival);
 
     while (stream->start == stream->end || !take(session, &arrival)) {
+        submit_flush(&session->submit); /* the injector works while we wait */
         stream_set_deadline(stream);
         enum stream_result result = stream_fill(stream);
         if (result != STREAM_OK) {
