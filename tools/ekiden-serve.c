@@ -10,9 +10,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,7 +21,7 @@
 
 #include "configured.h"
 #include "lib/log.h"
-#include "lib/privilege.h"
+#include "tools/serve_folder.h"
 
 #define USAGE                   "ekiden-serve DIR [ --smtp PORT ]"
 #define DEFAULT_PORT            2525
@@ -35,21 +33,12 @@
 #define EXIT_CONFIGURATION      100
 #define EXIT_TEMPORARY          111
 
-/* What a new folder says; `postmaster` reaches a person from the start. */
-static struct {
-    char const *name, *text;
-} const defaults[] = {
-    {"me", "demo.example\n"},
-    {"locals", "demo.example\n"},
-    {"rcpthosts", "demo.example\n"},
-    {"users", "alice\nbob\npostmaster:alice\n"},
-};
-
 enum { SCHEDULER, SMTPD, PROGRAMS };
 static char const *const names[PROGRAMS] = {"ekiden-send", "ekiden-smtpd"};
 
 struct server {
-    stralloc programs, control, queue, mail; /* NUL-terminated paths */
+    struct serve_folder folder;
+    stralloc programs; /* NUL-terminated path */
     int listener;
     pid_t pids[PROGRAMS];
 };
@@ -58,66 +47,6 @@ _Noreturn static void die(int code, char const *what, int number)
 {
     log_failure("not-served", what, number);
     _exit(code);
-}
-
-static void join(stralloc *path, char const *folder, char const *name)
-{
-    if (!stralloc_copys(path, folder) || !stralloc_cats(path, "/") || !stralloc_cats(path, name) ||
-        !stralloc_0(path))
-        die(EXIT_TEMPORARY, "out of memory", errno);
-}
-
-static void make_folder(char const *path, mode_t mode)
-{
-    if (mkdir(path, mode) != 0 && errno != EEXIST)
-        die(EXIT_CONFIGURATION, path, errno);
-}
-
-static void make_control(char const *folder)
-{
-    stralloc path = STRALLOC_ZERO;
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
-        size_t const length = strlen(defaults[i].text);
-        join(&path, folder, defaults[i].name);
-        int const file = open(path.s, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-        if (file < 0 && errno == EEXIST)
-            continue;
-        if (file < 0 || write(file, defaults[i].text, length) != (ssize_t)length ||
-            close(file) != 0)
-            die(EXIT_CONFIGURATION, path.s, errno);
-    }
-    stralloc_free(&path);
-}
-
-/* One server a folder. The lock lasts as long as this process, however it ends. */
-static void lock_folder(char const *root)
-{
-    int const folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        die(EXIT_CONFIGURATION, root, errno);
-    if (flock(folder, LOCK_EX | LOCK_NB) != 0)
-        die(EXIT_TEMPORARY, "another ekiden-serve uses this folder", errno);
-}
-
-static void make_folders(struct server *server, char const *root)
-{
-    struct privilege_user owner;
-    struct stat status;
-    make_folder(root, 0755);
-    lock_folder(root);
-    join(&server->control, root, "control");
-    join(&server->queue, root, "queue");
-    join(&server->mail, root, "mail");
-    bool const fresh = stat(server->control.s, &status) != 0;
-    make_folder(server->control.s, 0755);
-    if (fresh)
-        make_control(server->control.s);
-    make_folder(server->queue.s, 0770);
-    make_folder(server->mail.s, 0750);
-    if (!privilege_find(&owner, CONFIGURED_USER_LOCAL))
-        _exit(EXIT_CONFIGURATION);
-    if (privilege_is_root() && chown(server->mail.s, owner.uid, owner.gid) != 0)
-        die(EXIT_TEMPORARY, server->mail.s, errno);
 }
 
 /* The programs stand beside this one. */
@@ -130,7 +59,7 @@ static void find_programs(struct server *server)
     self[length] = 0;
     char *const slash = strrchr(self, '/');
     *slash = 0;
-    join(&server->programs, self, names[SMTPD]);
+    serve_folder_join(&server->programs, self, names[SMTPD]);
     if (access(server->programs.s, X_OK) == 0) {
         server->programs.len = strlen(self);
         server->programs.s[server->programs.len] = 0;
@@ -180,11 +109,17 @@ _Noreturn static void run_program(struct server const *server, int which, int re
 {
     stralloc path = STRALLOC_ZERO;
     sigset_t none;
-    join(&path, server->programs.s, names[which]);
-    char const *const scheduler[] = {path.s,          "-C", server->control.s, "-Q",
-                                     server->queue.s, "-M", server->mail.s,    NULL};
-    char const *const smtpd[] = {path.s, "-C", server->control.s, "-Q", server->queue.s, "-d",
-                                 "3",    NULL};
+    serve_folder_join(&path, server->programs.s, names[which]);
+    char const *const scheduler[] = {path.s,
+                                     "-C",
+                                     server->folder.control.s,
+                                     "-Q",
+                                     server->folder.queue.s,
+                                     "-M",
+                                     server->folder.mail.s,
+                                     NULL};
+    char const *const smtpd[] = {
+        path.s, "-C", server->folder.control.s, "-Q", server->folder.queue.s, "-d", "3", NULL};
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (getppid() != parent)
         _exit(0);
@@ -308,7 +243,7 @@ int main(int argc, char const *const *argv)
     sigprocmask(SIG_BLOCK, &signals, NULL);
     umask(022);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    make_folders(&server, root);
+    serve_folder_make(&server.folder, root);
     find_programs(&server);
     server.listener = bind_port(&port);
     start(&server, SCHEDULER, -1);

@@ -82,10 +82,20 @@ def rcpt(server, recipient):
         return client.command(f"RCPT TO:<{recipient}>").code
 
 
+def settle(instance):
+    """Waits until nobody waits for a client with the old configuration."""
+    wait_for(
+        lambda: "event=configuration-loaded" in instance.log_text()
+        and len(instance.processes()["smtpd-template"]) == 1,
+        what="the end of the old template",
+    )
+
+
 def test_a_change_works_without_a_restart(instance):
     assert rcpt(instance, f"carol@{DOMAIN}") == 550
     instance.set("users", "alice\nbob\ncarol\n")
     wait_for(lambda: rcpt(instance, f"carol@{DOMAIN}") == 250, what="that carol is known")
+    settle(instance)
     instance.send(b"Subject: new user\n\nbody\n", f"carol@{DOMAIN}")
     instance.wait_for_mail("carol")
     instance.set("users", "alice\n")
@@ -98,6 +108,7 @@ def test_a_new_domain_without_a_restart(instance):
     instance.set("locals", f"{DOMAIN}\nsecond.example\n")
     instance.set("rcpthosts", f"{DOMAIN}\nsecond.example\n")
     wait_for(lambda: rcpt(instance, "alice@second.example") == 250, what="the second domain")
+    settle(instance)
     instance.send(b"Subject: second\n\nbody\n", "alice@second.example")
     instance.wait_for_mail("alice")
 
@@ -153,6 +164,7 @@ def test_virtualdomains_and_large_lists(make_instance):
     assert rcpt(instance, "x@wild.example") in (550, 553, 554)
     instance.set("users", users + "user20000\n")
     wait_for(lambda: rcpt(instance, f"user20000@{DOMAIN}") == 250, what="the new user")
+    settle(instance)
     instance.send(b"Subject: shop\n\nbody\n", "info@shop.example")
     instance.wait_for_mail("shop-info")
 

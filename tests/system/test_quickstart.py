@@ -27,7 +27,6 @@ def start(build, folder, *arguments):
         env=environment(build),
         cwd=folder,
         start_new_session=True,
-        text=True,
     )
 
 
@@ -39,13 +38,30 @@ def open_folder(scratch, request):
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def finish(process):
+    """Waits for the end. Returns what it said on both ways."""
+    output, log = process.communicate(timeout=120)
+    return output.decode(), log.decode()
+
+
+def read_until(process, end):
+    """Reads standard output up to END, which must come."""
+    seen = b""
+    while end.encode() not in seen:
+        assert select.select([process.stdout], [], [], 60)[0], seen
+        piece = os.read(process.stdout.fileno(), 65536)
+        assert piece, seen + process.stderr.read()
+        seen += piece
+    return seen.decode()
+
+
 def assert_nothing_left(process):
     wait_for(lambda: not processes_of_session(process.pid), what="that no process is left")
 
 
 def test_once(build, open_folder):
     process = start(build, open_folder, "--once", "--smtp", "0")
-    output, log = process.communicate(timeout=120)
+    output, log = finish(process)
     assert process.returncode == 0, output + log
     (message,) = (open_folder / "demo/mail/alice/Maildir/new").iterdir()
     assert str(message) in output
@@ -57,7 +73,7 @@ def test_once_on_a_port_that_is_taken(build, open_folder):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         process = start(build, open_folder, "--once", "--smtp", str(port))
-        output, log = process.communicate(timeout=120)
+        output, log = finish(process)
     assert process.returncode not in (0, None)
     assert f"127.0.0.1:{port}" in log and "sh quickstart --smtp" in log
     assert_nothing_left(process)
@@ -65,12 +81,7 @@ def test_once_on_a_port_that_is_taken(build, open_folder):
 
 def test_it_serves_until_ctrl_c(build, open_folder):
     process = start(build, open_folder, "--smtp", "0")
-    seen = ""
-    while "Ctrl-C ends it" not in seen:
-        assert select.select([process.stdout], [], [], 60)[0], seen
-        line = process.stdout.readline()
-        assert line, seen + process.stderr.read()
-        seen += line
+    seen = read_until(process, "Ctrl-C ends it")
     for word in ("curl smtp://", "swaks --server", "mail program", "alice@demo.example"):
         assert word in seen
     port = int(re.search(r"Serving on 127\.0\.0\.1:(\d+)", seen).group(1))
@@ -84,8 +95,7 @@ def test_it_serves_until_ctrl_c(build, open_folder):
 
 def test_serve(build, open_folder):
     process = start(build, open_folder, "serve", "somewhere", "--smtp", "0")
-    assert select.select([process.stdout], [], [], 60)[0]
-    port = int(re.fullmatch(r"ready smtp=(\d+)\n", process.stdout.readline()).group(1))
+    port = int(re.fullmatch(r"ready smtp=(\d+)\n", read_until(process, "\n")).group(1))
     for name in ("control", "queue", "mail/alice/Maildir/new"):
         assert (open_folder / "somewhere" / name).is_dir()
     with Client(port) as client:
@@ -101,5 +111,5 @@ def test_serve(build, open_folder):
 )
 def test_wrong_arguments(build, open_folder, arguments):
     process = start(build, open_folder, *arguments)
-    output, log = process.communicate(timeout=60)
+    output, log = finish(process)
     assert process.returncode not in (0, None) and not output and log

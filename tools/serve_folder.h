@@ -1,0 +1,19 @@
+/* The folder of ekiden-serve: control/, queue/ and mail/ in one place. */
+#ifndef EKIDEN_SERVE_FOLDER_H
+#define EKIDEN_SERVE_FOLDER_H
+
+#include <skalibs/stralloc.h>
+
+struct serve_folder {
+    stralloc control, queue, mail; /* NUL-terminated paths, owned */
+};
+
+/* Makes what is missing of ROOT and locks it for as long as this process lives: one server a
+ * folder. A control folder that is there is left alone; a new one gets safe defaults, and the
+ * mailboxes that these name are made. Dies with 100 or 111 after logging when it cannot. */
+void serve_folder_make(struct serve_folder *folder, char const *root);
+
+/* Sets PATH to FOLDER/NAME with its NUL. Dies with 111 when out of memory. */
+void serve_folder_join(stralloc *path, char const *folder, char const *name);
+
+#endif
