@@ -4,11 +4,13 @@
  * listened on. doc/design.md, section 2, has the processes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <skalibs/ip46.h>
@@ -33,6 +35,8 @@ struct arguments {
     unsigned int idle_seconds;
     unsigned int ready; /* 0: nobody wants to know */
     bool test;
+    char const *addresses[LISTENERS_MAX]; /* to bind: -l */
+    size_t address_count;
     int listeners[LISTENERS_MAX];
     size_t count;
 };
@@ -92,17 +96,19 @@ static void parse_arguments(struct arguments *arguments, int argc, char const *c
             arguments->queue = options.arg;
             break;
         case 'd':
-            if (!uint0_scan(options.arg, &arguments->ready) || arguments->ready < 3)
-                die_usage("-d expects a descriptor above 2, as in s6's notification-fd");
+            /* Nothing of our own is open yet that could have the number by chance. */
+            if (!uint0_scan(options.arg, &arguments->ready) || arguments->ready < 3 ||
+                arguments->ready > INT_MAX || fcntl((int)arguments->ready, F_GETFD) < 0)
+                die_usage("-d expects an open descriptor above 2, as in s6's notification-fd");
             break;
         case 'i':
             if (!uint0_scan(options.arg, &arguments->idle_seconds))
                 die_usage("-i expects a number of seconds");
             break;
         case 'l':
-            if (arguments->count == LISTENERS_MAX)
+            if (arguments->address_count == LISTENERS_MAX)
                 die_usage("-l can be given 16 times at most");
-            arguments->listeners[arguments->count++] = bind_address(options.arg);
+            arguments->addresses[arguments->address_count++] = options.arg;
             break;
         default:
             die_usage(USAGE);
@@ -151,9 +157,19 @@ static int take_passed_sockets(struct arguments *arguments)
     return -1;
 }
 
+/* inetd gives the client's socket as standard error too: the client must not read the log. */
+static bool is_client_log(void)
+{
+    struct stat input, log;
+    return fstat(0, &input) == 0 && fstat(2, &log) == 0 && S_ISSOCK(input.st_mode) &&
+           input.st_dev == log.st_dev && input.st_ino == log.st_ino;
+}
+
 /* Standard descriptors that are not open would be reused, and then written to, by mistake. */
 static void require_standard_descriptors(void)
 {
+    if (is_client_log())
+        close(2);
     for (int descriptor = 0; descriptor <= 2; descriptor++)
         if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) != descriptor)
             _exit(EXIT_TEMPORARY);
@@ -179,6 +195,8 @@ int main(int argc, char const *const *argv)
     parse_arguments(&arguments, argc, argv);
     if (arguments.test)
         return test_configuration(&arguments);
+    for (size_t i = 0; i < arguments.address_count; i++)
+        arguments.listeners[arguments.count++] = bind_address(arguments.addresses[i]);
 
     int client = -1;
     if (!arguments.count)
