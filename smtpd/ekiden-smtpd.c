@@ -183,7 +183,13 @@ static int test_configuration(struct arguments const *arguments)
         log_failure("configuration-refused", error.text, 0);
         return EXIT_CONFIGURATION;
     }
-    return keeper_load_settings(&control) ? 0 : EXIT_CONFIGURATION;
+    struct settings *const settings = keeper_load_settings(&control);
+    control_close(&control);
+    if (!settings)
+        return EXIT_CONFIGURATION;
+    settings_free(settings);
+    free(settings);
+    return 0;
 }
 
 int main(int argc, char const *const *argv)
