@@ -212,6 +212,8 @@ static void handle_polled(struct send *send, struct pollfd const polled[POLL_MAX
             if (!send_dispatch_answers(send, i))
                 lose_agent(send, i);
         }
+    if (polled[POLL_WAKE].revents)
+        send->source.wake.dry = false;
     if (polled[POLL_WATCH].revents && send_settings_changed(send->watch))
         reload(send);
     if (polled[POLL_SIGNALS].revents)

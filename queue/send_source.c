@@ -95,7 +95,7 @@ static enum send_source_result next_deferred(struct send_source *source,
 static enum send_source_result next_from_wake(struct send_source *source,
                                               struct send_candidate *candidate)
 {
-    if (send_wake_next(&source->wake, candidate->id)) {
+    if (!source->wake.dry && send_wake_next(&source->wake, candidate->id)) {
         candidate->place = SEND_PLACE_NEW;
         candidate->sweep = false;
         return SEND_SOURCE_FOUND;
@@ -114,11 +114,9 @@ enum send_source_result send_source_next(struct send_source *source,
     typedef enum send_source_result next_func(struct send_source *, struct send_candidate *);
     static next_func *const orders[2][3] = {{next_from_wake, next_fresh, next_deferred},
                                             {next_deferred, next_from_wake, next_fresh}};
-    next_func *const *const order = orders[source->turn % SEND_SOURCE_SHARE == 0];
+    next_func *const *const order = orders[++source->turn % SEND_SOURCE_SHARE == 0];
     for (unsigned int i = 0; i < 3; i++) {
         enum send_source_result const result = order[i](source, candidate);
-        if (result == SEND_SOURCE_FOUND)
-            source->turn++;
         if (result != SEND_SOURCE_EMPTY)
             return result;
     }

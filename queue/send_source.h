@@ -1,6 +1,6 @@
 /* Where the next message to try comes from: the wake FIFO, then new/ (at the start, every five
  * minutes, after the FIFO was nearly full), then the slots of the wheel that are due. New mail goes
- * before deferred mail, but one in SEND_SOURCE_SHARE is deferred mail when there is any, so that a
+ * before deferred mail, but one step in SEND_SOURCE_SHARE looks at the wheel first, so that a
  * steady stream of new mail does not stop it. */
 #ifndef EKIDEN_SEND_SOURCE_H
 #define EKIDEN_SEND_SOURCE_H
@@ -26,7 +26,7 @@ struct send_source {
     enum send_slot deferred_as;  /* what the slot was when its reading began */
     bool rescan;                 /* new/ is to be read once more, from its start */
     uint64_t look_at;            /* seconds of the monotonic clock: the next look at what stayed */
-    unsigned int turn;           /* counts the messages given out, for SEND_SOURCE_SHARE */
+    unsigned int turn;           /* counts the steps, for SEND_SOURCE_SHARE */
 };
 
 /* A message to try. */

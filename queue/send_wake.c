@@ -16,7 +16,7 @@
 bool send_wake_open(struct send_wake *wake, int queue)
 {
     struct stat status;
-    *wake = (struct send_wake){.descriptor = wake_open(queue), .dry = true};
+    *wake = (struct send_wake){.descriptor = wake_open(queue)};
     if (wake->descriptor < 0)
         return false;
     if (fstat(wake->descriptor, &status) != 0 || !S_ISFIFO(status.st_mode)) {

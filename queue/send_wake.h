@@ -14,7 +14,7 @@ struct send_wake {
     size_t capacity; /* bytes that the FIFO holds */
     bool overflow;   /* it was nearly full: injectors may have dropped ids, look through new/ */
     bool skipping;   /* in a line that is too long */
-    bool dry;        /* the last read found nothing */
+    bool dry;        /* the last read found nothing; set false when poll finds something */
     size_t begin, end;
     char bytes[SEND_WAKE_BUFFER];
 };
