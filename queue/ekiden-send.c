@@ -136,11 +136,15 @@ static void start_agents(struct send *send, struct options const *options,
             exit(TEMPORARY);
 }
 
-static void load_settings(struct send *send, char const *path)
+static void load_settings(struct send *send)
 {
     struct control_error error;
     if (send_settings_load(&send->settings, &send->control, &error) == CONTROL_ERROR)
         die(PERMANENT, error.text, NULL, 0);
+}
+
+static void watch_settings(struct send *send, char const *path)
+{
     send->watch = send_settings_watch(path);
     if (send->watch < 0)
         log_failure("not-watched", "changed control files are noticed on SIGHUP only", errno);
@@ -178,6 +182,7 @@ int main(int argc, char const *const *argv)
     if (!queue_layout_make(send.queue, &scheduler, &injector))
         return TEMPORARY;
     lock_queue(send.queue, options.queue);
+    watch_settings(&send, options.control);
     start_agents(&send, &options, &local, mail);
     close(mail);
 
@@ -185,7 +190,7 @@ int main(int argc, char const *const *argv)
     scheduler.gid = injector.gid;
     privilege_drop(&scheduler, NULL);
     signal(SIGPIPE, SIG_IGN);
-    load_settings(&send, options.control);
+    load_settings(&send);
     send_active_start(&send.active);
     send_jobs_start(&send.jobs);
     if (!send_source_start(&send.source, send.queue, send_now(), send_clock()) ||

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,10 +26,28 @@ static _Noreturn void die(char const *what)
     _exit(111);
 }
 
+/* Goes to the folder of the agent's program, which lies somewhere below the caller's home perhaps:
+ * the agent's user may not walk there. Returns the program's path from here. */
+static char const *approach(char const *path)
+{
+    static char relative[PATH_MAX];
+    char const *const slash = strrchr(path, '/');
+    if (!slash || slash == path || slash - path >= PATH_MAX)
+        return path;
+    memcpy(relative, path, (size_t)(slash - path));
+    relative[slash - path] = 0;
+    if (chdir(relative) != 0)
+        die(relative);
+    if (snprintf(relative, sizeof relative, ".%s", slash) >= PATH_MAX)
+        die("the path is too long");
+    return relative;
+}
+
 /* In the child: becomes the agent. */
 static _Noreturn void become(struct send_agent_start const *start, int socket)
 {
     char number[16];
+    char const *const program = approach(start->path);
     privilege_drop(start->user, NULL);
     /* After the drop, which clears it. It works only where scheduler and agent are one user (the
      * kernel asks whether the dying parent may signal the child); the end of the socket is what
@@ -42,7 +61,7 @@ static _Noreturn void become(struct send_agent_start const *start, int socket)
         die("mail root");
     snprintf(number, sizeof number, "%d", mail);
     char *const arguments[] = {(char *)start->path, (char *)"-m", number, NULL};
-    execve(start->path, arguments, environ);
+    execve(program, arguments, environ);
     die(start->path);
 }
 
