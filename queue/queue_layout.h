@@ -1,9 +1,14 @@
 /* The folders of the queue.
  *
  *   new/        accepted, never tried
- *   wheel/NNN/  deferred: QUEUE_SLOTS slots of QUEUE_SLOT_SECONDS; slot = due time / seconds mod
- * slots wheel/cursor  text: the time up to which slots have been taken; only a hint hold/ held by
- * the operator, and what failed for good until it is reported bad/        unparsable, set aside
+ *   wheel/NNN/  deferred: QUEUE_SLOTS slots of QUEUE_SLOT_SECONDS;
+ *               slot = due time / seconds mod slots
+ *
+ *   wheel/cursor  text: the time up to which slots have been taken; only a hint
+ *
+ *   hold/       held by the operator, and what failed for good until it is reported
+ *   bad/        unparsable, set aside
+ *
  *   lock        held by the one scheduler
  *   wake        FIFO into which injectors write `ID LF` */
 #ifndef EKIDEN_QUEUE_LAYOUT_H
