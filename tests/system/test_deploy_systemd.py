@@ -214,7 +214,7 @@ def test_each_logs_to_the_journal_and_not_to_the_client(each):
         assert client.docmd("NOOP")[0] == 250
         assert client.docmd("RCPT TO:<anna@example.org>")[0] == 503
     wait_for(
-        lambda: "ekiden-smtpd" in each.run("journalctl", "--no-pager", "_COMM=ekiden-smtpd"),
+        lambda: "ekiden-smtpd" in each.run("journalctl", "--no-pager", "-t", "ekiden-smtpd"),
         what="a line in the journal",
     )
 
