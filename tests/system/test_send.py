@@ -73,7 +73,7 @@ def test_new_mail_is_taken_at_once(scheduler):
 def test_deferred_keeps_only_what_is_left(scheduler):
     name = scheduler.inject_named(at("ok"), at("defer"), at("ok2"))
     (event,) = scheduler.await_event("deferred")
-    assert 60 <= int(event["next"]) <= 120
+    assert 100 <= int(event["next"]) <= 200  # more than 110 where a second went by before the try
     place = scheduler.place(name)
     assert place.startswith("wheel/")
     due = int(event["next"]) + time.time()
