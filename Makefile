@@ -47,8 +47,8 @@ all: $(addprefix $(BUILD)/,$(programs))
 
 # A folder's modules become one archive; a program is its own object and what it needs of these.
 define folder_rules
-$(BUILD)/$(1).a: $(patsubst %,$(BUILD)/$(1)/%.o,$($(1)_modules))
-	$$(call say,AR) rm -f $$@ && ar rcs $$@ $$^
+$(BUILD)/$(1).a: $(patsubst %,$(BUILD)/$(1)/%.o,$($(1)_modules)) $(1)/$(1).mk
+	$$(call say,AR) rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
 $(foreach program,$($(1)_programs),$(eval $(BUILD)/$(program): $(BUILD)/$(1)/$(program).o))
 endef
 $(foreach folder,$(folders),$(eval $(call folder_rules,$(folder))))
