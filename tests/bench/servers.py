@@ -256,9 +256,14 @@ virtual_gid_maps = static:65534
 
 
 def make(name, folder, build):
+    """The server NAME: postfix, ekiden, ekiden/1user; the last two also as NAME@BUILD-FOLDER."""
     if name == "postfix":
         return Postfix(folder)
-    return Ekiden(folder, build, separate=name == "ekiden")
+    kind, _, other = name.partition("@")
+    server = Ekiden(folder, Path(other).resolve() if other else build, separate=kind == "ekiden")
+    if other:
+        server.name = f"{Path(other).name[-12:]}"
+    return server
 
 
 def complain(text):

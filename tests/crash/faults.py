@@ -36,6 +36,11 @@ class Fault:
         what = "signal=KILL" if self.kind == "KILL" else f"error={self.kind}"
         return f"inject={self.point.call}:{what}:when={self.point.number}"
 
+    def forbids_success(self):
+        """True when nothing may be acknowledged: a sync that failed promises nothing, although the
+        message is still there to be seen as long as the machine runs."""
+        return self.kind in ("EIO", "ENOSPC") and self.point.call in ("fsync", "fdatasync")
+
     def happened(self, trace):
         """True when TRACE shows that the fault was carried out."""
         return ("killed by SIGKILL" if self.kind == "KILL" else "(INJECTED)") in trace

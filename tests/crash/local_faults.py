@@ -139,6 +139,8 @@ class Jobs:
 def judge(jobs, ledger, fault):
     """What the answers to JOBS promise. Returns complaints."""
     wrong = []
+    if fault.forbids_success() and all(job.answer == "K" for job in jobs):
+        wrong.append(f"{fault}: answered K all the same")
     for job in jobs:
         ledger.entries[job.token].label += f", {job.mailbox}, answer {job.answer or 'none'}"
         # Without an answer the message may have arrived: it comes twice then, never not at all.

@@ -40,19 +40,21 @@ def run_queue(instance, body, *options, sandbox=False, traced=True):
 
 
 def sweep(instance, ledger, kinds, size, sandbox=False):
-    """Every fault of KINDS. Returns (number of faults, faults that did not come about)."""
+    """Every fault of KINDS. Returns (faults, those that did not come about, complaints)."""
     token, body = ledger.message(f"clean run, {size} bytes", size)
     code, trace = run_queue(instance, body, sandbox=sandbox)
     assert code == 0, f"ekiden-queue without a fault: exit {code}\n{trace[-2000:]}"
     points = points_of(trace)
     # Before the end record is written no message can come of it; behind it one may.
     written = last_place(points, "writev")
-    faults, missed = faults_of(points, kinds), []
+    faults, missed, wrong = faults_of(points, kinds), [], []
     for fault in faults:
         token, body = ledger.message(f"{fault}, {size} bytes", size)
         code, trace = run_queue(instance, body, fault.option(), sandbox=sandbox)
         if not fault.happened(trace):
             missed.append(str(fault))
+        if code == 0 and fault.forbids_success():
+            wrong.append(f"{fault}: exit 0 all the same")
         if code == 0:
             ledger.expect(token, 1, 1)
         elif fault.kind == "KILL" and fault.point.place > written:
@@ -60,7 +62,7 @@ def sweep(instance, ledger, kinds, size, sandbox=False):
         else:
             ledger.expect(token, 0, 0)
         ledger.entries[token].label += f", exit {code}"
-    return len(faults), missed
+    return len(faults), missed, wrong
 
 
 def requeue(instance):
