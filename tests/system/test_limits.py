@@ -104,6 +104,7 @@ def test_caps_survive_killed_sessions(make_instance):
         for process in dialogues_of(server, clients):
             os.kill(process.pid, signal.SIGKILL)
         close_all(clients)
+    wait_for(lambda: is_welcome(server), what="room for this address")
     server.expected_signals = True
 
 
