@@ -78,7 +78,7 @@ def test_a_recipient_leads_nowhere_else(server, recipient):
         answer = client.command(f"RCPT TO:<{recipient}>")
         assert refused(answer) or (answer.code == 500 and "\0" in recipient), answer
         assert client.command("DATA").code in (503, 554)
-    assert not server.queue_files()
+    server.wait_for_empty_queue()
 
 
 def test_the_reply_says_relaying(server):

@@ -45,7 +45,7 @@ def test_a_false_end_refuses_the_whole_message(server, end):
         answer = client.data(b"Subject: outer\r\n\r\nbody" + end + SMUGGLED + b".\r\n")
         assert 500 <= answer.code <= 599, answer
         in_step(client)
-    assert not server.queue_files()
+    server.wait_for_empty_queue()
     assert not server.mailbox("alice")
 
 
