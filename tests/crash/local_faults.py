@@ -151,7 +151,7 @@ def judge(jobs, ledger, fault):
 
 
 def sweep(instance, ledger, kinds, size=300, count=2, fresh=False, sandbox=False, begin=None):
-    """Every fault of KINDS, from the first call BEGIN of the clean run on (default: from the start).
+    """Every fault of KINDS, from the first call BEGIN of the clean run on (default: the start).
     Returns (faults, those that did not happen, complaints, mailboxes)."""
     maker = Jobs(instance, ledger, size, count, fresh)
     for label in ("first run", "clean run"):  # the first one may make the mailboxes

@@ -78,8 +78,8 @@ def queue_messages(instance, ledger, label, size, most):
 
 
 def sweep(instance, ledger, kinds=KINDS, size=300, sandbox=False, calls=None):
-    """Every fault of KINDS, at the system calls CALLS only if given. Returns (number of faults, those
-    that did not come about); queue_faults.settle judges."""
+    """Every fault of KINDS, at the system calls CALLS only if given. Returns (number of faults,
+    those that did not come about); queue_faults.settle judges."""
     for label in ("first run", "clean run"):
         queue_messages(instance, ledger, label, size, 1)
         trace = run_send(instance, sandbox=sandbox)
