@@ -37,10 +37,27 @@ struct listener {
 
 enum { DIALOGUES, INJECTORS };
 
+/* Makes a table that is large enough for the settings. Where there is one for fewer sessions, those
+ * of the old template go on in it, and are no longer counted by the new one. */
+static bool make_table(struct listener *listener)
+{
+    struct template *const template = &listener->template;
+    uint64_t const wanted = listener->keeper->settings->concurrencyincoming + SLOTS_BEYOND;
+    size_t const capacity = (size_t)(wanted < CAPACITY_MAX ? wanted : CAPACITY_MAX);
+    if (template->table && capacity <= template->sessions_max)
+        return true;
+    struct session_table *const table = session_table_new(capacity);
+    if (!table)
+        return false;
+    template->table = table;
+    template->sessions_max = capacity;
+    return true;
+}
+
 static bool start_dialogues(struct listener *listener)
 {
     listener->template.settings = listener->keeper->settings;
-    if (!children_reserve(&listener->children))
+    if (!make_table(listener) || !children_reserve(&listener->children))
         return false;
     pid_t const pid = template_start_dialogues(&listener->template);
     if (pid < 0)
@@ -102,7 +119,8 @@ static void handle_request(struct listener *listener)
     int reply = -1;
     unsigned int count = 1;
     ssize_t const length = packet_receive(listener->helper_reads, &kind, 1, &reply, &count);
-    if (length == 1 && count == 1)
+    if (length == 1 && count == 1 &&
+        listener->keeper->helpers.count < listener->template.sessions_max)
         helper_start(&listener->keeper->helpers, kind, reply, listener->keeper->settings,
                      &listener->keeper->injector);
     else if (length > 0 && count == 1)
@@ -179,15 +197,12 @@ static bool open_listener(struct listener *listener)
     int injector[2], helper[2];
     if (!packet_pair(injector) || !packet_pair(helper))
         return false;
-    uint64_t capacity = listener->keeper->settings->concurrencyincoming + SLOTS_BEYOND;
-    listener->template.table =
-        session_table_new((size_t)(capacity < CAPACITY_MAX ? capacity : CAPACITY_MAX));
     listener->injector_reads = injector[0];
     listener->helper_reads = helper[0];
     listener->template.injector_requests = injector[1];
     listener->template.helper_requests = helper[1];
     listener->changes = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    return listener->template.table && listener->changes >= 0 &&
+    return make_table(listener) && listener->changes >= 0 &&
            inotify_add_watch(listener->changes, listener->keeper->control.path,
                              CHANGES | IN_ONLYDIR) >= 0;
 }

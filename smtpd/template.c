@@ -227,7 +227,9 @@ _Noreturn static void inject(struct template const *template, int requests, int 
 static void handle_request(struct template const *template, struct children *children, int requests,
                            int session)
 {
-    pid_t const pid = children_reserve(children) ? process_fork("smtpd-injector") : -1;
+    /* A dialogue that is in order asks for one injector; this bounds one that is not. */
+    bool const allowed = children->count < template->sessions_max && children_reserve(children);
+    pid_t const pid = allowed ? process_fork("smtpd-injector") : -1;
     if (pid == 0)
         inject(template, requests, session);
     if (pid > 0)
