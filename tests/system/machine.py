@@ -14,8 +14,10 @@ import socket
 import subprocess
 import tempfile
 import threading
+from functools import lru_cache
 from pathlib import Path
 
+import pytest
 from instance import Process, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -30,6 +32,15 @@ CGROUPS = next(
     ),
     None,
 )
+
+# What machine-root needs first; a container without CAP_SYS_ADMIN may do none of it.
+PROBE = """set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs /run
+mkdir /run/upper /run/work /run/root
+mount -t overlay overlay -o lowerdir=/,upperdir=/run/upper,workdir=/run/work /run/root
+mount -t proc proc /run/root/proc
+"""
 
 # PID 1 where no systemd runs.
 ORPHANAGE = """
@@ -46,6 +57,19 @@ Wants=systemd-journald.service
 After=systemd-journald.service
 AllowIsolate=yes
 """
+
+
+@lru_cache(maxsize=None)
+def obstacle():
+    """Why no machine can be made here, or an empty string."""
+    if not CGROUPS:
+        return "no cgroup hierarchy that can be written to"
+    trial = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount", "--cgroup", "--net", "--ipc", "--uts", "sh", "-c",
+         PROBE],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    return trial.returncode and f"no machine in namespaces here: {trial.stdout.strip()}"
 
 
 def commands(title):
@@ -83,6 +107,8 @@ class Machine:
     # --- power ---
 
     def __enter__(self):
+        if obstacle():
+            pytest.skip(obstacle())
         if self.systemd:
             init = ["/lib/systemd/systemd", "--system", "--unit=machine.target", "--show-status=0"]
             init += ["--log-target=journal", "--log-level=notice"]
