@@ -39,7 +39,7 @@ programs := $(foreach folder,$(folders),$($(folder)_programs))
 archives := $(foreach folder,$(folders),$(if $($(folder)_modules),$(BUILD)/$(folder).a))
 tests    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit install clean format fuzz man-check
+.PHONY: all check unit crash bench install clean format fuzz man-check
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -78,6 +78,13 @@ unit: $(tests)
 
 check: all unit
 	sh quickstart check
+
+# The long forms of what `make check` does briefly.
+crash: all
+	tests/crash/sweep --build $(BUILD)
+
+bench: all
+	tests/bench/inbound --build $(BUILD)
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -3,7 +3,8 @@
  * On the qmail-queue interface (fd 1) and in the injection protocol it is
  *   F sender NUL  ( T recipient NUL )+  NUL
  * In a queue file the same, with the mark of a settled recipient in place of its T:
- *   + delivered, - failed for good (five bits or more from a T, so that no flipped bit settles one). */
+ *   + delivered, - failed for good
+ * (both differ from T in five bits or more, so that no flipped bit settles a recipient). */
 #ifndef EKIDEN_ENVELOPE_H
 #define EKIDEN_ENVELOPE_H
 
@@ -11,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ENVELOPE_ADDRESS_MAX    1003    /* octets, qmail-queue's own limit; exit code 11 beyond */
-#define ENVELOPE_RECIPIENTS_MAX 1000000 /* exit code 11 beyond: a bound on what anybody can queue  \
-                                         */
-#define ENVELOPE_BYTES_MAX (256u << 20)
+/* Bounds on what anybody can queue; exit code 11 beyond. The first is qmail-queue's own. */
+#define ENVELOPE_ADDRESS_MAX    1003 /* octets */
+#define ENVELOPE_RECIPIENTS_MAX 1000000
+#define ENVELOPE_BYTES_MAX      (256u << 20)
 
 enum envelope_mark { ENVELOPE_TODO = 'T', ENVELOPE_DONE = '+', ENVELOPE_FAILED = '-' };
 

@@ -41,13 +41,19 @@ static bool commit(struct injector *injector)
     return answer(injector, bytes, sizeof bytes);
 }
 
+static bool refuse(void)
+{
+    log_failure("injection-refused", "the session broke the protocol", 0);
+    return false;
+}
+
 /* Handles one packet. False ends the session: the partner broke the protocol, or is gone. */
 static bool handle(struct injector *injector, size_t length)
 {
     struct queue_file *const file = &injector->file;
     unsigned int const bits = (unsigned char)injector->packet[0];
     if (injector->open == !!(bits & INJECTION_OPEN))
-        return false;
+        return refuse();
     if (bits & INJECTION_OPEN)
         queue_file_create(file, injector->folder, injector->next, bits & INJECTION_8BIT,
                           bits & INJECTION_UTF8);
@@ -77,8 +83,6 @@ int injector_serve(int socket, int folder, int wake)
         if (length <= 0)
             break;
         going = handle(&injector, (size_t)length);
-        if (!going)
-            log_failure("injection-refused", "the session broke the protocol", 0);
     }
     queue_file_abort(&injector.file);
     return 0;

@@ -1,9 +1,12 @@
 #include "smtpd/reply.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include <skalibs/fmtscan.h>
+#include <skalibs/types.h>
+
 #define QUOTED_MAX 80
+#define STATUS_MAX sizeof "5.999.999 "
 
 static void append_byte(struct reply *reply, char byte)
 {
@@ -44,12 +47,19 @@ bool reply_is_error(struct reply const *reply)
 
 void reply_send(struct reply const *reply, struct stream *stream, bool more)
 {
-    char line[512 + 1];
-    int length =
-        snprintf(line, sizeof line, "%u%c%s%s%s\r\n", reply->number, more ? '-' : ' ',
-                 reply->status ? reply->status : "", reply->status ? " " : "", reply->text);
-    if (length > 0 && (size_t)length < sizeof line)
-        stream_put(stream, line, (size_t)length);
+    /* Put together by hand: printf costs a fresh process six page faults (tests/bench). */
+    char line[UINT_FMT + 2 + REPLY_TEXT_MAX + STATUS_MAX + 2];
+    size_t length = uint_fmt(line, reply->number);
+    line[length++] = more ? '-' : ' ';
+    if (reply->status) {
+        length += str_fmt(line + length, reply->status); /* our own: below STATUS_MAX */
+        line[length++] = ' ';
+    }
+    memcpy(line + length, reply->text, reply->length);
+    length += reply->length;
+    line[length++] = '\r';
+    line[length++] = '\n';
+    stream_put(stream, line, length);
 }
 
 void reply_send_text(struct stream *stream, unsigned int number, char const *status,

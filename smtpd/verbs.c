@@ -1,8 +1,8 @@
 #include "smtpd/verbs.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
+
+#include <skalibs/types.h>
 
 #include "smtpd/message.h"
 
@@ -20,8 +20,8 @@ static void refuse_memory(struct session *session)
 
 static void send_extensions(struct session *session)
 {
-    char size[sizeof "SIZE 18446744073709551615"];
-    (void)snprintf(size, sizeof size, "SIZE %" PRIu64, session->settings->databytes);
+    char size[sizeof "SIZE " + UINT64_FMT] = "SIZE ";
+    size[5 + uint64_fmt(size + 5, session->settings->databytes)] = 0;
     char const *const lines[] = {session->settings->routing.me, "PIPELINING", size, "8BITMIME",
                                  "ENHANCEDSTATUSCODES",         "SMTPUTF8"};
     size_t count = sizeof lines / sizeof *lines;
