@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,13 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_unconfigure(config):
-    """The last line of the run."""
+    """Why tests were skipped, and the last line of the run."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return
+    reasons = Counter(report.longrepr[2] for report in reporter.stats.get("skipped", []))
+    for reason, times in reasons.most_common():
+        print(f"{times} {reason.lower() if reason.startswith('Skipped') else reason}")
     count = {key: len(found) for key, found in reporter.stats.items()}
     failed = count.get("failed", 0) + count.get("error", 0) + count.get("xpassed", 0)
     skipped = count.get("skipped", 0)

@@ -93,7 +93,7 @@ def test_no_privilege(in_session, sanitized):
 
 def is_keeper(process):
     """Where all run as one user the keepers need no filter: they have no right to lose."""
-    return program_of(process) == "ekiden-serve" or process.comm == "ekiden-smtpd"
+    return process.comm in ("ekiden-serve", "ekiden-smtpd")
 
 
 @pytest.mark.root
