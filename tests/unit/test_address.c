@@ -215,8 +215,8 @@ static void test_utf8(void **state)
         "<\xe2\x80\xae@b>",     /* right-to-left override */
         "<\"\xe2\x81\xa6\"@b>", /* an isolate */
         "<\xc2\x9b@b>",         /* a C1 control character */
-        "<a@\xe2\x80\x8f"
-        "b>", /* a mark in the domain */
+        ("<a@\xe2\x80\x8f"
+         "b>"), /* a mark in the domain */
     };
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
