@@ -3,7 +3,7 @@
 import re
 import uuid
 
-from instance import SANITIZER, wait_for
+from instance import DOMAIN, SANITIZER, SENDER, wait_for
 
 PRINTABLE = re.compile(r"[\x20-\x7e]*")
 LINE = re.compile(r"ekiden[a-z-]*:? event=[a-z0-9_-]+( [A-Za-z_][A-Za-z0-9_-]*=(\"[^\"]*\"|\S*))*")
@@ -26,7 +26,19 @@ def check_mail(instance):
     """A fresh and normal transaction passes, and its message arrives."""
     token = f"Subject: oracle {uuid.uuid4()}\n\nstill here\n".encode()
     known = set(instance.mail_files("alice"))
-    instance.send(token)
+
+    def welcomed():
+        """A session; or None while places of sessions that have just ended are still taken."""
+        client = instance.connect()
+        if client.reply().code == 421:
+            return client.close()
+        assert client.command("EHLO oracle.example").code == 250
+        return client
+
+    with wait_for(welcomed, instance.patience, "a welcome") as client:
+        answer = client.deliver(SENDER, [f"alice@{DOMAIN}"], token)
+        assert answer.code == 250, f"refused: {answer}\n{instance.log_text()[-2000:]}"
+        client.quit()
 
     def arrived():
         for path in set(instance.mail_files("alice")) - known:
