@@ -115,10 +115,11 @@ void log_errno(struct log_line *line, int number)
     log_text(line, "error", strerror(number));
 }
 
+/* Only the first line waits: a reader that is gone for good must not cost a second a line. */
 static bool write_line(struct log_line *line)
 {
     struct pollfd ready = {.fd = 2, .events = POLLOUT};
-    int const polled = poll(&ready, 1, LOG_WAIT_MILLISECONDS);
+    int const polled = poll(&ready, 1, dropped ? 0 : LOG_WAIT_MILLISECONDS);
     if (polled == 0 || (polled > 0 && !(ready.revents & POLLOUT)))
         return false;
     line->bytes[line->length++] = '\n';
@@ -135,7 +136,7 @@ void log_write(struct log_line *line)
         if (write_line(&note))
             dropped = 0;
     }
-    if (!write_line(line))
+    if (dropped || !write_line(line))
         dropped++;
     errno = saved;
 }

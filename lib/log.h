@@ -33,8 +33,9 @@ void log_number(struct log_line *line, char const *key, uint64_t value);
 /* Appends `error="text of NUMBER"` for an errno value. */
 void log_errno(struct log_line *line, int number);
 
-/* Writes the line. Waits at most a second for a reader that is behind, then drops the line: mail
- * goes on without its log. Dropped lines are counted, and the count is logged later. */
+/* Writes the line. Waits at most a second for a reader that is behind, then drops the line, and all
+ * that follow without a wait, until the reader is back: mail goes on without its log. Dropped lines
+ * are counted, and the count is logged then. */
 void log_write(struct log_line *line);
 
 /* A whole line at once: `event=EVENT what="WHAT" error="..."`, for a failed system call.

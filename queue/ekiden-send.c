@@ -145,8 +145,7 @@ static void load_settings(struct send *send)
 
 static void watch_settings(struct send *send, char const *path)
 {
-    send->watch = send_settings_watch(path);
-    if (send->watch < 0)
+    if (!control_watch_start(&send->watch, path))
         log_failure("not-watched", "changed control files are noticed on SIGHUP only", errno);
 }
 

@@ -105,6 +105,18 @@ static enum queue_status put_head(struct queue_file *file, char const *bytes, si
     return put(file, bytes, length);
 }
 
+/* The lock says that somebody still writes: the scheduler leaves a locked file alone. Waited for,
+ * because a look through new/ may hold the empty file for a moment. */
+static void lock(struct queue_file *file)
+{
+    int result;
+    do
+        result = flock(file->descriptor, LOCK_EX);
+    while (result != 0 && errno == EINTR);
+    if (result != 0)
+        fail(file, QUEUE_SYSTEM);
+}
+
 static void put_opening(struct queue_file *file, bool body_8bit, bool smtputf8)
 {
     char arrival[1 + UINT64_FMT + 1] = "@";
@@ -134,9 +146,7 @@ enum queue_status queue_file_create(struct queue_file *file, int folder, char co
         openat(folder, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
     if (file->descriptor < 0)
         return fail(file, errno == EACCES || errno == ENOENT ? QUEUE_FOLDER : status_of(errno));
-    /* The lock says that somebody still writes: the scheduler leaves a locked file alone. */
-    if (flock(file->descriptor, LOCK_EX | LOCK_NB) != 0)
-        fail(file, QUEUE_SYSTEM);
+    lock(file);
     put_opening(file, body_8bit, smtputf8);
     return file->status;
 }

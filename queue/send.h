@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lib/control.h"
+#include "lib/control_watch.h"
 #include "queue/send_active.h"
 #include "queue/send_agent.h"
 #include "queue/send_jobs.h"
@@ -21,7 +22,7 @@ struct send {
     struct send_jobs jobs;
     struct send_agent agents[SEND_AGENTS_MAX];
     unsigned int agent_count;
-    int watch; /* inotify on the control folder, -1 without */
+    struct control_watch watch; /* of the control folder; without one SIGHUP does it */
     bool stopping;
     int exit_code;
 };

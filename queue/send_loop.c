@@ -65,6 +65,12 @@ static void reload(struct send *send)
     log_write(&line);
 }
 
+static void check_settings(struct send *send)
+{
+    if (control_watch_check(&send->watch) && !send->stopping)
+        reload(send);
+}
+
 static void stop(struct send *send, int exit_code)
 {
     if (exit_code > send->exit_code)
@@ -179,7 +185,7 @@ static void fill_polled(struct send *send, int signals, struct pollfd polled[POL
 {
     bool const room = !send->stopping && send->active.count < send->settings.messages;
     add(polled, POLL_SIGNALS, signals, POLLIN);
-    add(polled, POLL_WATCH, send->stopping ? -1 : send->watch, POLLIN);
+    add(polled, POLL_WATCH, send->stopping ? -1 : send->watch.descriptor, POLLIN);
     add(polled, POLL_WAKE, room ? send->source.wake.descriptor : -1, POLLIN);
     for (unsigned int i = 0; i < send->agent_count; i++) {
         struct send_agent *const agent = send->agents + i;
@@ -202,7 +208,8 @@ static int wait_milliseconds(struct send const *send, bool more, uint64_t stop_a
     uint64_t wait = send_wheel_wait(&send->source.wheel, send_now());
     if (send->source.look_at < clock + wait)
         wait = send->source.look_at > clock ? send->source.look_at - clock : 0;
-    return (int)wait * 1000;
+    int const settings = control_watch_wait(&send->watch);
+    return settings >= 0 && (uint64_t)settings < wait * 1000 ? settings : (int)wait * 1000;
 }
 
 static void handle_polled(struct send *send, struct pollfd const polled[POLL_MAX])
@@ -214,8 +221,6 @@ static void handle_polled(struct send *send, struct pollfd const polled[POLL_MAX
         }
     if (polled[POLL_WAKE].revents)
         send->source.wake.dry = false;
-    if (polled[POLL_WATCH].revents && send_settings_changed(send->watch))
-        reload(send);
     if (polled[POLL_SIGNALS].revents)
         handle_signals(send);
 }
@@ -259,6 +264,8 @@ int send_loop(struct send *send, int signals)
         fill_polled(send, signals, polled);
         int const ready =
             poll(polled, POLL_AGENTS + send->agent_count, wait_milliseconds(send, more, stop_at));
+        if ((ready > 0 && polled[POLL_WATCH].revents) || control_watch_wait(&send->watch) == 0)
+            check_settings(send);
         if (ready > 0)
             handle_polled(send, polled);
         else if (ready < 0 && errno != EINTR && errno != ENOMEM && errno != EAGAIN) {

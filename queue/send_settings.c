@@ -1,9 +1,6 @@
 #include "queue/send_settings.h"
 
 #include <stddef.h>
-#include <string.h>
-#include <sys/inotify.h>
-#include <unistd.h>
 
 #include "queue/send_active.h"
 #include "queue/send_jobs.h"
@@ -42,37 +39,4 @@ void send_settings_free(struct send_settings *settings)
     if (settings->loaded)
         routing_free(&settings->routing);
     settings->loaded = false;
-}
-
-int send_settings_watch(char const *path)
-{
-    int const watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (watch < 0)
-        return -1;
-    if (inotify_add_watch(watch, path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE) >=
-        0)
-        return watch;
-    close(watch);
-    return -1;
-}
-
-/* A compiled table is written by whoever loads it: to load again because of it would never end. */
-static bool is_setting(struct inotify_event const *event)
-{
-    if (event->mask & IN_Q_OVERFLOW)
-        return true;
-    return event->len && event->name[0] != '.' && !strstr(event->name, ".cdb");
-}
-
-bool send_settings_changed(int watch)
-{
-    _Alignas(struct inotify_event) char bytes[4096];
-    bool changed = false;
-    ssize_t const length = read(watch, bytes, sizeof bytes);
-    for (ssize_t at = 0; at < length;) {
-        struct inotify_event const *const event = (struct inotify_event const *)(bytes + at);
-        changed = changed || is_setting(event);
-        at += (ssize_t)(sizeof *event + event->len);
-    }
-    return changed;
 }

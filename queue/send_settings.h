@@ -21,12 +21,4 @@ enum control_result send_settings_load(struct send_settings *settings,
                                        struct control const *control, struct control_error *error);
 void send_settings_free(struct send_settings *settings);
 
-/* Watches the control folder PATH with inotify. -1 with errno where that is not possible: SIGHUP
- * does it then. The descriptor is non-blocking and close-on-exec. */
-int send_settings_watch(char const *path);
-
-/* Reads what was noticed. True when a control file changed; compiled tables and files that begin
- * with a dot are none. */
-bool send_settings_changed(int watch);
-
 #endif

@@ -1,14 +1,11 @@
 /* The keeper of a listener: makes the templates, makes new ones when the configuration changes,
  * starts helpers, and ends everything in order. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/inotify.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/control_watch.h"
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "smtpd/keeper.h"
@@ -19,16 +16,12 @@
 #define SLOTS_BEYOND   32 /* beyond concurrencyincoming: those that wait, and those that say 421 */
 #define CAPACITY_MAX   100000
 
-/* What a control file's change looks like. Not IN_MODIFY: a file that is being written is half a
- * file. */
-#define CHANGES (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE)
-
 struct listener {
     struct keeper *keeper;
     struct template template;
     struct children children; /* templates; numbered by what they are */
     int injector_reads, helper_reads;
-    int changes;     /* inotify */
+    struct control_watch changes;
     pid_t dialogues; /* the template of today */
     unsigned int idle_seconds;
     uint64_t taken; /* connections at the last look */
@@ -81,6 +74,9 @@ static void reload(struct listener *listener)
     listener->keeper->settings = settings;
     if (!start_dialogues(listener)) {
         listener->keeper->settings = before;
+        listener->template.settings = before;
+        settings_free(settings);
+        free(settings);
         return;
     }
     kill(old, SIGHUP);
@@ -90,35 +86,16 @@ static void reload(struct listener *listener)
     log_write(&line);
 }
 
-/* Files that the programs make themselves, and editors' own, are no change. */
-static bool is_setting(char const *name)
-{
-    size_t const length = strlen(name);
-    return length && name[0] != '.' && name[length - 1] != '~' && !strstr(name, ".cdb");
-}
-
-static void handle_changes(struct listener *listener)
-{
-    char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    bool changed = false;
-    ssize_t length;
-    while ((length = read(listener->changes, buffer, sizeof buffer)) > 0)
-        for (ssize_t at = 0; at < length;) {
-            struct inotify_event const *const event =
-                (struct inotify_event const *)(void const *)(buffer + at);
-            changed |= (event->mask & IN_Q_OVERFLOW) || (event->len && is_setting(event->name));
-            at += (ssize_t)(sizeof *event + event->len);
-        }
-    if (changed)
-        reload(listener);
-}
-
 static void handle_request(struct listener *listener)
 {
     char kind;
     int reply = -1;
     unsigned int count = 1;
     ssize_t const length = packet_receive(listener->helper_reads, &kind, 1, &reply, &count);
+    if (length == 0) { /* the last session has gone; a socket at its end is not polled again */
+        close(listener->helper_reads);
+        listener->helper_reads = -1;
+    }
     if (length == 1 && count == 1 &&
         listener->keeper->helpers.count < listener->template.sessions_max)
         helper_start(&listener->keeper->helpers, kind, reply, listener->keeper->settings,
@@ -152,44 +129,56 @@ static time_t now(void)
 static bool is_idle(struct listener *listener)
 {
     uint64_t const taken = session_table_taken(listener->template.table);
-    if (taken != listener->taken || session_table_active(listener->template.table)) {
+    /* More than the two templates of today: old ones still have sessions. */
+    if (taken != listener->taken || session_table_active(listener->template.table) ||
+        listener->children.count > 2) {
         listener->taken = taken;
         listener->idle_since = now();
     }
     return listener->idle_seconds && now() - listener->idle_since >= (time_t)listener->idle_seconds;
 }
 
-static void watch(struct listener *listener, bool *broken)
+/* Waits for what comes, and handles all but changes of the configuration. */
+static void wait_once(struct listener *listener, struct timespec const *timeout, bool *broken)
 {
     size_t const helpers = listener->keeper->helpers.count;
     struct pollfd polls[2 + helpers];
-    struct timespec const look = {.tv_sec = 1};
-    polls[0] = (struct pollfd){.fd = listener->changes, .events = POLLIN};
+    polls[0] = (struct pollfd){.fd = listener->changes.descriptor, .events = POLLIN};
     polls[1] = (struct pollfd){.fd = listener->helper_reads, .events = POLLIN};
     helper_polls(&listener->keeper->helpers, polls + 2);
-    ppoll(polls, 2 + helpers, listener->idle_seconds ? &look : NULL, process_waiting());
+    ppoll(polls, 2 + helpers, timeout, process_waiting());
     if (process_take_child())
         *broken |= reap(listener);
     helper_check(&listener->keeper->helpers, polls + 2, helpers);
-    if (polls[0].revents)
-        handle_changes(listener);
-    if (process_take_hangup())
-        reload(listener);
-    if (polls[1].revents & POLLIN)
+    if (polls[1].revents)
         handle_request(listener);
 }
 
-/* Ends the sessions at their next command, then everything. The injectors go on until the last
- * session that could ask is gone: what a client was promised is kept. */
+static void watch(struct listener *listener, bool *broken)
+{
+    /* A second at most while something has to be looked at without an event. */
+    struct timespec const look = {.tv_sec = 1};
+    bool const looks = listener->idle_seconds || control_watch_wait(&listener->changes) >= 0;
+    wait_once(listener, looks ? &look : NULL, broken);
+    bool const changed = control_watch_check(&listener->changes);
+    if (process_take_hangup() || changed)
+        reload(listener);
+}
+
+/* Ends the sessions at their next command, then everything. Injectors and helpers go on until the
+ * last session that could ask is gone: what a client was promised is kept, and it hears of it. */
 static void end(struct listener *listener)
 {
+    bool broken = false;
     for (size_t i = 0; i < listener->children.count; i++)
         if (listener->children.entries[i].number == DIALOGUES)
             kill(listener->children.entries[i].pid, SIGTERM);
     close(listener->template.injector_requests);
     close(listener->template.helper_requests);
-    while (wait(NULL) > 0 || errno == EINTR)
-        ;
+    close(listener->changes.descriptor);
+    listener->changes.descriptor = -1;
+    while (listener->children.count || listener->keeper->helpers.count)
+        wait_once(listener, NULL, &broken);
 }
 
 static bool open_listener(struct listener *listener)
@@ -201,10 +190,8 @@ static bool open_listener(struct listener *listener)
     listener->helper_reads = helper[0];
     listener->template.injector_requests = injector[1];
     listener->template.helper_requests = helper[1];
-    listener->changes = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    return make_table(listener) && listener->changes >= 0 &&
-           inotify_add_watch(listener->changes, listener->keeper->control.path,
-                             CHANGES | IN_ONLYDIR) >= 0;
+    return make_table(listener) &&
+           control_watch_start(&listener->changes, listener->keeper->control.path);
 }
 
 static bool start_injectors(struct listener *listener)

@@ -13,7 +13,6 @@ struct slot {
 
 struct session_table {
     size_t capacity;
-    _Atomic size_t active;
     _Atomic uint64_t taken;
     struct slot slots[];
 };
@@ -48,8 +47,14 @@ void session_table_release(struct session_table *table, int slot)
 {
     struct slot *const mine = table->slots + slot;
     atomic_store(&mine->address, 0);
-    if (atomic_exchange(&mine->state, SLOT_FREE) == SLOT_ACTIVE)
-        atomic_fetch_sub(&table->active, 1);
+    atomic_store(&mine->state, SLOT_FREE);
+}
+
+/* Counted anew each time: a counter would stay wrong for good when a session is killed beside it.
+ */
+static bool is_active(struct slot const *slot)
+{
+    return atomic_load_explicit(&slot->state, memory_order_relaxed) == SLOT_ACTIVE;
 }
 
 /* IPv4 and the /64 of IPv6 as one number, never 0. */
@@ -69,19 +74,23 @@ enum connection_refusal session_table_enter(struct session_table *table, int slo
     atomic_store(&table->slots[slot].address, address);
     atomic_store(&table->slots[slot].state, SLOT_ACTIVE);
     atomic_fetch_add(&table->taken, 1);
-    if (atomic_fetch_add(&table->active, 1) >= total)
+    uint64_t active = 0, same = 0;
+    for (size_t i = 0; i < table->capacity; i++) {
+        struct slot const *const other = table->slots + i;
+        active += is_active(other);
+        same += atomic_load_explicit(&other->address, memory_order_relaxed) == address;
+    }
+    if (active > total)
         return CONNECTION_TOO_MANY;
-    if (!has_ip)
-        return CONNECTION_WELCOME;
-    uint64_t same = 0;
-    for (size_t i = 0; i < table->capacity; i++)
-        same += atomic_load_explicit(&table->slots[i].address, memory_order_relaxed) == address;
-    return same > per_address ? CONNECTION_TOO_MANY_FROM_HERE : CONNECTION_WELCOME;
+    return has_ip && same > per_address ? CONNECTION_TOO_MANY_FROM_HERE : CONNECTION_WELCOME;
 }
 
 size_t session_table_active(struct session_table const *table)
 {
-    return atomic_load(&table->active);
+    size_t active = 0;
+    for (size_t i = 0; i < table->capacity; i++)
+        active += is_active(table->slots + i);
+    return active;
 }
 
 uint64_t session_table_taken(struct session_table const *table)

@@ -20,6 +20,7 @@
 /* One waiting dialogue is not enough: the next client would wait for a fork. */
 #define SPARES                  4
 #define FORK_AGAIN_MILLISECONDS 100
+#define INJECTORS_MAX           100000
 
 /* The dialogue template's own state. */
 struct dialogues {
@@ -227,8 +228,9 @@ _Noreturn static void inject(struct template const *template, int requests, int 
 static void handle_request(struct template const *template, struct children *children, int requests,
                            int session)
 {
-    /* A dialogue that is in order asks for one injector; this bounds one that is not. */
-    bool const allowed = children->count < template->sessions_max && children_reserve(children);
+    /* A dialogue that is in order asks for one injector; this bounds one that is not. Not by the
+     * number of sessions, which a change of configuration may raise. */
+    bool const allowed = children->count < INJECTORS_MAX && children_reserve(children);
     pid_t const pid = allowed ? process_fork("smtpd-injector") : -1;
     if (pid == 0)
         inject(template, requests, session);

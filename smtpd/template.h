@@ -18,7 +18,7 @@ struct template
     size_t listener_count;
     struct settings const *settings;
     struct session_table *table;
-    size_t sessions_max; /* dialogues at once, and so injectors and helpers */
+    size_t sessions_max; /* dialogues at once, and so helpers */
     struct privilege_user dialogue, injector;
     int empty;             /* a folder that has nothing in it and no name */
     int folder, wake;      /* queue/new and the wake FIFO */

@@ -1,0 +1,30 @@
+/* Notices when control files change, so that a program can load them anew without a restart.
+ *
+ * A file that was written to its end or renamed into place counts at once. One that vanished, or
+ * came as a link, counts only after CONTROL_WATCH_SECONDS without anything else: editors move the
+ * old file away before they write the new one, and an absent file would mean its default for that
+ * moment. */
+#ifndef EKIDEN_CONTROL_WATCH_H
+#define EKIDEN_CONTROL_WATCH_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#define CONTROL_WATCH_SECONDS 2
+
+struct control_watch {
+    int descriptor; /* inotify: to be polled for reading; -1: none */
+    time_t due;     /* CLOCK_MONOTONIC; 0: nothing waits */
+};
+
+/* Watches the folder PATH. False: errno, and descriptor -1. The folder itself is meant, not its
+ * name: one that is replaced as a whole is not noticed. */
+bool control_watch_start(struct control_watch *watch, char const *path);
+
+/* Reads what happened, without waiting. True when the files are to be loaded now. */
+bool control_watch_check(struct control_watch *watch);
+
+/* Milliseconds until control_watch_check must be called without an event; -1: not needed. */
+int control_watch_wait(struct control_watch const *watch);
+
+#endif
