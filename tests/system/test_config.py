@@ -173,3 +173,33 @@ def test_greeting(make_instance):
     instance = make_instance({"smtpgreeting": "mx.demo.example at your service\n"})
     with instance.connect() as client:
         assert client.reply().text.startswith("mx.demo.example at your service")
+
+
+def test_an_editor_that_moves_the_old_file_away_first(instance):
+    """The moment without a file must never look like a server without mailboxes."""
+    users = instance.control / "users"
+    text = users.read_bytes()
+    with instance.session() as client:
+        client.quit()
+    for _ in range(15):
+        users.rename(instance.control / "users~")
+        assert rcpt(instance, ALICE) == 250
+        instance.set("users", text)
+        assert rcpt(instance, ALICE) == 250
+        instance.remove("users~")
+    wait_for(lambda: instance.log_text().count("event=configuration-loaded") >= 10)
+
+
+def test_more_sessions_without_a_restart(make_instance):
+    instance = make_instance({"concurrencyincoming": "2\n"})
+    instance.set("concurrencyincoming", "60\n")
+    settle(instance)
+    sessions = [instance.session() for _ in range(40)]
+    for client in sessions:
+        client.envelope(SENDER, [ALICE])
+        assert client.command("DATA").code == 354
+    for client in sessions:
+        client.send(b"Subject: x\r\n\r\nbody\r\n.\r\n")
+        assert client.reply().code == 250
+        client.close()
+    instance.wait_for_mail("alice", 40)

@@ -1,6 +1,7 @@
 """The qmail-queue interface, both ways: another queue program as ours, ours as another server's."""
 
 import os
+import signal
 import subprocess
 
 import pytest
@@ -205,3 +206,30 @@ def test_ours_with_many_recipients(server):
 def test_ours_without_a_queue(server):
     code, _ = queue(server, b"x\n", b"Fa@b\0Tc@d\0\0", "-Q", "/nonexistent")
     assert code in (61, 62, 63, 66, 55)
+
+
+def test_the_end_of_the_server_waits_for_the_program(make_instance):
+    """What the program says is passed on, though SIGTERM came while it worked."""
+    instance = make_instance({"queueprogram": "/set/below\n"}, start=False)
+    instance.accepts_mail = False
+    folder = instance.folder / "stand-in"
+    folder.mkdir()
+    folder.chmod(0o777)
+    os.mkfifo(folder / "go")
+    (folder / "go").chmod(0o666)
+    program = folder / "program"
+    program.write_text(
+        f"#!/bin/sh\ncat > {folder}/message\ncat <&1 > {folder}/envelope\nread word < {folder}/go\n"
+    )
+    program.chmod(0o755)
+    instance.set("queueprogram", f"{program}\n")
+    instance.start()
+    with instance.session() as client:
+        client.envelope(SENDER, [ALICE])
+        assert client.command("DATA").code == 354
+        client.send(b"Subject: x\r\n\r\nbody\r\n.\r\n")
+        with open(folder / "go", "w") as go:  # opens when the program waits for it
+            instance.signal(signal.SIGTERM)
+            go.write("go\n")
+        assert client.reply().code == 250
+    instance.await_end()

@@ -1,0 +1,108 @@
+/* Changes of control files: what counts at once, what only when nothing follows, what never. */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/control_watch.h"
+
+static char folder[] = "/tmp/ekiden-unit-XXXXXX";
+static struct control_watch watch;
+
+static int start(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) && chdir(folder) == 0 && control_watch_start(&watch, folder) ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    close(watch.descriptor);
+    return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
+}
+
+static void write_file(char const *name)
+{
+    int const file = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(file >= 0);
+    assert_false(control_watch_check(&watch)); /* begun, and so not to be read */
+    assert_int_equal(write(file, "x\n", 2), 2);
+    assert_int_equal(close(file), 0);
+}
+
+static void await_due(void)
+{
+    assert_false(control_watch_check(&watch));
+    while (control_watch_wait(&watch) > 0)
+        poll(NULL, 0, control_watch_wait(&watch));
+    assert_int_equal(control_watch_wait(&watch), 0);
+    assert_true(control_watch_check(&watch));
+    assert_int_equal(control_watch_wait(&watch), -1);
+    assert_false(control_watch_check(&watch));
+}
+
+static void written_and_renamed_count_at_once(void **state)
+{
+    (void)state;
+    write_file("users");
+    assert_true(control_watch_check(&watch));
+    write_file(".users.new");
+    assert_int_equal(rename(".users.new", "users"), 0);
+    assert_true(control_watch_check(&watch));
+    assert_int_equal(control_watch_wait(&watch), -1);
+}
+
+static void an_editors_way_never_shows_a_gap(void **state)
+{
+    (void)state;
+    assert_int_equal(rename("users", "users~"), 0);
+    assert_false(control_watch_check(&watch));
+    assert_true(control_watch_wait(&watch) >= 0);
+    write_file("users");
+    assert_true(control_watch_check(&watch));
+    assert_int_equal(control_watch_wait(&watch), -1); /* what vanished is there again */
+    assert_int_equal(unlink("users~"), 0);
+    assert_false(control_watch_check(&watch));
+}
+
+static void removal_and_links_count_later(void **state)
+{
+    (void)state;
+    assert_int_equal(unlink("users"), 0);
+    await_due();
+    assert_int_equal(symlink("/dev/null", "badmailfrom"), 0);
+    await_due();
+    assert_int_equal(unlink("badmailfrom"), 0);
+    await_due();
+}
+
+static void what_is_no_setting_never_counts(void **state)
+{
+    static char const *const names[] = {"users.cdb", "users.cdb.new.12", ".users.swp", "users~"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        write_file(names[i]);
+        assert_int_equal(unlink(names[i]), 0);
+        assert_false(control_watch_check(&watch));
+        assert_int_equal(control_watch_wait(&watch), -1);
+    }
+}
+
+int main(void)
+{
+    struct CMUnitTest const tests[] = {
+        cmocka_unit_test(written_and_renamed_count_at_once),
+        cmocka_unit_test(an_editors_way_never_shows_a_gap),
+        cmocka_unit_test(removal_and_links_count_later),
+        cmocka_unit_test(what_is_no_setting_never_counts),
+    };
+    return cmocka_run_group_tests(tests, start, end);
+}
