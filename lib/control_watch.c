@@ -18,6 +18,7 @@ static time_t now(void)
 bool control_watch_start(struct control_watch *watch, char const *path)
 {
     watch->due = 0;
+    watch->several = false;
     watch->descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->descriptor < 0)
         return false;
@@ -37,25 +38,56 @@ static bool is_setting(struct inotify_event const *event)
            !strstr(event->name, ".cdb");
 }
 
+static void note_away(struct control_watch *watch, char const *name)
+{
+    watch->several = watch->due && (watch->several || strcmp(watch->away, name));
+    strncpy(watch->away, name, sizeof watch->away - 1);
+    watch->due = now() + CONTROL_WATCH_SECONDS;
+}
+
+/* True for a file that is complete. */
+static bool note(struct control_watch *watch, struct inotify_event const *event)
+{
+    if (event->mask & IN_Q_OVERFLOW)
+        note_away(watch, "");
+    if (!is_setting(event))
+        return false;
+    if (event->mask & LATER)
+        note_away(watch, event->name);
+    if (!(event->mask & AT_ONCE))
+        return false;
+    if (watch->due && !watch->several && !strcmp(watch->away, event->name))
+        watch->due = 0;
+    return true;
+}
+
 bool control_watch_check(struct control_watch *watch)
 {
     _Alignas(struct inotify_event) char bytes[4096];
-    bool at_once = false, later = false;
+    bool complete = false;
     ssize_t length;
     while (watch->descriptor >= 0 && (length = read(watch->descriptor, bytes, sizeof bytes)) > 0)
         for (ssize_t at = 0; at < length;) {
             struct inotify_event const *const event =
                 (struct inotify_event const *)(void const *)(bytes + at);
-            later |= event->mask & IN_Q_OVERFLOW || (event->mask & LATER && is_setting(event));
-            at_once |= event->mask & AT_ONCE && is_setting(event);
+            complete |= note(watch, event);
             at += (ssize_t)(sizeof *event + event->len);
         }
-    if (later && !at_once)
-        watch->due = now() + CONTROL_WATCH_SECONDS;
-    if (!at_once && !(watch->due && now() >= watch->due))
+    /* While a file is away, even a complete other one has to wait. */
+    if (watch->due ? now() < watch->due : !complete)
         return false;
     watch->due = 0;
+    watch->several = false;
     return true;
+}
+
+bool control_watch_is_settled(struct control_watch *watch)
+{
+    if (control_watch_check(watch)) {
+        watch->due = now(); /* at the next check */
+        watch->several = true;
+    }
+    return !watch->due;
 }
 
 int control_watch_wait(struct control_watch const *watch)

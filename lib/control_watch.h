@@ -7,14 +7,17 @@
 #ifndef EKIDEN_CONTROL_WATCH_H
 #define EKIDEN_CONTROL_WATCH_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <time.h>
 
 #define CONTROL_WATCH_SECONDS 2
 
 struct control_watch {
-    int descriptor; /* inotify: to be polled for reading; -1: none */
-    time_t due;     /* CLOCK_MONOTONIC; 0: nothing waits */
+    int descriptor;          /* inotify: to be polled for reading; -1: none */
+    time_t due;              /* CLOCK_MONOTONIC; 0: nothing waits */
+    bool several;            /* more than one file is away */
+    char away[NAME_MAX + 1]; /* the one that is: when it comes back, nothing waits any more */
 };
 
 /* Watches the folder PATH. False: errno, and descriptor -1. The folder itself is meant, not its
@@ -23,6 +26,10 @@ bool control_watch_start(struct control_watch *watch, char const *path);
 
 /* Reads what happened, without waiting. True when the files are to be loaded now. */
 bool control_watch_check(struct control_watch *watch);
+
+/* Called after a load, before what was loaded is used. False when a file changed meanwhile: what
+ * was loaded may have a gap and is thrown away; control_watch_check says when to load again. */
+bool control_watch_is_settled(struct control_watch *watch);
 
 /* Milliseconds until control_watch_check must be called without an event; -1: not needed. */
 int control_watch_wait(struct control_watch const *watch);

@@ -55,7 +55,15 @@ static void reload(struct send *send)
 {
     struct control_error error;
     struct log_line line;
-    if (send_settings_load(&send->settings, &send->control, &error) == CONTROL_OK) {
+    struct send_settings fresh = {.loaded = false};
+    enum control_result const result = send_settings_load(&fresh, &send->control, &error);
+    if (!control_watch_is_settled(&send->watch)) {
+        send_settings_free(&fresh);
+        return;
+    }
+    if (result == CONTROL_OK) {
+        send_settings_free(&send->settings);
+        send->settings = fresh;
         log_begin(&line, "settings-loaded");
     } else {
         log_begin(&line, "settings-not-loaded");

@@ -70,6 +70,11 @@ static void reload(struct listener *listener)
     pid_t const old = listener->dialogues;
     if (!settings)
         return;
+    if (!control_watch_is_settled(&listener->changes)) {
+        settings_free(settings);
+        free(settings);
+        return;
+    }
     struct settings *const before = listener->keeper->settings;
     listener->keeper->settings = settings;
     if (!start_dialogues(listener)) {

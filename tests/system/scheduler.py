@@ -15,6 +15,8 @@ import array, os, signal, socket, struct, sys, time
 link = socket.socket(fileno=0)
 record = os.open(os.path.join(os.path.dirname(sys.argv[0]), "deliveries"),
                  os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+begun = os.open(os.path.join(os.path.dirname(sys.argv[0]), "begun"),
+                os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 data, descriptors = b"", []
 while True:
     bytes, control, flags, _ = link.recvmsg(65536, socket.CMSG_SPACE(4 * 250))
@@ -41,6 +43,7 @@ while True:
         if what == "silent":
             continue
         if what == "slow":
+            os.write(begun, b"slow\n")
             time.sleep(0.5)
         letter, text = {"defer": (b"Z", b"4.2.0 not now"), "fail": (b"D", b"5.2.0 never"),
                         "corrupt": (b"C", b"4.3.0 damaged"),
@@ -188,6 +191,11 @@ class Scheduler:
             return []
         rows = (line.split(" ") for line in path.read_text().splitlines())
         return [(row[0], row[1], bytes.fromhex(row[2])) for row in rows]
+
+    def await_slow(self):
+        """Waits until an agent is at work on a delivery that takes its time."""
+        begun = self.folder / "agent" / "begun"
+        self.wait(lambda: begun.exists() and begun.read_text(), "a slow delivery")
 
     def recipients(self):
         return [row[0].partition("@")[0] for row in self.deliveries()]

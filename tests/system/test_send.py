@@ -179,7 +179,7 @@ def test_sigterm_waits_for_what_is_in_flight(scheduler):
     scheduler.wait(lambda: Path(f"/proc/{scheduler.process.pid}/fd").exists(), "the process")
     agents = children(scheduler)
     assert len(agents) == 2
-    time.sleep(0.2)
+    scheduler.await_slow()
     assert scheduler.stop() == 0
     assert scheduler.recipients() == ["slow"]
     assert scheduler.files() == {}
@@ -386,7 +386,7 @@ def test_message_of_that_name_is_never_replaced(scheduler):
 def test_files_moved_away_under_it(scheduler):
     """An operator holds mail that is being tried: it is not brought back."""
     name = scheduler.inject_named(at("slow"), at("defer"))
-    time.sleep(0.1)
+    scheduler.await_slow()
     scheduler.path(name).rename(scheduler.queue / "hold" / name)
     scheduler.await_event("not-settled", id=name)
     assert scheduler.place(name) == "hold"
