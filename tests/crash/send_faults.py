@@ -16,14 +16,27 @@ from instance import processes_of_session, wait_for
 from queue_faults import requeue, run_queue
 
 MESSAGES = 2
-PATIENCE = 3
+PATIENCE = 60
+PATIENCE_WITH_ERRORS = 3  # what an error leaves in new/ is tried again only after minutes
+SLOT_SECONDS = 64  # QUEUE_SLOT_SECONDS in queue_layout.h
+SLOTS_BEHIND = 3
 COPIES_MAX = 2  # an answer or a mark can be lost
 
 
 def is_over(instance, process):
     if process.poll() is not None:
         return True
-    return not any(path.parent.name == "new" for path in instance.queue_files())
+    return not os.listdir(instance.queue / "new")
+
+
+def set_back_cursor(instance):
+    """Has the next scheduler begin some slots behind the clock, wherever the last one ended: it
+    reads them in its first turn, and then writes the cursor. So that write comes from the work, in
+    each run once, and not from the time that has passed since the run before."""
+    cursor = instance.queue / "wheel" / "cursor"
+    slot = int(time.time()) // SLOT_SECONDS - SLOTS_BEHIND
+    cursor.write_bytes(b"%020d\n" % (slot * SLOT_SECONDS))
+    instance.give_away(cursor)
 
 
 def send_signal(processes, number):
@@ -37,14 +50,15 @@ def end(process):
     sent = [one for one in processes_of_session(process.pid) if one.comm == "ekiden-send"]
     send_signal(sent, signal.SIGTERM)
     try:
-        process.wait(10)
+        process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         send_signal(processes_of_session(process.pid), signal.SIGKILL)
         raise AssertionError("ekiden-send did not end on SIGTERM") from None
 
 
-def run_send(instance, *options, sandbox=False, traced=True):
+def run_send(instance, *options, sandbox=False, traced=True, patience=PATIENCE):
     """One run of ekiden-send, under strace if TRACED. Returns the trace."""
+    set_back_cursor(instance)
     trace = instance.folder / "fault.trace"
     user = instance.user[0] if instance.user else None
     arguments = ["-C", instance.control, "-Q", instance.queue, "-M", instance.folder / "mail"]
@@ -61,7 +75,7 @@ def run_send(instance, *options, sandbox=False, traced=True):
             env=environment(sandbox),
             start_new_session=True,
         )
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not is_over(instance, process) and time.monotonic() < deadline:
         time.sleep(0.005)
     end(process)
@@ -88,7 +102,8 @@ def sweep(instance, ledger, kinds=KINDS, size=300, sandbox=False, calls=None):
     faults, missed = faults_of(points, kinds), []
     for fault in faults:
         queue_messages(instance, ledger, fault, size, COPIES_MAX)
-        trace = run_send(instance, fault.option(), sandbox=sandbox)
+        patience = PATIENCE if fault.kind == "KILL" else PATIENCE_WITH_ERRORS
+        trace = run_send(instance, fault.option(), sandbox=sandbox, patience=patience)
         if not fault.happened(trace):
             missed.append(str(fault))
         requeue(instance)
