@@ -4,7 +4,7 @@ import os
 import pwd
 
 import pytest
-from instance import DOMAIN, SENDER
+from instance import DOMAIN, SENDER, wait_for
 from smtp_client import to_wire
 
 ALICE = f"alice@{DOMAIN}"
@@ -26,14 +26,19 @@ def program_of(process):
     return os.path.basename(os.readlink(f"/proc/{process.pid}/exe"))
 
 
-def sockets_of(process):
-    found = []
+def descriptors_of(process):
+    """What each open descriptor leads to, but for one that was just being closed."""
+    found = {}
     for name in os.listdir(f"/proc/{process.pid}/fd"):
         try:
-            found.append(os.readlink(f"/proc/{process.pid}/fd/{name}"))
+            found[name] = os.readlink(f"/proc/{process.pid}/fd/{name}")
         except FileNotFoundError:
             pass
-    return [link for link in found if link.startswith("socket:")]
+    return found
+
+
+def sockets_of(process):
+    return [link for link in descriptors_of(process).values() if link.startswith("socket:")]
 
 
 def client_sockets(port):
@@ -48,15 +53,31 @@ def client_sockets(port):
 
 
 @pytest.fixture
-def in_session(instance):
-    """A session in the midst of its second message: all that serves it is running."""
+def in_session(instance, sanitized):
+    """A session in the midst of its second message: all that serves it is running, and the queue
+    holds this message alone, which stays there until its end comes."""
+
+    def is_up(process):
+        """False between a process's start and its fence (a sanitizer build has none)."""
+        if sanitized:
+            return process.status("Uid").split()[1:2] != ["0"] or instance.mode != "privileged"
+        return process.status("Seccomp") == "2"
+
+    def are_up():
+        agents_are_agents = len(instance.processes()["ekiden-send"]) == 1
+        running = instance.all_processes()
+        return agents_are_agents and all(is_keeper(one) or is_up(one) for one in running)
+
     with instance.session() as client:
         client.envelope(SENDER, [ALICE])
         assert client.data(to_wire(b"Subject: first\n\nbody\n")).code == 250
         instance.wait_for_mail("alice")
+        instance.wait_for_empty_queue()
         client.envelope(SENDER, [ALICE])
         assert client.command("DATA").code == 354
         client.send(b"Subject: second\r\n\r\n" + b"body\r\n" * 30_000)
+        wait_for(instance.queue_files, what="the file of the second message")
+        wait_for(are_up, what="that all processes are behind their fences")
         yield instance
         client.send(b".\r\n")
         assert client.reply().code == 250
@@ -124,17 +145,14 @@ def test_no_descriptor_of_the_dialogue_leads_to_a_file(in_session):
     for process in in_session.all_processes():
         if not clients & set(sockets_of(process)):
             continue
-        for name in os.listdir(f"/proc/{process.pid}/fd"):
-            link = os.readlink(f"/proc/{process.pid}/fd/{name}")
+        for name, link in descriptors_of(process).items():
             allowed = ("socket:", "pipe:", "anon_inode:", "/dev/null", str(in_session.log_path))
             assert link.startswith(allowed), f"{process} fd {name}: {link}"
 
 
 def test_modes_of_what_is_stored(in_session):
     """Nobody else reads mail: not in the Maildir, not in the queue."""
-    files = in_session.mail_files("alice") + in_session.queue_files()
-    assert files
-    for path in files:
-        assert path.stat().st_mode & 0o007 == 0, path
-    for path in in_session.mail_files("alice"):
-        assert path.stat().st_mode & 0o777 == 0o600, path
+    (delivered,), (queued,) = in_session.mail_files("alice"), in_session.queue_files()
+    assert delivered.stat().st_mode & 0o777 == 0o600, delivered
+    assert queued.parent == in_session.queue / "new"
+    assert queued.stat().st_mode & 0o007 == 0, queued
