@@ -1,0 +1,41 @@
+/* One transaction with one destination, as the scheduler hands it to ekiden-remote: a unixmessage
+ * of text fields, each ended by NUL, with one descriptor (the queue file, read-only: use pread).
+ *
+ *   HOST NUL PORT NUL WAY NUL SENDER NUL OFFSET NUL LENGTH NUL SUM NUL FLAGS NUL
+ *   ( NUMBER NUL RECIPIENT NUL )+
+ * WAY is `mx` (look up HOST's MX) or `host` (HOST's own addresses, or HOST is an address). FLAGS
+ * are letters: `8` for an 8BITMIME body, `U` for SMTPUTF8; the field may be empty. Each NUMBER is
+ * answered by itself (deliver/job.h). */
+#ifndef EKIDEN_REMOTE_JOB_H
+#define EKIDEN_REMOTE_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <skalibs/stralloc.h>
+
+#define REMOTE_JOB_RECIPIENTS_MAX 100 /* RFC 5321 4.5.3.1.8: what every server takes */
+#define REMOTE_JOB_HOST_MAX       255
+
+struct remote_job_recipient {
+    uint64_t number;
+    char const *address; /* NUL-terminated, into the bytes parsed */
+};
+struct remote_job {
+    char const *host, *sender;
+    uint16_t port;
+    bool by_mx, body_8bit, smtputf8;
+    uint64_t offset, length, sum;
+    unsigned int count;
+    struct remote_job_recipient recipients[REMOTE_JOB_RECIPIENTS_MAX];
+};
+
+/* Appends the wire form to OUT. False when out of memory. */
+bool remote_job_format(stralloc *out, struct remote_job const *job);
+
+/* Parses BYTES; the strings point into it. False when it is not of the form (bounds, control
+ * characters, numbers, OFFSET + LENGTH beyond INT64_MAX): the scheduler is broken then. */
+bool remote_job_parse(struct remote_job *job, char const *bytes, size_t length);
+
+#endif
