@@ -22,10 +22,13 @@ DEFAULTS = {  # those of ekiden-serve, which leaves a control folder alone that 
 }
 PROGRAMS = ("ekiden-serve", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local")
 FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_-]*)=("(?:[^"\\]|\\.)*"|\S*)')
+# How long is waited for what must come: it costs where nothing comes, and nowhere else. Less than
+# the time after which deferred mail is tried again by itself.
+PATIENCE = 90
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:")
 
 
-def wait_for(condition, timeout=20, what="the condition"):
+def wait_for(condition, timeout=PATIENCE, what="the condition"):
     """Waits until CONDITION gives something true, and returns it. Fails after TIMEOUT seconds."""
     deadline = time.monotonic() + timeout
     pause = 0.001
@@ -113,7 +116,7 @@ class Instance:
         self.mode = mode
         self.user = user
         self.sanitized = sanitized
-        self.patience = 60 if sanitized else 20
+        self.patience = PATIENCE
         self.process = None
         self.port = None
         self.environment = {}

@@ -39,7 +39,7 @@ def as_bytes(text):
 
 
 class Client:
-    def __init__(self, port, source=None, host="127.0.0.1", timeout=30):
+    def __init__(self, port, source=None, host="127.0.0.1", timeout=90):
         self.socket = socket.create_connection(
             (host, port), timeout, source_address=(source, 0) if source else None
         )

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faults import environment, faults_of, points_of, tracer
+from instance import PATIENCE
 from queue_faults import run_queue
 
 HEADER = struct.Struct(">IH")  # of skalibs' unixmessage: bytes, descriptors
 END = re.compile(rb"\nend (\d{20}) (\d{20}) [0-9a-f]{16} ([0-9a-f]{16})\n$")
-PATIENCE = 30
 
 
 @dataclass

@@ -7,7 +7,7 @@ scheduler is started, and the mailboxes are compared with the ledger.
 import subprocess
 
 from faults import environment, faults_of, last_place, points_of, tracer
-from instance import wait_for
+from instance import PATIENCE, wait_for
 
 USERS = ("alice", "bob")
 ENVELOPE = b"Fsender@elsewhere.example\0" + b"".join(
@@ -34,7 +34,7 @@ def run_queue(instance, body, *options, sandbox=False, traced=True):
             stdout=one,
             stderr=subprocess.DEVNULL,
             env=environment(sandbox),
-            timeout=60,
+            timeout=PATIENCE,
         )
     return done.returncode, trace.read_text(errors="replace")
 

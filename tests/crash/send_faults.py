@@ -12,11 +12,10 @@ import subprocess
 import time
 
 from faults import KINDS, environment, faults_of, points_of, tracer
-from instance import processes_of_session, wait_for
+from instance import PATIENCE, processes_of_session, wait_for
 from queue_faults import requeue, run_queue
 
 MESSAGES = 2
-PATIENCE = 60
 PATIENCE_WITH_ERRORS = 3  # what an error leaves in new/ is tried again only after minutes
 SLOT_SECONDS = 64  # QUEUE_SLOT_SECONDS in queue_layout.h
 SLOTS_BEHIND = 3

@@ -71,7 +71,7 @@ class Conversation:
         self.connect()
 
     def connect(self):
-        self.socket = socket.create_connection(self.address, 30)
+        self.socket = socket.create_connection(self.address, 90)
         self.file = self.socket.makefile("rb")
 
     def flush(self):

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 
-from instance import wait_for
+from instance import PATIENCE, wait_for
 
 NO_CAPABILITIES = 0
 # What the keeper may hold: CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_CHROOT.
@@ -110,7 +110,7 @@ def end(process):
     with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
         for pid in file.read().split():  # nsenter's child is the program
             os.kill(int(pid), signal.SIGTERM)
-    return process.wait(20)
+    return process.wait(PATIENCE)
 
 
 def stop(machine, *started):

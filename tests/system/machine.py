@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from instance import Process, wait_for
+from instance import PATIENCE, Process, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NEWNET = 0x40000000  # CLONE_NEWNET
@@ -138,7 +138,7 @@ class Machine:
             Path(f"/proc/{self.pid}").exists() and os.kill(self.pid, 9)  # systemd ignores TERM
         else:
             self.outer.kill()
-        self.outer.wait(30)
+        self.outer.wait(PATIENCE)
         if self.cgroup:
             # The kernel empties them while the last processes go.
             folders = sorted(self.cgroup.rglob("*"), key=lambda path: -len(path.parts))
@@ -175,7 +175,7 @@ class Machine:
         words = ("sh", "-ec", words[0]) if len(words) == 1 else words
         done = subprocess.run(
             self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            stdin=None if "input" in options else subprocess.DEVNULL, timeout=120, **options
+            stdin=None if "input" in options else subprocess.DEVNULL, timeout=2 * PATIENCE, **options
         )  # fmt: skip
         if check and done.returncode:
             said = done.stdout + self.log()
@@ -251,7 +251,7 @@ class Machine:
 
     # --- the network ---
 
-    def connect(self, port=25, host="127.0.0.1", timeout=20):
+    def connect(self, port=25, host="127.0.0.1", timeout=PATIENCE):
         """A connection from inside to inside, held by the caller outside."""
         made = []
 
@@ -283,7 +283,7 @@ class Machine:
                 return machine.connect(port, host)
 
         try:
-            client = Client(host, port, local_hostname="client.example", timeout=20)
+            client = Client(host, port, local_hostname="client.example", timeout=PATIENCE)
             client.ehlo()
         except (OSError, smtplib.SMTPException) as error:
             raise AssertionError(f"no greeting: {error!r}\n{self.log()}") from error

@@ -4,7 +4,7 @@ import smtplib
 import subprocess
 
 import pytest
-from instance import DOMAIN, SENDER
+from instance import DOMAIN, PATIENCE, SENDER
 from smtp_client import body_of
 
 MESSAGE = (
@@ -53,7 +53,7 @@ def run(*command, **more):
         [str(word) for word in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=60,
+        timeout=PATIENCE,
         **more,
     )
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}: {done.stdout!r}"
@@ -79,7 +79,7 @@ def test_curl(server, message_file):
 
 
 def test_smtplib(server):
-    with smtplib.SMTP("127.0.0.1", server.port, timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=PATIENCE) as client:
         client.sendmail(SENDER, [f"alice@{DOMAIN}"], MESSAGE.replace(b"\n", b"\r\n"), ["BODY=8BITMIME"])
     assert_arrived(server)
 

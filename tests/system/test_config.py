@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from instance import DOMAIN, SENDER, wait_for
+from instance import DOMAIN, PATIENCE, SENDER, wait_for
 
 ALICE = f"alice@{DOMAIN}"
 # The file, its content, and the line that must be named.
@@ -38,7 +38,7 @@ def check(instance):
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=60,
+        timeout=PATIENCE,
         text=True,
         cwd="/",
     )

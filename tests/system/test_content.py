@@ -145,7 +145,7 @@ def test_random_bodies(server, seed):
                 client.send(to_wire(message))
                 assert client.reply().code == 250
             client.quit()
-    arrived = sorted(body_of(message) for message in server.wait_for_mail("alice", 250, timeout=60))
+    arrived = sorted(body_of(message) for message in server.wait_for_mail("alice", 250))
     assert arrived == sorted(sent)
 
 
@@ -157,7 +157,7 @@ def test_a_message_of_20_megabytes(server):
     message = b"Subject: large\n\n" + (line + b"\n") * (20_000_000 // (len(line) + 1))
     server.send(message)
     check_memory(server)
-    (arrived,) = server.wait_for_mail("alice", timeout=60)
+    (arrived,) = server.wait_for_mail("alice")
     assert body_of(arrived) == message
     check_memory(server)
 
@@ -178,7 +178,7 @@ def test_a_huge_header(server, piece, count):
         check_memory(server)
         client.quit()
     if answer.code == 250:
-        (arrived,) = server.wait_for_mail("alice", timeout=60)
+        (arrived,) = server.wait_for_mail("alice")
         expected = (b"Subject: huge" + piece * count + b"\r\n").replace(b"\r\n", b"\n")
         assert body_of(arrived) == expected
     check_memory(server)

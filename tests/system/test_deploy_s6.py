@@ -3,7 +3,7 @@
 import pytest
 
 from deploy import check_processes, deliver, has_ended, message
-from instance import wait_for
+from instance import PATIENCE, wait_for
 from machine import Machine
 
 pytestmark = [
@@ -26,7 +26,7 @@ def server(machine):
     wait_for(machine.listens, what="the listener")
     yield machine
     machine.run("s6-svscanctl -t /service")  # bring down all services, then leave
-    assert svscan.wait(30) == 0
+    assert svscan.wait(PATIENCE) == 0
     wait_for(lambda: has_ended(machine), what="that no process of Ekiden is left")
 
 
@@ -64,8 +64,8 @@ def test_a_killed_service_is_started_again(server, name):
 
 @pytest.mark.parametrize("name", ["ekiden-smtpd", "ekiden-send"])
 def test_a_service_stops_when_told(server, name):
-    server.run(f"s6-svc -wD -T 20000 -d /service/{name}")
+    server.run(f"s6-svc -wD -T {PATIENCE}000 -d /service/{name}")
     wait_for(lambda: has_ended(server, name), what=f"the end of {name}")
-    server.run(f"s6-svc -wu -T 20000 -u /service/{name}")
+    server.run(f"s6-svc -wu -T {PATIENCE}000 -u /service/{name}")
     wait_for(server.listens, what="the listener")
     deliver(server, message("up again"))

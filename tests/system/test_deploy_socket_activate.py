@@ -3,7 +3,7 @@
 import pytest
 
 from deploy import check_processes, deliver, end, has_ended, message, stop
-from instance import wait_for
+from instance import PATIENCE, wait_for
 from machine import Machine
 
 pytestmark = [
@@ -60,7 +60,7 @@ def test_an_idle_listener_leaves(machine, way):
     """Whoever gave it the socket gets it back: the kernel keeps it for the next start."""
     process = activate(machine, way, "-i 1")
     deliver(machine, message("one"))
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
     wait_for(lambda: has_ended(machine, "ekiden-smtpd"), what="that no process is left")
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from deploy import check_processes, deliver, has_ended, message
-from instance import wait_for
+from instance import PATIENCE, wait_for
 from machine import ROOT, Machine
 
 pytestmark = [
@@ -179,7 +179,7 @@ def test_listener_ends_its_sessions(listener):
     """A stop of the service lets nobody wait: the session in progress hears 421."""
     client = listener.smtp()
     stopping = listener.start("systemctl stop ekiden-smtpd.socket ekiden-smtpd.service")
-    assert stopping.wait(25) == 0
+    assert stopping.wait(PATIENCE) == 0
     rest = client.file.read() if client.file else client.sock.recv(4096)
     assert rest == b"" or rest.startswith(b"421 "), rest
     client.close()

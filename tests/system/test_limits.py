@@ -6,7 +6,7 @@ import signal
 import socket
 
 import pytest
-from instance import DOMAIN, SENDER, wait_for
+from instance import DOMAIN, PATIENCE, SENDER, wait_for
 from smtp_client import Closed, body_of
 
 ALICE = f"alice@{DOMAIN}"
@@ -129,7 +129,7 @@ def test_connect_and_close(instance, count):
     """N02, in seconds."""
     for number in range(count):
         source = f"127.2.{number % 50}.{number % 200 + 1}"
-        socket.create_connection(("127.0.0.1", instance.port), 30, (source, 0)).close()
+        socket.create_connection(("127.0.0.1", instance.port), PATIENCE, (source, 0)).close()
     instance.send(MESSAGE)
     instance.wait_for_mail("alice")
     before = len(instance.all_processes())
@@ -187,7 +187,7 @@ def test_timeout_of_a_session(make_instance):
             except (Closed, BrokenPipeError, ConnectionResetError):
                 return True
 
-        wait_for(over, 30, "the end of the session")
+        wait_for(over, what="the end of the session")
 
 
 @pytest.mark.parametrize("count", [20_000])

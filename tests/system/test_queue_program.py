@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from instance import DOMAIN, SENDER
+from instance import DOMAIN, PATIENCE, SENDER
 from smtp_client import body_of
 
 ALICE = f"alice@{DOMAIN}"
@@ -151,7 +151,7 @@ def queue(instance, message, envelope, *arguments):
     except BrokenPipeError:
         pass
     os.close(envelope_write)
-    code = process.wait(60)
+    code = process.wait(PATIENCE)
     with os.fdopen(custom_read, "rb") as custom:
         return code, custom.read()
 
@@ -200,7 +200,7 @@ def test_ours_with_a_malformed_envelope(server, envelope):
 def test_ours_with_many_recipients(server):
     recipients = b"".join(b"Talice-%d@%s\0" % (n, DOMAIN.encode()) for n in range(1000))
     assert queue(server, b"Subject: x\n\nbody\n", b"F\0" + recipients + b"\0")[0] == 0
-    server.wait_for_mail("alice", 1000, timeout=60)
+    server.wait_for_mail("alice", 1000, timeout=120)
 
 
 def test_ours_without_a_queue(server):

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from conftest import ROOT
-from instance import processes_of_session, wait_for
+from instance import PATIENCE, processes_of_session, wait_for
 from smtp_client import Client
 
 
@@ -40,7 +40,7 @@ def open_folder(scratch, request):
 
 def finish(process):
     """Waits for the end. Returns what it said on both ways."""
-    output, log = process.communicate(timeout=120)
+    output, log = process.communicate(timeout=2 * PATIENCE)
     return output.decode(), log.decode()
 
 
@@ -48,7 +48,7 @@ def read_until(process, end):
     """Reads standard output up to END, which must come."""
     seen = b""
     while end.encode() not in seen:
-        assert select.select([process.stdout], [], [], 60)[0], seen
+        assert select.select([process.stdout], [], [], 2 * PATIENCE)[0], seen
         piece = os.read(process.stdout.fileno(), 65536)
         assert piece, seen + process.stderr.read()
         seen += piece
@@ -89,7 +89,7 @@ def test_it_serves_until_ctrl_c(build, open_folder):
         client.greet()
         client.quit()
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert_nothing_left(process)
 
 
@@ -101,7 +101,7 @@ def test_serve(build, open_folder):
     with Client(port) as client:
         client.greet()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert_nothing_left(process)
 

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections import Counter
 
-from instance import DOMAIN, SENDER
+from instance import DOMAIN, PATIENCE, SENDER
 from smtp_client import Closed, body_of
 
 ALICE = f"alice@{DOMAIN}"
@@ -120,7 +120,7 @@ def test_two_servers_on_one_folder(make_instance):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            timeout=30,
+            timeout=PATIENCE,
             start_new_session=True,
             cwd="/",
         )
