@@ -7,16 +7,15 @@ import subprocess
 import time
 from pathlib import Path
 
-from instance import FIELD, wait_for
+from instance import FIELD, PATIENCE, wait_for
 
 AGENT = r'''#!/usr/bin/python3 -I
 """An agent (deliver/job.h): the mailbox's name says what becomes of the delivery."""
 import array, os, signal, socket, struct, sys, time
 link = socket.socket(fileno=0)
-record = os.open(os.path.join(os.path.dirname(sys.argv[0]), "deliveries"),
-                 os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-begun = os.open(os.path.join(os.path.dirname(sys.argv[0]), "begun"),
-                os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+folder = os.path.dirname(sys.argv[0])
+record = os.open(os.path.join(folder, "deliveries"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+begun = os.open(os.path.join(folder, "begun"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 data, descriptors = b"", []
 while True:
     bytes, control, flags, _ = link.recvmsg(65536, socket.CMSG_SPACE(4 * 250))
@@ -43,8 +42,10 @@ while True:
         if what == "silent":
             continue
         if what == "slow":
-            os.write(begun, b"slow\n")
             time.sleep(0.5)
+        if what == "held":
+            os.write(begun, b"held\n")
+            os.close(os.open(os.path.join(folder, "go"), os.O_RDONLY))
         letter, text = {"defer": (b"Z", b"4.2.0 not now"), "fail": (b"D", b"5.2.0 never"),
                         "corrupt": (b"C", b"4.3.0 damaged"),
                         "stranger": (b"K", b"2.0.0")}.get(what, (b"K", b"2.0.0 delivered"))
@@ -55,19 +56,19 @@ while True:
         answer = number + b"\0" + letter + b"\0" + text + b"\0"
         link.sendall(struct.pack(">IH", len(answer), 0) + answer)
 '''
-MAILBOXES = ("ok", "defer", "fail", "corrupt", "die", "silent", "slow", "stranger")
+MAILBOXES = ("ok", "defer", "fail", "corrupt", "die", "silent", "slow", "held", "stranger")
 DOMAIN = "local.test"
 
 
 class Scheduler:
     """FOLDER holds control/, queue/, mail/ and the agent; PROGRAMS the built programs."""
 
-    def __init__(self, folder, programs, sanitized=False):
+    def __init__(self, folder, programs):
         self.folder, self.programs = Path(folder), Path(programs)
         self.user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
         if os.geteuid() != 0:
             self.user = {}
-        self.patience = 60 if sanitized else 20
+        self.patience = PATIENCE
         self.process = None
         self.prefix = []
         for name in ("control", "queue", "mail", "agent"):
@@ -78,6 +79,7 @@ class Scheduler:
         agent = self.folder / "agent" / "ekiden-local"
         agent.write_text(AGENT)
         agent.chmod(0o755)
+        os.mkfifo(self.folder / "agent" / "go")
         self.set("me", f"{DOMAIN}\n")
         self.set("users", "".join(f"{name}\n{name}2\n" for name in MAILBOXES))
         self.log_path = self.folder / "log"
@@ -172,7 +174,8 @@ class Scheduler:
 
     def events(self, event, **fields):
         found = []
-        for line in self.log_path.read_text(errors="replace").splitlines():
+        text = self.log_path.read_text(errors="replace")
+        for line in text[: text.rfind("\n") + 1].splitlines():  # the last one may be half written
             values = {key: value.strip('"') for key, value in FIELD.findall(line)}
             if values.get("event") == event and all(
                 values.get(key) == value for key, value in fields.items()
@@ -192,10 +195,22 @@ class Scheduler:
         rows = (line.split(" ") for line in path.read_text().splitlines())
         return [(row[0], row[1], bytes.fromhex(row[2])) for row in rows]
 
-    def await_slow(self):
-        """Waits until an agent is at work on a delivery that takes its time."""
+    def await_held(self):
+        """Waits until an agent is at work on a delivery that lasts until it is released."""
         begun = self.folder / "agent" / "begun"
-        self.wait(lambda: begun.exists() and begun.read_text(), "a slow delivery")
+        self.wait(lambda: begun.exists() and begun.read_text(), "a held delivery")
+
+    def release(self):
+        """Lets the held delivery end."""
+
+        def is_open():
+            try:
+                os.close(os.open(self.folder / "agent" / "go", os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:  # ENXIO: the agent has not opened its end yet
+                return False
+            return True
+
+        self.wait(is_open, "the agent that waits to be released")
 
     def recipients(self):
         return [row[0].partition("@")[0] for row in self.deliveries()]

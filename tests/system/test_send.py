@@ -23,10 +23,10 @@ def at(name):
 
 
 @pytest.fixture
-def stopped(scratch, programs, sanitized):
+def stopped(scratch, programs):
     """A scheduler that was not started yet."""
     place = FAST if os.access(FAST, os.W_OK) else scratch
-    scheduler = Scheduler(tempfile.mkdtemp(prefix="ekiden-send-", dir=place), programs, sanitized)
+    scheduler = Scheduler(tempfile.mkdtemp(prefix="ekiden-send-", dir=place), programs)
     os.chmod(scheduler.folder, 0o777)
     yield scheduler
     scheduler.kill()
@@ -175,13 +175,14 @@ def test_agent_that_ends_or_lies(scheduler, mailbox):
 
 
 def test_sigterm_waits_for_what_is_in_flight(scheduler):
-    scheduler.inject(at("slow"))
-    scheduler.wait(lambda: Path(f"/proc/{scheduler.process.pid}/fd").exists(), "the process")
+    scheduler.inject(at("held"))
     agents = children(scheduler)
     assert len(agents) == 2
-    scheduler.await_slow()
-    assert scheduler.stop() == 0
-    assert scheduler.recipients() == ["slow"]
+    scheduler.await_held()
+    scheduler.process.send_signal(signal.SIGTERM)
+    scheduler.release()
+    assert scheduler.end() == 0
+    assert scheduler.recipients() == ["held"]
     assert scheduler.files() == {}
     assert not any(Path(f"/proc/{pid}").exists() for pid in agents)
 
@@ -385,9 +386,10 @@ def test_message_of_that_name_is_never_replaced(scheduler):
 
 def test_files_moved_away_under_it(scheduler):
     """An operator holds mail that is being tried: it is not brought back."""
-    name = scheduler.inject_named(at("slow"), at("defer"))
-    scheduler.await_slow()
+    name = scheduler.inject_named(at("held"), at("defer"))
+    scheduler.await_held()
     scheduler.path(name).rename(scheduler.queue / "hold" / name)
+    scheduler.release()
     scheduler.await_event("not-settled", id=name)
     assert scheduler.place(name) == "hold"
     scheduler.inject(at("ok"))
