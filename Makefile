@@ -10,6 +10,7 @@ PREFIX  ?= $(call first,prefix,1)
 CONTROL ?= $(call first,control,1)
 QUEUE   ?= $(call first,queue,1)
 MAIL    ?= $(call first,mail,1)
+INJECT  ?= $(call first,inject,1)
 LIBEXEC  = $(PREFIX)/libexec/ekiden
 SBIN     = $(PREFIX)/sbin
 MAN      = $(PREFIX)/share/man
@@ -61,12 +62,12 @@ $(BUILD)/%.o: %.c $(BUILD)/configured.h
 	$(call say,CC) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The settings of the conf- files, as the programs see them. Rewritten only when one of them changed.
-$(BUILD)/configured.h: conf-users conf-control conf-queue conf-mail conf-prefix Makefile
+$(BUILD)/configured.h: conf-users conf-control conf-queue conf-mail conf-inject conf-prefix Makefile
 	@mkdir -p $(@D)
 	$(call say,CONF) printf '#define CONFIGURED_%s "%s"\n' \
 	  USER_DIALOGUE '$(call first,users,1)' USER_INJECTOR '$(call first,users,2)' \
 	  USER_SCHEDULER '$(call first,users,3)' USER_LOCAL '$(call first,users,4)' \
-	  CONTROL '$(CONTROL)' QUEUE '$(QUEUE)' MAIL '$(MAIL)' LIBEXEC '$(LIBEXEC)' > $@
+	  CONTROL '$(CONTROL)' QUEUE '$(QUEUE)' MAIL '$(MAIL)' INJECT '$(INJECT)' LIBEXEC '$(LIBEXEC)' > $@
 
 # Unit tests are dynamic: cmocka comes as a shared library only.
 $(BUILD)/tests/%: tests/unit/%.c $(archives)
