@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import oracle  # noqa: E402  (found by the line above)
-from instance import PROGRAMS, Instance  # noqa: E402
+from instance import PROGRAMS, Instance, wait_for  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = (ROOT / os.environ.get("EKIDEN_BUILD", "build")).resolve()
@@ -194,4 +194,6 @@ def server(module_instance):
     yield instance
     if instance.accepts_mail:
         oracle.check_mail(instance)
+    # What was accepted must not come to the mailboxes of the next test.
+    wait_for(lambda: not os.listdir(instance.queue / "new"), what="the end of all deliveries")
     oracle.check_log(instance, start)

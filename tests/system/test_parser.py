@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from instance import DOMAIN, SENDER
+from instance import DOMAIN, SENDER, wait_for
 from smtp_client import Closed, body_of
 
 ALICE = f"alice@{DOMAIN}"
@@ -442,6 +442,7 @@ def test_reset_between_the_end_and_the_reply(server):
     import socket
     import struct
 
+    start = len(server.log_text())
     for number in range(20):
         client = server.session()
         client.envelope(SENDER, [ALICE])
@@ -449,6 +450,10 @@ def test_reset_between_the_end_and_the_reply(server):
         client.send(b"Subject: rst\r\n\r\n" + b"body\r\n" * number * 100 + b".\r\n")
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
+    wait_for(
+        lambda: server.log_text()[start:].count(" event=disconnect ") == 20,
+        what="the end of all sessions",
+    )
     server.wait_for_empty_queue()
     for message in server.mailbox("alice"):
         body = body_of(message)

@@ -119,11 +119,15 @@ def test_dots_are_taken_away_once(server):
 @pytest.mark.parametrize("tail", [b"", b"\r", b"\r\n", b"\r\n.", b"\r\n.\r"], ids=repr)
 def test_closed_before_the_end(server, tail):
     """A21."""
+    start = len(server.log_text())
     with server.session() as client:
         client.envelope(SENDER, [ALICE])
         assert client.command("DATA").code == 354
         client.send(b"Subject: unfinished\r\n\r\nbody" + tail)
         wait_until_read(client)
+    wait_for(
+        lambda: " event=disconnect " in server.log_text()[start:], what="the end of the session"
+    )
     server.wait_for_empty_queue()
     assert not server.mailbox("alice")
 
