@@ -15,7 +15,8 @@
 struct remote_message {
     int descriptor; /* of the queue file: read by pread, never closed here */
     uint64_t offset, length, sum;
-    bool body_8bit;       /* BODY=8BITMIME was declared, or a byte above 127 is in the body */
+    bool body_8bit;       /* a byte above 127 stands in the body: what counts is what is there, not
+                             what was declared, so that plain text passes everywhere */
     bool header_8bit;     /* a byte above 127 stands in the header */
     bool smtputf8;        /* SMTPUTF8 was asked for when it came */
     uint64_t wire_length; /* octets after CRLF conversion, before dot-stuffing: for SIZE= */
@@ -42,7 +43,8 @@ struct remote_session {
     char const *peer; /* for texts: "mx.example.org[192.0.2.1]:25" */
     unsigned int timeout_seconds; /* upper bound of every single wait (`timeoutremote`); RFC 5321
                                      4.5.3.2's own times hold where they are shorter */
-    tain deadline;                /* for the whole session, absolute */
+    tain deadline;                /* for the whole session, absolute, on skalibs' clock (STAMP) */
+    bool may_quit; /* set by remote_session_run: both sides are in step, QUIT is in order */
 };
 
 enum remote_outcome {
@@ -52,7 +54,9 @@ enum remote_outcome {
 };
 
 /* Runs the session: greeting, EHLO (HELO when EHLO is refused), MAIL, RCPT for each recipient that
- * is not settled, DATA, the message, QUIT. Closes nothing.
+ * is not settled, DATA, the message. Closes nothing, and does not say QUIT: the caller first hands
+ * the results on, for whatever happens before makes the mail come twice. SIGPIPE must be ignored.
+ * Needs about 128 KiB of stack, and no more whatever the server sends.
  * - a failing greeting, EHLO or HELO, a 421 before DATA's end, silence, garbage or a lost
  * connection before the final dot was sent: REMOTE_NEXT
  * - 4xx or 5xx to MAIL or DATA, or to the message: all recipients not yet settled get that result
@@ -63,8 +67,12 @@ enum remote_outcome {
  * with 5.6.3, 5.6.7, 5.3.4
  * - message bytes that do not fit their sum while they are sent: the connection is dropped before
  * the final dot, all recipients JOB_CORRUPT */
-enum remote_outcome remote_session_run(struct remote_session const *session,
+enum remote_outcome remote_session_run(struct remote_session *session,
                                        struct remote_transaction *transaction,
                                        struct failure *failure);
+
+/* Says QUIT when session->may_quit, and awaits the answer for a few seconds at most: a server that
+ * is cut off while it answers logs an error for nothing. Does nothing otherwise. */
+void remote_session_quit(struct remote_session *session);
 
 #endif
