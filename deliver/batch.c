@@ -30,7 +30,7 @@ static bool is_good(struct batch_slot const *slot)
 static void write_message(struct batch *batch, struct batch_slot *slot, int message)
 {
     struct mailbox *const mailbox =
-        mailbox_open(&batch->mailboxes, slot->job.mailbox, &slot->failure);
+        mailbox_open(&batch->mailboxes, slot->job.target, &slot->failure);
     if (!mailbox)
         return;
     if (!maildir_create(&slot->file, mailbox, &batch->namer)) {
@@ -52,8 +52,11 @@ enum batch_add batch_add(struct batch *batch, char const *bytes, size_t length, 
     if (!job_parse(&slot->job, slot->bytes.s, slot->bytes.len)) {
         if (!slot->job.number)
             return BATCH_MALFORMED;
-        slot->job =
-            (struct job){.number = slot->job.number, .mailbox = "", .recipient = "", .sender = ""};
+        slot->job = (struct job){.number = slot->job.number,
+                                 .target = "",
+                                 .extension = "",
+                                 .recipient = "",
+                                 .sender = ""};
         failure_set(&slot->failure, JOB_DEFERRED, "4.3.5 the delivery job is malformed");
     } else if (message < 0) {
         failure_set(&slot->failure, JOB_DEFERRED, "4.3.5 the delivery job came without its file");
@@ -139,7 +142,7 @@ static void log_slot(struct batch_slot const *slot)
                                                             : "delivery-failed");
     log_number(&line, "job", slot->job.number);
     log_text(&line, "recipient", slot->job.recipient);
-    log_text(&line, "mailbox", slot->job.mailbox);
+    log_text(&line, "mailbox", slot->job.target);
     if (is_good(slot))
         log_number(&line, "bytes", slot->written);
     else

@@ -2,99 +2,79 @@
 
 #include <string.h>
 
-#include <skalibs/types.h>
+#include "lib/fields.h"
 
-#define SUM_DIGITS 16
-
-/* A number of the form: its digits, nothing before, between or after them. */
-static bool scan_number(char const *text, uint64_t *value)
+/* FLAGS: each letter at most once, in this order. */
+static bool scan_flags(char const *text, struct job *job)
 {
-    return uint640_scan(text, value) != 0;
+    job->body_8bit = *text == '8';
+    text += job->body_8bit;
+    job->smtputf8 = *text == 'U';
+    text += job->smtputf8;
+    return !*text;
 }
 
-static bool scan_sum(char const *text, uint64_t *value)
+static bool add_flags(stralloc *out, struct job const *job)
 {
-    return strlen(text) == SUM_DIGITS && uint640_xscan(text, value) != 0;
-}
-
-/* The three strings end up in a header, a path and a log: a control character in one of them would
- * be a line of its own there. */
-static bool is_printable(char const *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return false;
-    return true;
-}
-
-/* Splits BYTES into exactly COUNT strings, each with its NUL. */
-static bool split(char const **fields, size_t count, char const *bytes, size_t length)
-{
-    for (size_t i = 0; i < count; i++) {
-        char const *const end = length ? memchr(bytes, 0, length) : NULL;
-        if (!end)
-            return false;
-        fields[i] = bytes;
-        length -= (size_t)(end + 1 - bytes);
-        bytes = end + 1;
-    }
-    return length == 0;
-}
-
-static bool add_number(stralloc *out, uint64_t value)
-{
-    char digits[UINT64_FMT];
-    return stralloc_catb(out, digits, uint64_fmt(digits, value)) && stralloc_0(out);
-}
-
-static bool add_text(stralloc *out, char const *text)
-{
-    return stralloc_catb(out, text, strlen(text) + 1);
-}
-
-static bool add_sum(stralloc *out, uint64_t sum)
-{
-    char digits[UINT64_XFMT];
-    size_t const length = uint64_xfmt(digits, sum);
-    return stralloc_catb(out, "0000000000000000", SUM_DIGITS - length) &&
-           stralloc_catb(out, digits, length) && stralloc_0(out);
+    return (!job->body_8bit || stralloc_append(out, '8')) &&
+           (!job->smtputf8 || stralloc_append(out, 'U')) && stralloc_0(out);
 }
 
 bool job_format(stralloc *out, struct job const *job)
 {
     size_t const before = out->len;
-    if (add_number(out, job->number) && add_text(out, job->mailbox) &&
-        add_text(out, job->recipient) && add_text(out, job->sender) &&
-        add_number(out, job->offset) && add_number(out, job->length) && add_sum(out, job->sum))
+    char const kind[2] = {(char)job->kind, 0};
+    if (fields_add_number(out, job->number) && fields_add_text(out, kind) &&
+        fields_add_text(out, job->target) && fields_add_text(out, job->extension) &&
+        fields_add_text(out, job->recipient) && fields_add_text(out, job->sender) &&
+        fields_add_number(out, job->offset) && fields_add_number(out, job->length) &&
+        fields_add_sum(out, job->sum) && add_flags(out, job))
         return true;
     out->len = before;
     return false;
 }
 
+/* Only an alias has several lines, each of them text. */
+static bool is_target(enum job_kind kind, char const *target)
+{
+    if (kind != JOB_ALIAS)
+        return fields_is_text(target, kind == JOB_MAILBOX ? JOB_MAILBOX_MAX : JOB_TARGET_MAX);
+    size_t length = 0;
+    for (; target[length]; length++)
+        if (length == JOB_TARGET_MAX || target[length] == 0x7f ||
+            ((unsigned char)target[length] < 0x20 && target[length] != '\n'))
+            return false;
+    return true;
+}
+
 bool job_parse(struct job *job, char const *bytes, size_t length)
 {
-    enum { NUMBER, MAILBOX, RECIPIENT, SENDER, OFFSET, LENGTH, SUM, COUNT };
+    enum { NUMBER, KIND, TARGET, EXTENSION, RECIPIENT, SENDER, OFFSET, LENGTH, SUM, FLAGS, COUNT };
+    static char const kinds[] = {JOB_MAILBOX, JOB_SYSTEM, JOB_ALIAS};
     char const *fields[COUNT];
     struct job parsed = {.number = 0};
     job->number = 0;
-    if (!length || !memchr(bytes, 0, length) || !scan_number(bytes, &parsed.number))
+    if (!length || !memchr(bytes, 0, length) || !fields_scan_number(bytes, &parsed.number))
         return false;
     job->number = parsed.number;
-    if (!split(fields, COUNT, bytes, length))
+    if (!fields_split(fields, COUNT, bytes, length))
         return false;
-    parsed.mailbox = fields[MAILBOX];
+    char const kind = fields[KIND][0];
+    if (!kind || fields[KIND][1] || !memchr(kinds, kind, sizeof kinds))
+        return false;
+    parsed.kind = (enum job_kind)kind;
+    parsed.target = fields[TARGET];
+    parsed.extension = fields[EXTENSION];
     parsed.recipient = fields[RECIPIENT];
     parsed.sender = fields[SENDER];
-    if (strlen(parsed.mailbox) > JOB_MAILBOX_MAX || strlen(parsed.recipient) > JOB_ADDRESS_MAX ||
-        strlen(parsed.sender) > JOB_ADDRESS_MAX)
+    if (!*parsed.target || !*parsed.recipient || !is_target(parsed.kind, parsed.target) ||
+        !fields_is_text(parsed.extension, JOB_ADDRESS_MAX) ||
+        !fields_is_text(parsed.recipient, JOB_ADDRESS_MAX) ||
+        !fields_is_text(parsed.sender, JOB_ADDRESS_MAX))
         return false;
-    if (!*parsed.mailbox || !*parsed.recipient)
-        return false;
-    if (!is_printable(parsed.mailbox) || !is_printable(parsed.recipient) ||
-        !is_printable(parsed.sender))
-        return false;
-    if (!scan_number(fields[OFFSET], &parsed.offset) ||
-        !scan_number(fields[LENGTH], &parsed.length) || !scan_sum(fields[SUM], &parsed.sum))
+    if (!fields_scan_number(fields[OFFSET], &parsed.offset) ||
+        !fields_scan_number(fields[LENGTH], &parsed.length) ||
+        !fields_scan_sum(fields[SUM], &parsed.sum) || !scan_flags(fields[FLAGS], &parsed))
         return false;
     if (parsed.offset > INT64_MAX || parsed.length > INT64_MAX - parsed.offset)
         return false;
@@ -125,7 +105,7 @@ bool job_answer_format(stralloc *out, struct job_answer const *answer)
 {
     size_t const before = out->len;
     char const letter[2] = {(char)answer->result, 0};
-    if (add_number(out, answer->number) && stralloc_catb(out, letter, sizeof letter) &&
+    if (fields_add_number(out, answer->number) && stralloc_catb(out, letter, sizeof letter) &&
         add_answer_text(out, answer->text))
         return true;
     out->len = before;
@@ -138,14 +118,15 @@ bool job_answer_parse(struct job_answer *answer, char const *bytes, size_t lengt
     static char const letters[] = {JOB_DELIVERED, JOB_DEFERRED, JOB_FAILED, JOB_CORRUPT};
     char const *fields[COUNT];
     struct job_answer parsed;
-    if (!split(fields, COUNT, bytes, length) || !scan_number(fields[NUMBER], &parsed.number))
+    if (!fields_split(fields, COUNT, bytes, length) ||
+        !fields_scan_number(fields[NUMBER], &parsed.number))
         return false;
     char const letter = fields[LETTER][0];
     if (!letter || fields[LETTER][1] || !memchr(letters, letter, sizeof letters))
         return false;
     parsed.result = (enum job_result)letter;
     parsed.text = fields[TEXT];
-    if (strlen(parsed.text) > JOB_TEXT_MAX || !is_printable(parsed.text))
+    if (!fields_is_text(parsed.text, JOB_TEXT_MAX))
         return false;
     *answer = parsed;
     return true;

@@ -1,12 +1,12 @@
-/* What the scheduler tells a delivery agent, and what it hears: skalibs unixmessage over a stream
- * socket that the agent has as fd 0. Text records, each ended by NUL.
+/* What the scheduler tells an agent of local delivery, and what it hears from every agent: skalibs
+ * unixmessage over a stream socket that the agent has as fd 0. Text fields, each ended by NUL.
  *
  * job, with one descriptor (the queue file, read-only, shared: use pread):
- *   JOB NUL MAILBOX NUL RECIPIENT NUL SENDER NUL OFFSET NUL LENGTH NUL SUM NUL
- * answer:
- *   JOB NUL LETTER NUL TEXT NUL
- * JOB is the scheduler's number of the delivery (decimal); OFFSET and LENGTH (decimal) say where
- * the message bytes lie, SUM (16 hexadecimal digits) is their checksum. */
+ *   JOB NUL KIND NUL TARGET NUL EXTENSION NUL RECIPIENT NUL SENDER NUL OFFSET NUL LENGTH NUL SUM
+ * NUL FLAGS NUL answer: JOB NUL LETTER NUL TEXT NUL JOB is the scheduler's number of the delivery
+ * (decimal); OFFSET and LENGTH (decimal) say where the message bytes lie, SUM (16 hexadecimal
+ * digits) is their checksum. FLAGS are letters: `8` for an 8BITMIME body, `U` for SMTPUTF8. The
+ * KINDs are those of enum job_kind. */
 #ifndef EKIDEN_JOB_H
 #define EKIDEN_JOB_H
 
@@ -18,6 +18,7 @@
 
 #define JOB_TEXT_MAX    400  /* bytes of an answer's text; longer is cut */
 #define JOB_MAILBOX_MAX 511  /* bytes of a mailbox path: ROUTING_MAILBOX_MAX without its NUL */
+#define JOB_TARGET_MAX  8191 /* bytes of any target */
 #define JOB_ADDRESS_MAX 1003 /* bytes of an address: ENVELOPE_ADDRESS_MAX */
 
 enum job_result {
@@ -27,10 +28,19 @@ enum job_result {
     JOB_CORRUPT = 'C'    /* the message bytes do not fit their checksum: nothing was delivered */
 };
 
+enum job_kind {
+    JOB_MAILBOX = 'm', /* TARGET: a mailbox folder below the mail root */
+    JOB_SYSTEM = 's',  /* TARGET: an account; EXTENSION: what followed its name's `-` */
+    JOB_ALIAS = 'a'    /* TARGET: addresses, separated by LF; EXTENSION: the sender of what is
+                          forwarded, when it is not SENDER */
+};
+
 struct job {
     uint64_t number;
-    char const *mailbox, *recipient, *sender; /* NUL-terminated, into the bytes parsed */
+    enum job_kind kind;
+    char const *target, *extension, *recipient, *sender; /* NUL-terminated, into the bytes parsed */
     uint64_t offset, length, sum;
+    bool body_8bit, smtputf8;
 };
 struct job_answer {
     uint64_t number;
@@ -44,7 +54,7 @@ bool job_format(stralloc *out, struct job const *job);
 bool job_answer_format(stralloc *out, struct job_answer const *answer);
 
 /* Parse BYTES; the strings point into it. False when it is not of the form: a number too large, a
- * string too long or with a control character, no mailbox or recipient, OFFSET + LENGTH beyond
+ * string too long or with a control character, no target or recipient, OFFSET + LENGTH beyond
  * INT64_MAX, bytes left over. A job that is refused still gets its number, 0 when not even that was
  * readable, so that it can be answered. */
 bool job_parse(struct job *job, char const *bytes, size_t length);

@@ -61,7 +61,7 @@ bool message_copy(struct message_copy *copy, struct job const *job, int from, in
     size_t name, name_length, used;
     *written = 0;
     if (!make_trace(&copy->trace, job, &name, &name_length)) {
-        failure_system(failure, "delivery needs more memory", job->mailbox, ENOMEM);
+        failure_system(failure, "delivery needs more memory", job->target, ENOMEM);
         return false;
     }
     used = copy->trace.len;
@@ -85,10 +85,10 @@ bool message_copy(struct message_copy *copy, struct job const *job, int from, in
             used = 0;
         }
         if (!copy->filter.loop && /* a loop is read to its end, for the checksum decides first */
-            !write_all(to, piece, length, written, failure, job->mailbox))
+            !write_all(to, piece, length, written, failure, job->target))
             return false;
     }
-    if (used && !write_all(to, copy->out, used, written, failure, job->mailbox))
+    if (used && !write_all(to, copy->out, used, written, failure, job->target))
         return false; /* an empty message */
     if (checksum_end(&sum) != job->sum) {
         failure_set(failure, JOB_CORRUPT, "4.3.0 the message does not fit its checksum");

@@ -4,8 +4,6 @@
 
 #include "deliver/batch.h"
 
-#define WORKER_MESSAGE_BUFFER 16384 /* bytes of jobs that are read at once */
-
 /* Serves the scheduler at the other end of SOCKET (a unix stream socket) with BATCH, until the
  * scheduler closes it or SIGTERM or SIGINT comes; the batch at hand is finished and answered first.
  * Returns the exit code: 0, 111 where the system or the scheduler's protocol failed (logged). */

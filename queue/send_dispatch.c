@@ -34,12 +34,16 @@ static bool deliver_local(struct send *send, struct send_message *message, uint3
         return false;
     struct send_job *const noted = send_jobs_add(&send->jobs, message, index, agent);
     struct job const job = {.number = noted->number,
-                            .mailbox = route->mailbox,
+                            .kind = JOB_MAILBOX,
+                            .target = route->mailbox,
+                            .extension = route->extension,
                             .recipient = message->content.recipients[index].address,
                             .sender = message->content.sender,
                             .offset = message->content.message_offset,
                             .length = message->content.message_length,
-                            .sum = message->content.message_sum};
+                            .sum = message->content.message_sum,
+                            .body_8bit = message->content.body_8bit,
+                            .smtputf8 = message->content.smtputf8};
     if (!send_agent_put(send->agents + agent, &job, message->descriptor)) {
         send_jobs_remove(&send->jobs, noted);
         return false;

@@ -16,7 +16,9 @@ static void check_job(char const *bytes, size_t length)
     if (!job_format(&out, &job) || !job_parse(&again, out.s, out.len))
         abort();
     if (job.number != again.number || job.offset != again.offset || job.length != again.length ||
-        job.sum != again.sum || strcmp(job.mailbox, again.mailbox) != 0 ||
+        job.sum != again.sum || job.kind != again.kind || job.body_8bit != again.body_8bit ||
+        job.smtputf8 != again.smtputf8 || strcmp(job.target, again.target) != 0 ||
+        strcmp(job.extension, again.extension) != 0 ||
         strcmp(job.recipient, again.recipient) != 0 || strcmp(job.sender, again.sender) != 0)
         abort();
     if (job.length > INT64_MAX - job.offset)

@@ -32,9 +32,9 @@ while True:
             break
         job = data[6:6 + length].split(b"\0")
         data = data[6 + length:]
-        number, mailbox, recipient = job[0], job[1].decode(), job[2].decode()
+        number, mailbox, recipient = job[0], job[2].decode(), job[4].decode()
         descriptor = descriptors.pop(0)
-        body = os.pread(descriptor, int(job[5]), int(job[4]))
+        body = os.pread(descriptor, int(job[7]), int(job[6]))
         os.close(descriptor)
         what = mailbox.rstrip("0123456789")
         if what == "die":
@@ -50,7 +50,7 @@ while True:
                         "corrupt": (b"C", b"4.3.0 damaged"),
                         "stranger": (b"K", b"2.0.0")}.get(what, (b"K", b"2.0.0 delivered"))
         if letter == b"K":
-            os.write(record, ("%s %s %s\n" % (recipient, job[3].decode(), body.hex())).encode())
+            os.write(record, ("%s %s %s\n" % (recipient, job[5].decode(), body.hex())).encode())
         if what == "stranger":
             number = b"12345"
         answer = number + b"\0" + letter + b"\0" + text + b"\0"

@@ -24,16 +24,20 @@ static void a_job_survives_its_way(void **state)
 {
     (void)state;
     struct job const job = {.number = UINT64_MAX,
-                            .mailbox = "example.org/ann",
+                            .kind = JOB_MAILBOX,
+                            .target = "example.org/ann",
+                            .extension = "list",
                             .recipient = "ann-list@example.org",
                             .sender = "",
                             .offset = 113,
                             .length = INT64_MAX - 113,
-                            .sum = 0x00ab};
-    static char const wire[] = "18446744073709551615\0example.org/ann\0ann-list@example.org\0\0"
+                            .sum = 0x00ab,
+                            .smtputf8 = true};
+    static char const wire[] = "18446744073709551615\0m\0example.org/ann\0list\0"
+                               "ann-list@example.org\0\0"
                                "113\0"
                                "9223372036854775694\0"
-                               "00000000000000ab";
+                               "00000000000000ab\0U";
     stralloc out = STRALLOC_ZERO;
     struct job parsed;
     assert_true(job_format(&out, &job));
@@ -42,7 +46,10 @@ static void a_job_survives_its_way(void **state)
     assert_true(parse_job(&parsed, out.s, out.len));
     assert_true(parsed.number == job.number && parsed.offset == job.offset &&
                 parsed.length == job.length && parsed.sum == job.sum);
-    assert_string_equal(parsed.mailbox, job.mailbox);
+    assert_int_equal(parsed.kind, JOB_MAILBOX);
+    assert_true(parsed.smtputf8 && !parsed.body_8bit);
+    assert_string_equal(parsed.target, job.target);
+    assert_string_equal(parsed.extension, "list");
     assert_string_equal(parsed.recipient, job.recipient);
     assert_string_equal(parsed.sender, "");
     /* Every part of it is refused, and so is anything after it. */
@@ -64,26 +71,33 @@ static void malformed_jobs_are_refused(void **state)
         uint64_t number;
     } const cases[] = {
 #define CASE(text, number) {text, sizeof text, number}
-        CASE("x\0m\0r\0s\0000\0000\0" SUM16, 0),
-        CASE("-1\0m\0r\0s\0000\0000\0" SUM16, 0),
-        CASE(" 1\0m\0r\0s\0000\0000\0" SUM16, 0),
-        CASE("18446744073709551616\0m\0r\0s\0000\0000\0" SUM16, 0),
-        CASE("\0m\0r\0s\0000\0000\0" SUM16, 0),
-        CASE("7\0\0r\0s\0000\0000\0" SUM16, 7),
-        CASE("7\0m\0\0s\0000\0000\0" SUM16, 7),
-        CASE("7\0m\nn\0r\0s\0000\0000\0" SUM16, 7),
-        CASE("7\0m\0r\nBcc: x\0s\0000\0000\0" SUM16, 7),
-        CASE("7\0m\0r\0s\r\0000\0000\0" SUM16, 7),
-        CASE("7\0m\0r\0s\x7f\0000\0000\0" SUM16, 7),
-        CASE("7\0m\0r\0s\0001x\0000\0" SUM16, 7),
-        CASE("7\0m\0r\0s\000+1\0000\0" SUM16, 7),
-        CASE("7\0m\0r\0s\0000\0001e9\0" SUM16, 7),
-        CASE("7\0m\0r\0s\0009223372036854775808\0000\0" SUM16, 7),
-        CASE("7\0m\0r\0s\0001\0009223372036854775807\0" SUM16, 7),
-        CASE("7\0m\0r\0s\0000\0000\000123456789abcdef", 7),
-        CASE("7\0m\0r\0s\0000\0000\0g" SUM16, 7),
-        CASE("7\0m\0r\0s\0000\0000\0000123456789abcdeg", 7),
-        CASE("7\0m\0r\0s\0000\0000\0" SUM16 "\0more", 7),
+        CASE("x\0m\0m\0e\0r\0s\0000\0000\0" SUM16 "\0", 0),
+        CASE("-1\0m\0m\0e\0r\0s\0000\0000\0" SUM16 "\0", 0),
+        CASE(" 1\0m\0m\0e\0r\0s\0000\0000\0" SUM16 "\0", 0),
+        CASE("18446744073709551616\0m\0m\0e\0r\0s\0000\0000\0" SUM16 "\0", 0),
+        CASE("\0m\0m\0e\0r\0s\0000\0000\0" SUM16 "\0", 0),
+        CASE("7\0m\0\0e\0r\0s\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0\0s\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\nn\0e\0r\0s\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\nBcc: x\0s\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\r\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\x7f\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\0001x\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\000+1\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\0000\0001e9\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\0009223372036854775808\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\0001\0009223372036854775807\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\0000\0000\000123456789abcdef\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\0000\0000\0g" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\0000\0000\0000123456789abcdeg\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\0000\0000\0" SUM16 "\0\0more", 7),
+        CASE("7\0x\0m\0e\0r\0s\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0\0m\0e\0r\0s\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0ma\0m\0e\0r\0s\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\n\0r\0s\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0a\0a\rb\0\0r\0s\0000\0000\0" SUM16 "\0", 7),
+        CASE("7\0m\0m\0e\0r\0s\0000\0000\0" SUM16 "\0U8", 7),
+        CASE("7\0m\0m\0e\0r\0s\0000\0000\0" SUM16 "\0x", 7),
 #undef CASE
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -109,14 +123,37 @@ static void lengths_of_strings_are_bounded(void **state)
         memset(mailbox, 'm', cases[i].mailbox);
         memset(recipient, 'r', cases[i].recipient);
         memset(sender, 's', cases[i].sender);
-        struct job const job = {
-            .number = 1, .mailbox = mailbox, .recipient = recipient, .sender = sender};
+        struct job const job = {.number = 1,
+                                .kind = JOB_MAILBOX,
+                                .target = mailbox,
+                                .extension = "",
+                                .recipient = recipient,
+                                .sender = sender};
         stralloc out = STRALLOC_ZERO;
         struct job parsed;
         assert_true(job_format(&out, &job));
         assert_int_equal(parse_job(&parsed, out.s, out.len), cases[i].good);
         stralloc_free(&out);
     }
+}
+
+static void an_alias_has_lines(void **state)
+{
+    (void)state;
+    struct job const job = {.number = 1,
+                            .kind = JOB_ALIAS,
+                            .target = "a@x\nb@y",
+                            .extension = "",
+                            .recipient = "r",
+                            .sender = "s",
+                            .body_8bit = true};
+    stralloc out = STRALLOC_ZERO;
+    struct job parsed;
+    assert_true(job_format(&out, &job));
+    assert_true(parse_job(&parsed, out.s, out.len));
+    assert_string_equal(parsed.target, job.target);
+    assert_true(parsed.body_8bit && !parsed.smtputf8);
+    stralloc_free(&out);
 }
 
 static void an_answer_survives_its_way(void **state)
@@ -180,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_job_survives_its_way),
         cmocka_unit_test(malformed_jobs_are_refused),
         cmocka_unit_test(lengths_of_strings_are_bounded),
+        cmocka_unit_test(an_alias_has_lines),
         cmocka_unit_test(an_answer_survives_its_way),
         cmocka_unit_test(malformed_answers_are_refused),
         cmocka_unit_test(answer_texts_are_cut_and_cleaned),

@@ -92,7 +92,9 @@ static void add(struct fixture *fixture, char const *mailbox, char const *messag
 {
     size_t const length = strlen(message);
     struct job const job = {.number = ++fixture->next,
-                            .mailbox = mailbox,
+                            .kind = JOB_MAILBOX,
+                            .extension = "",
+                            .target = mailbox,
                             .recipient = RECIPIENT,
                             .sender = "bob@example.net",
                             .offset = 3,
@@ -211,7 +213,9 @@ static void quoted_and_empty_addresses(void **state)
 {
     struct fixture *const fixture = *state;
     struct job const job = {.number = 1,
-                            .mailbox = "ann",
+                            .kind = JOB_MAILBOX,
+                            .extension = "",
+                            .target = "ann",
                             .recipient = "a b@example.org",
                             .sender = "",
                             .sum = sum_of("", 0)};
@@ -424,7 +428,9 @@ static void damaged_messages_are_not_delivered(void **state)
     static char const *const damage[] = {"x", ""};
     for (size_t i = 0; i < 2; i++) { /* a changed byte; a file that is too short */
         struct job const job = {.number = 1,
-                                .mailbox = "ann",
+                                .kind = JOB_MAILBOX,
+                                .extension = "",
+                                .target = "ann",
                                 .recipient = RECIPIENT,
                                 .sender = "",
                                 .offset = 3,

@@ -150,7 +150,9 @@ static void put_job(struct fixture *fixture, uint64_t number)
     checksum_start(&sum);
     checksum_add(&sum, MESSAGE, strlen(MESSAGE));
     struct job const job = {.number = number,
-                            .mailbox = number % 2 ? "odd" : "even",
+                            .kind = JOB_MAILBOX,
+                            .extension = "",
+                            .target = number % 2 ? "odd" : "even",
                             .recipient = "ann@example.org",
                             .sender = "bob@example.net",
                             .length = strlen(MESSAGE),
@@ -277,10 +279,10 @@ static void sigterm_answers_the_batch_first(void **state)
 
 static void malformed_jobs_with_a_number_are_answered(void **state)
 {
-    static char const job[] = "1001\0odd\0r\0s\0"
+    static char const job[] = "1001\0m\0odd\0\0r\0s\0"
                               "0\0"
                               "0\0"
-                              "0000000000000000";
+                              "0000000000000000\0";
     struct fixture *const fixture = *state;
     int two[2] = {fixture->message, fixture->message};
     put(fixture, "1000\0nothing else", 18, two, 1);
