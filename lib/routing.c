@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include <skalibs/bytestr.h>
 
 #include "lib/address.h"
+#include "lib/control_host.h"
 #include "lib/routing_entry.h"
 
 #define KEY_MAX (ROUTING_MAILBOX_MAX + 1 + ADDRESS_DOMAIN_MAX)
@@ -23,52 +23,13 @@ struct search {
     size_t prefix_length; /* of `PREFIX-`, 0 without */
 };
 
-static bool is_ascii_domain(char const *text, size_t length)
-{
-    return address_is_domain(text, length, false);
-}
-
-/* Reads a host name from the control file NAME, in lower case; FALLBACK where there is none. */
-static enum control_result load_host(char **host, struct control const *control, char const *name,
-                                     char const *fallback, struct control_error *error)
-{
-    stralloc value = STRALLOC_ZERO;
-    enum control_result result = control_first_checked(control, name, &value, is_ascii_domain,
-                                                       "this host's full name", error);
-    if (result == CONTROL_OK)
-        *host = strndup(value.s, value.len);
-    else if (result == CONTROL_ABSENT)
-        *host = strdup(fallback);
-    stralloc_free(&value);
-    if (result == CONTROL_ERROR)
-        return result;
-    if (!*host)
-        return control_problem(control, name, error, "expected enough memory");
-    case_lowers(*host);
-    return CONTROL_OK;
-}
-
-static enum control_result load_me(char **me, struct control const *control,
-                                   struct control_error *error)
-{
-    char host[256] = "";
-    if (gethostname(host, sizeof host - 1) < 0)
-        host[0] = 0;
-    if (load_host(me, control, "me", host, error) == CONTROL_ERROR)
-        return CONTROL_ERROR;
-    if (is_ascii_domain(*me, strlen(*me)))
-        return CONTROL_OK;
-    control_fail_hint(error, "this host's full name", *me, strlen(*me),
-                      "the file is absent, and the system's own host name is no domain");
-    return control_problem(control, "me", error, error->text);
-}
-
 enum control_result routing_load(struct routing *routing, struct control const *control,
                                  struct control_error *error)
 {
     struct routing loaded = {.locals = TABLE_ZERO, .virtualdomains = TABLE_ZERO};
-    if (load_me(&loaded.me, control, error) == CONTROL_ERROR ||
-        load_host(&loaded.localiphost, control, "localiphost", loaded.me, error) == CONTROL_ERROR ||
+    if (control_me(&loaded.me, control, error) == CONTROL_ERROR ||
+        control_host(&loaded.localiphost, control, "localiphost", loaded.me, error) ==
+            CONTROL_ERROR ||
         table_load(&loaded.locals, control, "locals", routing_entry_locals, error) ==
             CONTROL_ERROR ||
         table_load(&loaded.virtualdomains, control, "virtualdomains", routing_entry_virtualdomains,
