@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "smtpd/data.h"
-#include "smtpd/hops.h"
+#include "lib/hops.h"
 #include "smtpd/received.h"
 
 /* A message while it arrives. */

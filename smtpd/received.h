@@ -24,12 +24,4 @@ struct received {
 /* Appends the field. False when out of memory. */
 bool received_format(stralloc *out, struct received const *received);
 
-/* Room for a date with its NUL. */
-#define RECEIVED_DATE_SIZE 64
-
-/* Writes WHEN as RFC 5322 3.3 wants it, in UTC: `Sun, 22 Nov 2026 05:08:18 +0000`. Own arithmetic,
- * because gmtime opens the time zone database, which the dialogue's empty root does not have.
- * Returns the length; WHEN before 1970 or after 9999 is taken as 1970. */
-size_t received_date(char date[static RECEIVED_DATE_SIZE], time_t when);
-
 #endif

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "data_reference.h"
-#include "smtpd/hops.h"
+#include "lib/hops.h"
 
 /* Decodes WIRE in pieces of PIECE bytes. True at the end; *used and *produced are of the whole. */
 static bool decode(struct data *data, char const *wire, size_t length, size_t piece, char *out,

@@ -7,21 +7,22 @@
 
 #include <cmocka.h>
 
+#include "lib/date.h"
 #include "smtpd/received.h"
 
 static void test_dates(void **state)
 {
-    char date[RECEIVED_DATE_SIZE], expected[RECEIVED_DATE_SIZE];
+    char date[DATE_SIZE], expected[DATE_SIZE];
     (void)state;
-    assert_int_equal(received_date(date, 1795324098), 31);
+    assert_int_equal(date_format(date, 1795324098), 31);
     assert_string_equal(date, "Sun, 22 Nov 2026 05:08:18 +0000");
-    (void)received_date(date, 0);
+    (void)date_format(date, 0);
     assert_string_equal(date, "Thu, 1 Jan 1970 00:00:00 +0000");
-    (void)received_date(date, 951782400);
+    (void)date_format(date, 951782400);
     assert_string_equal(date, "Tue, 29 Feb 2000 00:00:00 +0000");
-    (void)received_date(date, 253402300799);
+    (void)date_format(date, 253402300799);
     assert_string_equal(date, "Fri, 31 Dec 9999 23:59:59 +0000");
-    (void)received_date(date, -1);
+    (void)date_format(date, -1);
     assert_string_equal(date, "Thu, 1 Jan 1970 00:00:00 +0000");
     /* Each day of 200 years, at a second that differs, as the C library has it. */
     for (time_t when = 0; when < (time_t)200 * 366 * 86400; when += 86400 + 61) {
@@ -31,7 +32,7 @@ static void test_dates(void **state)
         char *blank = strstr(expected, "  ");
         if (blank)
             memmove(blank, blank + 1, strlen(blank));
-        (void)received_date(date, when);
+        (void)date_format(date, when);
         assert_string_equal(date, expected);
     }
 }

@@ -1,4 +1,4 @@
-#include "smtpd/hops.h"
+#include "lib/hops.h"
 
 #include <string.h>
 
