@@ -195,7 +195,9 @@ class Instance:
         return [
             path
             for path in self.queue.rglob("*")
-            if path.is_file() and re.fullmatch(r"[0-9A-Za-z]{20}", path.name)
+            if path.is_file()
+            and re.fullmatch(r"[0-9A-Za-z]{20}", path.name)
+            and path.parent.name != "notes"
         ]
 
     def accepted_files(self):
@@ -234,8 +236,10 @@ class Instance:
         return line
 
     def start(self):
-        """Starts the server and waits until it is ready. Its standard error is the log."""
+        """Starts the server and waits until it is ready and the scheduler has started, which it
+        does not wait for. Its standard error is the log."""
         assert not self.process
+        started = self.scheduler_starts()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.command("ekiden-serve", self.folder, "--smtp", 0, *self.arguments),
@@ -252,7 +256,11 @@ class Instance:
             self.kill()
             raise AssertionError(f"not ready: {line!r}\n{self.log_text()[-4000:]}")
         self.port = int(found.group(1))
+        wait_for(lambda: self.scheduler_starts() > started, what="the start of ekiden-send")
         return self
+
+    def scheduler_starts(self):
+        return len(re.findall(r"^ekiden-send: event=started ", self.log_text(), re.M))
 
     def read_ready(self):
         output, line, deadline = self.process.stdout, b"", time.monotonic() + self.patience
