@@ -11,12 +11,15 @@
 
 /* Makes the two fields that delivery adds (RFC 5321 4.4, RFC 9228). *name and *name_length are the
  * recipient as it stands in Delivered-To. */
-static bool make_trace(stralloc *trace, struct job const *job, size_t *name, size_t *name_length)
+static bool make_trace(stralloc *trace, struct job const *job, enum message_copy_trace kind,
+                       size_t *name, size_t *name_length)
 {
     trace->len = 0;
-    if (!stralloc_cats(trace, "Return-Path: <") ||
-        !address_quote(trace, job->sender, strlen(job->sender)) ||
-        !stralloc_cats(trace, ">\nDelivered-To: "))
+    if (kind == MESSAGE_COPY_DELIVER &&
+        (!stralloc_cats(trace, "Return-Path: <") ||
+         !address_quote(trace, job->sender, strlen(job->sender)) || !stralloc_cats(trace, ">\n")))
+        return false;
+    if (!stralloc_cats(trace, "Delivered-To: "))
         return false;
     *name = trace->len;
     if (!address_quote(trace, job->recipient, strlen(job->recipient)))
@@ -25,14 +28,21 @@ static bool make_trace(stralloc *trace, struct job const *job, size_t *name, siz
     return stralloc_cats(trace, "\n") && trace->len <= MESSAGE_COPY_TRACE_MAX;
 }
 
-static bool write_all(int to, char const *bytes, size_t length, uint64_t *written,
-                      struct failure *failure, char const *mailbox)
+struct sink {
+    message_copy_write_func *write;
+    void *context;
+    char const *target; /* for the text of a failure */
+    uint64_t *written;
+    struct failure *failure;
+};
+
+static bool put(struct sink const *sink, char const *bytes, size_t length)
 {
-    if (allwrite(to, bytes, length) < length) {
-        failure_system(failure, "the message cannot be written", mailbox, errno);
+    if (!sink->write(sink->context, bytes, length)) {
+        failure_system(sink->failure, "the message cannot be written", sink->target, errno);
         return false;
     }
-    *written += length;
+    *sink->written += length;
     return true;
 }
 
@@ -53,15 +63,18 @@ static size_t read_piece(struct message_copy *copy, struct job const *job, int f
     return got > 0 ? (size_t)got : 0;
 }
 
-bool message_copy(struct message_copy *copy, struct job const *job, int from, int to,
-                  uint64_t *written, struct failure *failure)
+bool message_copy_through(struct message_copy *copy, struct job const *job, int from,
+                          enum message_copy_trace trace, message_copy_write_func *write,
+                          void *context, uint64_t *written, struct failure *failure)
 {
+    struct sink const sink = {write, context, job->kind == JOB_ALIAS ? "" : job->target, written,
+                              failure};
     struct checksum sum;
     uint64_t done = 0;
     size_t name, name_length, used;
     *written = 0;
-    if (!make_trace(&copy->trace, job, &name, &name_length)) {
-        failure_system(failure, "delivery needs more memory", job->target, ENOMEM);
+    if (!make_trace(&copy->trace, job, trace, &name, &name_length)) {
+        failure_system(failure, "delivery needs more memory", sink.target, ENOMEM);
         return false;
     }
     used = copy->trace.len;
@@ -85,10 +98,10 @@ bool message_copy(struct message_copy *copy, struct job const *job, int from, in
             used = 0;
         }
         if (!copy->filter.loop && /* a loop is read to its end, for the checksum decides first */
-            !write_all(to, piece, length, written, failure, job->target))
+            !put(&sink, piece, length))
             return false;
     }
-    if (used && !write_all(to, copy->out, used, written, failure, job->target))
+    if (used && !put(&sink, copy->out, used))
         return false; /* an empty message */
     if (checksum_end(&sum) != job->sum) {
         failure_set(failure, JOB_CORRUPT, "4.3.0 the message does not fit its checksum");
@@ -101,4 +114,16 @@ bool message_copy(struct message_copy *copy, struct job const *job, int from, in
         return false;
     }
     return true;
+}
+
+static bool write_file(void *context, char const *bytes, size_t length)
+{
+    return allwrite(*(int const *)context, bytes, length) == length;
+}
+
+bool message_copy(struct message_copy *copy, struct job const *job, int from, int to,
+                  uint64_t *written, struct failure *failure)
+{
+    return message_copy_through(copy, job, from, MESSAGE_COPY_DELIVER, write_file, &to, written,
+                                failure);
 }

@@ -23,10 +23,22 @@ struct message_copy {
     char out[MESSAGE_COPY_TRACE_MAX + MESSAGE_COPY_BUFFER + 2 * HEADER_FILTER_HELD_MAX];
 };
 
-/* Writes to TO: Return-Path with the sender, Delivered-To with the recipient, then JOB's message
- * from FROM (by pread) without its Return-Path fields. *written is the number of bytes. False:
- * FAILURE says why (JOB_CORRUPT where length or checksum do not fit, JOB_FAILED for a loop), and TO
- * holds a part that must be removed. */
+/* Takes a piece of the copy. False: errno. */
+typedef bool message_copy_write_func(void *context, char const *bytes, size_t length);
+
+enum message_copy_trace {
+    MESSAGE_COPY_DELIVER, /* Return-Path with the sender, Delivered-To with the recipient */
+    MESSAGE_COPY_FORWARD  /* Delivered-To only: the final delivery writes the Return-Path */
+};
+
+/* Hands to WRITE: the TRACE fields, then JOB's message from FROM (by pread) without its Return-Path
+ * fields. *written is the number of bytes. False: FAILURE says why (JOB_CORRUPT where length or
+ * checksum do not fit, JOB_FAILED for a loop), and what was written is a part to be thrown away. */
+bool message_copy_through(struct message_copy *copy, struct job const *job, int from,
+                          enum message_copy_trace trace, message_copy_write_func *write,
+                          void *context, uint64_t *written, struct failure *failure);
+
+/* The same into the file TO, with the trace of a delivery. */
 bool message_copy(struct message_copy *copy, struct job const *job, int from, int to,
                   uint64_t *written, struct failure *failure);
 
