@@ -2,3 +2,4 @@
 deliver_programs := ekiden-local
 deliver_modules  := job agent_link header_filter failure mailbox mailbox_make maildir durable message_copy batch worker
 deliver_modules  += remote_scan remote_reply remote_extensions remote_data
+deliver_modules  += remote_job

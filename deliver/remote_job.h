@@ -3,9 +3,10 @@
  *
  *   HOST NUL PORT NUL WAY NUL SENDER NUL OFFSET NUL LENGTH NUL SUM NUL FLAGS NUL
  *   ( NUMBER NUL RECIPIENT NUL )+
- * WAY is `mx` (look up HOST's MX) or `host` (HOST's own addresses, or HOST is an address). FLAGS
- * are letters: `8` for an 8BITMIME body, `U` for SMTPUTF8; the field may be empty. Each NUMBER is
- * answered by itself (deliver/job.h). */
+ * WAY is `mx` (HOST is a domain: its MX; or an address literal in its brackets) or `host` (HOST's
+ * own addresses, or HOST is an address without brackets): as lib/smtproutes.h has it. FLAGS
+ * are letters: `8` for an 8BITMIME body, `U` for SMTPUTF8, in this order; may be empty. Each NUMBER
+ * is answered by itself (deliver/job.h). */
 #ifndef EKIDEN_REMOTE_JOB_H
 #define EKIDEN_REMOTE_JOB_H
 
@@ -35,7 +36,8 @@ struct remote_job {
 bool remote_job_format(stralloc *out, struct remote_job const *job);
 
 /* Parses BYTES; the strings point into it. False when it is not of the form (bounds, control
- * characters, numbers, OFFSET + LENGTH beyond INT64_MAX): the scheduler is broken then. */
+ * characters, numbers, a NUMBER twice, OFFSET + LENGTH beyond INT64_MAX): the scheduler is broken
+ * then. */
 bool remote_job_parse(struct remote_job *job, char const *bytes, size_t length);
 
 #endif

@@ -8,6 +8,8 @@ fuzz_targets := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz_address_needs := lib/utf8.c
 fuzz_command_needs := lib/address.c lib/utf8.c
 fuzz_data_needs    := lib/hops.c
+fuzz_remote_job_needs := lib/fields.c
+fuzz_job_needs     := lib/fields.c
 fuzz_queue_read_needs := queue/queue_form.c queue/envelope.c lib/checksum.c
 
 FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined \

@@ -1,0 +1,157 @@
+/* deliver/remote_job.h: what the scheduler gives to ekiden-remote. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "deliver/job.h"
+#include "deliver/remote_job.h"
+
+static char *copy; /* exactly as long as what is parsed, so that a sanitizer sees a byte too far */
+
+static bool parse(struct remote_job *job, char const *bytes, size_t length)
+{
+    free(copy);
+    copy = malloc(length ? length : 1);
+    assert_non_null(copy);
+    memcpy(copy, bytes, length);
+    return remote_job_parse(job, copy, length);
+}
+
+static int forget(void **state)
+{
+    (void)state;
+    free(copy);
+    copy = NULL;
+    return 0;
+}
+
+static void a_job_survives_its_way(void **state)
+{
+    (void)state;
+    struct remote_job const job = {
+        .host = "example.org",
+        .sender = "",
+        .port = 65535,
+        .by_mx = true,
+        .body_8bit = true,
+        .smtputf8 = true,
+        .offset = 113,
+        .length = INT64_MAX - 113,
+        .sum = 0xab,
+        .count = 2,
+        .recipients = {{UINT64_MAX, "ann@example.org"}, {1, "b\303\266rt@example.org"}}};
+    static char const wire[] = "example.org\0"
+                               "65535\0"
+                               "mx\0\0"
+                               "113\0"
+                               "9223372036854775694\0"
+                               "00000000000000ab\0"
+                               "8U\0"
+                               "18446744073709551615\0ann@example.org\0"
+                               "1\0b\303\266rt@example.org";
+    stralloc out = STRALLOC_ZERO;
+    struct remote_job parsed;
+    assert_true(remote_job_format(&out, &job));
+    assert_int_equal(out.len, sizeof wire);
+    assert_memory_equal(out.s, wire, sizeof wire);
+    assert_true(parse(&parsed, out.s, out.len));
+    assert_true(parsed.port == 65535 && parsed.by_mx && parsed.body_8bit && parsed.smtputf8);
+    assert_true(parsed.offset == job.offset && parsed.length == job.length && parsed.sum == 0xab);
+    assert_string_equal(parsed.host, job.host);
+    assert_string_equal(parsed.sender, "");
+    assert_int_equal(parsed.count, 2);
+    assert_true(parsed.recipients[0].number == UINT64_MAX && parsed.recipients[1].number == 1);
+    assert_string_equal(parsed.recipients[1].address, job.recipients[1].address);
+    /* Cut after its first recipient it is a job; cut anywhere else it is none. */
+    size_t const first = sizeof wire - sizeof "1\0b\303\266rt@example.org";
+    for (size_t length = 0; length < out.len; length++)
+        assert_int_equal(parse(&parsed, out.s, length), length == first);
+    stralloc_free(&out);
+}
+
+#define SUM16 "0123456789abcdef"
+
+static void malformed_jobs_are_refused(void **state)
+{
+    (void)state;
+    static struct {
+        char const *bytes;
+        size_t length;
+        bool good;
+    } const cases[] = {
+#define CASE(text, good) {text, sizeof text, good}
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", true),
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0", false),
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0", false),
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r\0002", false),
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r\0001\0t", false),
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\000x\0r", false),
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r\n", false),
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0U8\0001\0r", false),
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0008\0001\0r", true),
+        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\00088\0001\0r", false),
+        CASE("\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\n\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\0000\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00065536\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0mxx\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0s\r\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0s\0009223372036854775808\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0s\0001\0009223372036854775807\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0s\0000\0000\0000\0\0001\0r", false),
+#undef CASE
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct remote_job job;
+        if (parse(&job, cases[i].bytes, cases[i].length) != cases[i].good)
+            fail_msg("case %zu", i);
+    }
+}
+
+static void lengths_and_counts_are_bounded(void **state)
+{
+    (void)state;
+    static struct {
+        size_t host, address;
+        unsigned int count;
+        bool good;
+    } const cases[] = {
+        {REMOTE_JOB_HOST_MAX, JOB_ADDRESS_MAX, REMOTE_JOB_RECIPIENTS_MAX, true},
+        {REMOTE_JOB_HOST_MAX + 1, 1, 1, false},
+        {1, JOB_ADDRESS_MAX + 1, 1, false},
+        {1, 1, 0, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char host[REMOTE_JOB_HOST_MAX + 2] = "", address[JOB_ADDRESS_MAX + 2] = "";
+        struct remote_job job = {.host = host, .sender = "", .port = 25, .count = cases[i].count},
+                          parsed;
+        memset(host, 'h', cases[i].host);
+        memset(address, 'a', cases[i].address);
+        for (unsigned int number = 0; number < job.count; number++)
+            job.recipients[number] = (struct remote_job_recipient){number, address};
+        stralloc out = STRALLOC_ZERO;
+        assert_true(remote_job_format(&out, &job));
+        assert_int_equal(parse(&parsed, out.s, out.len), cases[i].good);
+        if (cases[i].good) { /* and one more is too many */
+            assert_true(stralloc_catb(&out, "999\0a", 6));
+            assert_false(parse(&parsed, out.s, out.len));
+        }
+        stralloc_free(&out);
+    }
+}
+
+int main(void)
+{
+    struct CMUnitTest const tests[] = {
+        cmocka_unit_test_teardown(a_job_survives_its_way, forget),
+        cmocka_unit_test_teardown(malformed_jobs_are_refused, forget),
+        cmocka_unit_test_teardown(lengths_and_counts_are_bounded, forget),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
