@@ -67,6 +67,7 @@ $(BUILD)/configured.h: conf-users conf-control conf-queue conf-mail conf-inject 
 	$(call say,CONF) printf '#define CONFIGURED_%s "%s"\n' \
 	  USER_DIALOGUE '$(call first,users,1)' USER_INJECTOR '$(call first,users,2)' \
 	  USER_SCHEDULER '$(call first,users,3)' USER_LOCAL '$(call first,users,4)' \
+	  USER_REMOTE '$(call first,users,5)' \
 	  CONTROL '$(CONTROL)' QUEUE '$(QUEUE)' MAIL '$(MAIL)' INJECT '$(INJECT)' LIBEXEC '$(LIBEXEC)' > $@
 
 # Unit tests are dynamic: cmocka comes as a shared library only.

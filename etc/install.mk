@@ -13,9 +13,11 @@ USER_DIALOGUE  := $(call first,users,1)
 USER_INJECTOR  := $(call first,users,2)
 USER_SCHEDULER := $(call first,users,3)
 USER_LOCAL     := $(call first,users,4)
+USER_REMOTE    := $(call first,users,5)
 
 # Each file *.in holds @NAME@ where a setting belongs.
-settings  := LIBEXEC SBIN CONTROL QUEUE MAIL USER_DIALOGUE USER_INJECTOR USER_SCHEDULER USER_LOCAL
+settings  := LIBEXEC SBIN CONTROL QUEUE MAIL INJECT USER_DIALOGUE USER_INJECTOR USER_SCHEDULER \
+             USER_LOCAL USER_REMOTE
 configure  = sed $(foreach name,$(settings),-e 's|@$(name)@|$($(name))|g')
 
 # $(call install_file,SOURCE,TARGET,MODE). The new file is renamed into place, so that a program

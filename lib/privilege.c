@@ -46,7 +46,8 @@ static enum find_result find_in_file(struct privilege_user *user, char const *na
 static bool any_of_ours_exists(void)
 {
     static char const *const ours[] = {CONFIGURED_USER_DIALOGUE, CONFIGURED_USER_INJECTOR,
-                                       CONFIGURED_USER_SCHEDULER, CONFIGURED_USER_LOCAL};
+                                       CONFIGURED_USER_SCHEDULER, CONFIGURED_USER_LOCAL,
+                                       CONFIGURED_USER_REMOTE};
     struct privilege_user user;
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (find_in_file(&user, ours[i]) == FOUND)

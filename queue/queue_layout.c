@@ -12,6 +12,7 @@
 
 #define FOLDER_MODE 0770
 #define NEW_MODE    02770 /* what a member of the group puts there belongs to the group too */
+#define NOTES_MODE  0700  /* who reports gets a descriptor of what it may read */
 #define FIFO_MODE   0660
 #define SLOT_DIGITS 3
 
@@ -88,13 +89,19 @@ static bool make_files(int queue, struct owner const *owner)
            fail("owner of lock and wake");
 }
 
-/* new/ is made last: where it is there and has its owner, all the others have been made. */
-static bool is_made(int queue, struct owner const *owner)
+static bool has_folder(int queue, char const *name, struct owner const *owner)
 {
     struct stat status;
-    return fstatat(queue, "new", &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
+    return fstatat(queue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
            (owner->uid == (uid_t)-1 ||
             (status.st_uid == owner->uid && status.st_gid == owner->gid));
+}
+
+/* new/ is made last: where it is there and has its owner, all the others have been made. But a
+ * queue of a version that had no notes/ has a new/. */
+static bool is_made(int queue, struct owner const *owner)
+{
+    return has_folder(queue, "new", owner) && has_folder(queue, "notes", owner);
 }
 
 static bool make_all(int queue, struct owner const *owner)
@@ -102,7 +109,8 @@ static bool make_all(int queue, struct owner const *owner)
     if (!own(queue, ".", owner, FOLDER_MODE))
         return fail("owner of the queue folder");
     if (!make_wheel(queue, owner) || !make_folder(queue, "hold", owner) ||
-        !make_folder(queue, "bad", owner) || !make_files(queue, owner))
+        !make_folder(queue, "bad", owner) ||
+        !make_folder_of_mode(queue, "notes", owner, NOTES_MODE) || !make_files(queue, owner))
         return false;
     if (fsync(queue) != 0)
         return fail("fsync of the queue folder");

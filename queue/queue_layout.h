@@ -6,7 +6,8 @@
  *
  *   wheel/cursor  text: the time up to which slots have been taken; only a hint
  *
- *   hold/       held by the operator, and what failed for good until it is reported
+ *   notes/      ID: what is to be reported of the message ID (queue/notes.h)
+ *   hold/       held by the operator
  *   bad/        unparsable, set aside
  *
  *   lock        held by the one scheduler
@@ -22,8 +23,9 @@
 #define QUEUE_SLOTS        512
 #define QUEUE_SLOT_SECONDS 64 /* the ring holds 9.1 hours; no deferral is longer */
 
-/* Makes what is missing below QUEUE (folders 0770, owner scheduler, group injector; the FIFO 0660),
- * durably. Where all is there it costs one stat. False after logging. */
+/* Makes what is missing below QUEUE (folders 0770, owner scheduler, group injector; the FIFO 0660;
+ * notes/ is the scheduler's alone), durably; also what a queue of an older version lacks. Where all
+ * is there it costs two stats. False after logging. */
 bool queue_layout_make(int queue, struct privilege_user const *scheduler,
                        struct privilege_user const *injector);
 
