@@ -1,0 +1,20 @@
+/* What a server says it can do: the lines of its answer to EHLO (RFC 5321 4.1.1.1). */
+#ifndef EKIDEN_REMOTE_EXTENSIONS_H
+#define EKIDEN_REMOTE_EXTENSIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct remote_extensions {
+    bool size, pipelining, eight_bit_mime, smtputf8;
+    uint64_t size_max; /* octets; 0: it names no limit */
+};
+
+/* Forgets all of it: before EHLO, before HELO, after TLS has begun. */
+void remote_extensions_clear(struct remote_extensions *extensions);
+
+/* Takes one line of the answer, without its code. The first line (the server's name) is not one.
+ * Unknown keywords, and known ones with something else around them, say nothing. */
+void remote_extensions_add(struct remote_extensions *extensions, char const *line);
+
+#endif
