@@ -23,9 +23,12 @@ struct remote_message {
 };
 
 struct remote_recipient {
-    char const *address;    /* as in the envelope, unquoted */
-    bool settled;           /* failure says the result, which is final for this try */
-    struct failure failure; /* result JOB_DELIVERED with the server's text, or what went wrong */
+    char const *address; /* as in the envelope, unquoted */
+    bool settled;        /* failure says the result, which is final for this try */
+    /* Result JOB_DELIVERED with the server's text, or what went wrong. A text with a server's reply
+     * is `CODE PEER said: REPLY`, as in `5.1.1 mx.example.org[192.0.2.1]:25 said: 550 5.1.1 no such
+     * user`: reports find the two in it (queue/bounce_reason.h). */
+    struct failure failure;
 };
 
 struct remote_transaction {
