@@ -251,8 +251,9 @@ class Machine:
 
     # --- the network ---
 
-    def connect(self, port=25, host="127.0.0.1", timeout=PATIENCE):
+    def connect(self, port=25, host="127.0.0.1", timeout=PATIENCE, source=None):
         """A connection from inside to inside, held by the caller outside."""
+        source = source and (source, 0)
         made = []
 
         def enter_and_connect():
@@ -263,7 +264,7 @@ class Machine:
                     made.append(OSError(ctypes.get_errno(), "setns"))
                     return
             try:
-                made.append(socket.create_connection((host, port), timeout))
+                made.append(socket.create_connection((host, port), timeout, source))
             except OSError as error:
                 made.append(error)
 

@@ -48,7 +48,9 @@ def test_logs_through_s6_log(server):
     deliver(server, message("for the log"))
     for name in ("ekiden-smtpd", "ekiden-send"):
         log = server.path(f"/var/log/{name}/current")
-        wait_for(lambda: "event=" in log.read_text(), what=f"a line of {name} in {log}")
+        wait_for(
+            lambda: log.exists() and "event=" in log.read_text(), what=f"a line of {name} in {log}"
+        )
 
 
 @pytest.mark.parametrize("name", ["ekiden-smtpd", "ekiden-send"])
