@@ -385,7 +385,7 @@ static void test_timeouts(void **state)
     assert_string_equal(numbers(), "220 421");
     assert_true(log_holds(&world, "reason=timeout"));
     folder_write(world.folder, "timeoutsmtpd", "300\n");
-    folder_write(world.folder, "timeoutsession", "1\n");
+    folder_write(world.folder, "timeoutsession", "3\n");
     world_connect(&world);
     put(&world, HELLO MAIL RCPT "DATA\r\nx", strlen(HELLO MAIL RCPT "DATA\r\nx"));
     world_end(&world);
