@@ -12,9 +12,11 @@
 
 #include <skalibs/stralloc.h>
 
-#define CONTROL_ERROR_MAX 512
-#define CONTROL_FILE_MAX  (256u << 20) /* bytes; a larger file is refused */
-#define CONTROL_LINE_MAX  4096         /* bytes; a longer line is refused */
+#define CONTROL_ERROR_MAX  512
+#define CONTROL_FILE_MAX   (256u << 20) /* bytes; a larger file is refused */
+#define CONTROL_LINE_MAX   4096         /* bytes; a longer line is refused */
+#define CONTROL_FOLDED_MAX 16384        /* bytes of an entry of several lines */
+#define CONTROL_DATABYTES  (50u << 20)  /* default of databytes: SMTP and local submission */
 
 enum control_result {
     CONTROL_OK,
@@ -48,6 +50,13 @@ typedef bool control_line_func(void *context, char const *line, size_t length, u
 enum control_result control_lines(struct control const *control, char const *name,
                                   control_line_func *entry, void *context,
                                   struct control_error *error);
+
+/* The same, and a line that begins with a blank continues the one before, as in an aliases file: an
+ * entry is LENGTH bytes, at most CONTROL_FOLDED_MAX, with one blank where lines were joined. Its
+ * number is that of its first line. */
+enum control_result control_folded_lines(struct control const *control, char const *name,
+                                         control_line_func *entry, void *context,
+                                         struct control_error *error);
 
 /* The first entry of NAME, appended to the emptied VALUE, without a NUL. ABSENT when there is no
  * file or no entry in it. */

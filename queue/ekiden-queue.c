@@ -1,12 +1,16 @@
-/* ekiden-queue: queues one message, by the interface of qmail-queue.
+/* ekiden-queue: queues one message, by the interface of qmail-queue; or serves the users of this
+ * machine at a socket.
  *
  * fd 0: the message, to its end; then fd 1: the envelope (queue/envelope.h). Exit codes as in
- * queue/queue_file.h: 0 means that the message is on the disk. */
+ * queue/queue_file.h: 0 means that the message is on the disk.
+ *
+ * With -l, or where fd 0 or LISTEN_FDS is a SOCK_SEQPACKET socket, what comes through the socket is
+ * served instead (queue/injection.h). */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,10 +19,12 @@
 #include "configured.h"
 #include "lib/log.h"
 #include "lib/privilege.h"
+#include "queue/inject_server.h"
+#include "queue/inject_socket.h"
 #include "queue/queue_file.h"
 #include "queue/wake.h"
 
-#define USAGE           "ekiden-queue [ -Q queue ]"
+#define USAGE           "ekiden-queue [ -C control ] [ -Q queue ] [ -l socket ]"
 #define ENVELOPE_PIECE  4096
 #define TIMEOUT_SECONDS 86400 /* as in qmail-queue: a client may be slow, but not dead */
 
@@ -132,42 +138,119 @@ static void time_out(int signal)
     _exit(QUEUE_TIMEOUT); /* the unfinished file has no end record: it is collected later */
 }
 
+struct arguments {
+    char const *control, *queue, *path;
+};
+
+static bool parse_arguments(struct arguments *arguments, int argc, char const *const *argv)
+{
+    subgetopt options = SUBGETOPT_ZERO;
+    for (int option; (option = subgetopt_r(argc, argv, "C:Q:l:", &options)) >= 0;)
+        switch (option) {
+        case 'C':
+            arguments->control = options.arg;
+            break;
+        case 'Q':
+            arguments->queue = options.arg;
+            break;
+        case 'l':
+            arguments->path = options.arg;
+            break;
+        default:
+            return false;
+        }
+    return options.ind == argc;
+}
+
+struct users {
+    struct privilege_user injector, local;
+    bool has_local;
+};
+
+/* Drops to the injector: else the scheduler, which is not root, could not read the file. */
+static bool drop(struct users *users, bool serves)
+{
+    users->has_local = false;
+    if (!privilege_is_root())
+        return true;
+    if (!privilege_find(&users->injector, CONFIGURED_USER_INJECTOR))
+        return false;
+    users->has_local = serves && privilege_find(&users->local, CONFIGURED_USER_LOCAL);
+    privilege_drop(&users->injector, NULL);
+    return true;
+}
+
+static int serve(struct arguments const *arguments, struct users const *users,
+                 struct inject_socket const *socket, struct inject_server *server)
+{
+    struct control_error error;
+    privilege_refuse_root();
+    server->listener = socket->descriptor;
+    server->own = geteuid();
+    server->has_local = users->has_local;
+    server->local = users->local.uid;
+    if (control_open(&server->control, arguments->control, &error) == CONTROL_ERROR) {
+        log_failure("configuration-refused", error.text, 0);
+        return 100;
+    }
+    return socket->connected ? inject_server_connection(server) : inject_server_listen(server);
+}
+
+static bool open_queue(struct inject_server *server, char const *path)
+{
+    server->queue = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    server->folder =
+        server->queue < 0 ? -1 : openat(server->queue, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (server->folder < 0) {
+        log_failure("queue-not-opened", path, errno);
+        return false;
+    }
+    server->wake = wake_open(server->queue);
+    return true;
+}
+
+/* Descriptors that are not open would be those of the queue's files, and the log would go there. */
+static bool has_standard_descriptors(void)
+{
+    for (int descriptor = 0; descriptor <= 2; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) != descriptor)
+            return false;
+    return true;
+}
+
 int main(int argc, char const *const *argv)
 {
-    char const *path = getenv("EKIDEN_QUEUE"); /* no set-uid: the environment is the caller's own */
-    subgetopt options = SUBGETOPT_ZERO;
+    /* No set-uid: the environment is the caller's own. */
+    char const *const environment = getenv("EKIDEN_QUEUE");
+    struct arguments arguments = {.control = CONFIGURED_CONTROL,
+                                  .queue =
+                                      environment && *environment ? environment : CONFIGURED_QUEUE};
+    struct inject_server server;
+    struct inject_socket socket;
+    struct users users;
     log_start("ekiden-queue");
-    for (int option; (option = subgetopt_r(argc, argv, "Q:", &options)) >= 0;) {
-        if (option != 'Q') {
-            log_failure("usage", USAGE, 0);
-            return QUEUE_CONFIGURATION;
-        }
-        path = options.arg;
+    if (!has_standard_descriptors())
+        return QUEUE_SYSTEM;
+    if (!parse_arguments(&arguments, argc, argv)) {
+        log_failure("usage", USAGE, 0);
+        return QUEUE_CONFIGURATION;
     }
     umask(007);
     file.descriptor = -1;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error */
+
+    bool const serves = inject_socket_find(&socket, arguments.path);
+    if (!drop(&users, serves))
+        return QUEUE_CONFIGURATION;
+    if (!open_queue(&server, arguments.queue))
+        return QUEUE_FOLDER;
+    if (serves)
+        return serve(&arguments, &users, &socket, &server);
     signal(SIGALRM, time_out);
     alarm(TIMEOUT_SECONDS);
-
-    struct privilege_user injector;
-    if (privilege_is_root()) { /* else the scheduler, which is not root, could not read the file */
-        if (!privilege_find(&injector, CONFIGURED_USER_INJECTOR))
-            return QUEUE_CONFIGURATION;
-        privilege_drop(&injector, NULL);
-    }
-
-    int const queue =
-        open(path && *path ? path : CONFIGURED_QUEUE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int const folder = queue < 0 ? -1 : openat(queue, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0) {
-        log_failure("queue-not-opened", path && *path ? path : CONFIGURED_QUEUE, errno);
-        return QUEUE_FOLDER;
-    }
-    int const wake = wake_open(queue);
-    enum queue_status const status = queue_message(folder);
+    enum queue_status const status = queue_message(server.folder);
     if (status == QUEUE_OK)
-        wake_scheduler(wake, file.id);
+        wake_scheduler(server.wake, file.id);
     return (int)status;
 }

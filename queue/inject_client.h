@@ -14,18 +14,27 @@
 
 struct inject_client {
     int socket;               /* -1: none */
-    enum queue_status status; /* QUEUE_OK, or the first failure: all further calls keep it */
+    enum queue_status status; /* of the message at hand: QUEUE_OK, or the first failure */
+    bool in_message;          /* the envelope is over */
     unsigned int bits;
     size_t gathered;
-    char id[QUEUE_ID_LENGTH + 1]; /* of the message at hand */
+    char id[QUEUE_ID_LENGTH + 1];   /* of the message at hand, or of the last one */
+    char next[QUEUE_ID_LENGTH + 1]; /* empty: not known */
     char gather[INJECT_CLIENT_GATHER];
 };
 
-/* Connects to the socket PATH. False: errno, said for the operator by inject_client_explain. */
+/* The path of the socket: GIVEN, when it is not 0; else EKIDEN_INJECT from the environment; else
+ * the configured one. */
+char const *inject_client_path(char const *given);
+
+/* Connects to the socket PATH and waits until a message would be taken. False: client->status says
+ * why (inject_client_explain), and errno more of it when it is not 0; *client is closed. */
 bool inject_client_open(struct inject_client *client, char const *path);
 
-/* One message: begin, at least one recipient, then the message's bytes (LF line ends), then commit.
- * SENDER and addresses are unquoted, as in the envelope. */
+/* One message: begin, at least one recipient, then the message's bytes (LF line ends), then commit
+ * or abort. SENDER and addresses are unquoted, as in the envelope. The first failure is kept until
+ * the next message begins: only commit must be looked at. When the connection is lost (socket is
+ * -1), each further message fails with QUEUE_NETWORK. */
 void inject_client_begin(struct inject_client *client, char const *sender, size_t length,
                          bool body_8bit, bool smtputf8);
 void inject_client_recipient(struct inject_client *client, char const *address, size_t length);
@@ -37,7 +46,7 @@ enum queue_status inject_client_commit(struct inject_client *client);
 void inject_client_abort(struct inject_client *client);
 void inject_client_close(struct inject_client *client);
 
-/* A sentence with an enhanced code for a status: "4.3.1 the queue's disk is full". */
+/* A sentence with an enhanced code for a status: "4.3.1 the queue's disk is full or failing". */
 char const *inject_client_explain(enum queue_status status);
 /* True for what will not go away by itself. */
 bool inject_client_is_permanent(enum queue_status status);

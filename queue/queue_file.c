@@ -186,14 +186,13 @@ enum queue_status queue_file_message(struct queue_file *file, char const *bytes,
     return put(file, bytes, length);
 }
 
-enum queue_status queue_file_put(struct queue_file *file, char const *bytes, size_t length)
+enum queue_status queue_file_put_envelope(struct queue_file *file, char const *bytes, size_t length,
+                                          size_t *used)
 {
-    size_t used = 0;
-    if (file->status == QUEUE_OK && !file->in_message)
-        add_envelope(file, bytes, length, &used);
-    if (file->status != QUEUE_OK || used == length)
+    *used = 0;
+    if (file->status != QUEUE_OK || file->in_message)
         return file->status;
-    return queue_file_message(file, bytes + used, length - used);
+    return add_envelope(file, bytes, length, used);
 }
 
 static enum queue_status sync_descriptor(struct queue_file *file, int descriptor)

@@ -30,6 +30,8 @@ enum queue_status {
     QUEUE_OK = 0,
     QUEUE_ADDRESS_TOO_LONG = 11, /* permanent */
     QUEUE_REFUSED = 31,          /* permanent */
+    QUEUE_TOO_LARGE = 34,        /* permanent: databytes */
+    QUEUE_LOOP = 35,             /* permanent: too many Received fields */
     QUEUE_NO_MEMORY = 51,        /* this and the following: temporary */
     QUEUE_TIMEOUT = 52,
     QUEUE_WRITE = 53, /* disk full or quota */
@@ -38,6 +40,7 @@ enum queue_status {
     QUEUE_NETWORK = 56,
     QUEUE_FOLDER = 61, /* cannot open the queue */
     QUEUE_SYSTEM = 66, /* any other system call */
+    QUEUE_BUSY = 71,   /* a limit is reached that time lifts */
     QUEUE_BUG = 81,
     QUEUE_CUSTOM = 82,  /* the text is on fd 6: D or Z first (permanent, temporary), as in the patch
                            world */
@@ -71,8 +74,10 @@ enum queue_status queue_file_create(struct queue_file *file, int folder, char co
 enum queue_status queue_file_envelope(struct queue_file *file, char const *bytes, size_t length);
 enum queue_status queue_file_message(struct queue_file *file, char const *bytes, size_t length);
 
-/* Adds a piece of the two as one stream: envelope, then message. */
-enum queue_status queue_file_put(struct queue_file *file, char const *bytes, size_t length);
+/* Adds what of a piece of the two as one stream (envelope, then message) belongs to the envelope;
+ * *used says how much that is. file->in_message tells when the rest is the message's. */
+enum queue_status queue_file_put_envelope(struct queue_file *file, char const *bytes, size_t length,
+                                          size_t *used);
 
 /* The durable steps: end record, write, fsync(file), fsync(folder). Only QUEUE_OK means that the
  * message is safe; on anything else the file was removed. Closes the file. */

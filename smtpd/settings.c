@@ -18,7 +18,7 @@ static struct number {
     {                                                                                              \
 #name, offsetof(struct settings, name), standard, minimum, maximum                         \
     }
-    NUMBER(databytes, 50u << 20, 0, INT64_MAX),
+    NUMBER(databytes, CONTROL_DATABYTES, 0, INT64_MAX),
     NUMBER(maxrcpt, 1000, 100, 1000000), /* RFC 5321 4.5.3.1.8: not below 100 */
     NUMBER(timeoutsmtpd, 300, 1, 86400),
     NUMBER(timeoutsession, 7200, 1, 604800),

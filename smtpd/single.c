@@ -53,7 +53,7 @@ _Noreturn static void run_injector(struct keeper const *keeper, int session)
     privilege_drop(&keeper->injector, NULL);
     privilege_refuse_root();
     fence_injector(false, keeper->folder);
-    _exit(injector_serve(session, keeper->folder, keeper->wake));
+    _exit(injector_serve(session, keeper->folder, keeper->wake, NULL));
 }
 
 /* False when nobody can ask any more. */

@@ -222,7 +222,7 @@ _Noreturn static void inject(struct template const *template, int requests, int 
 {
     fence_no_fork();
     close(requests);
-    _exit(injector_serve(session, template->folder, template->wake));
+    _exit(injector_serve(session, template->folder, template->wake, NULL));
 }
 
 static void handle_request(struct template const *template, struct children *children, int requests,
