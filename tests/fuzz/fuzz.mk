@@ -9,6 +9,7 @@ fuzz_address_needs := lib/utf8.c
 fuzz_command_needs := lib/address.c lib/utf8.c
 fuzz_data_needs    := lib/hops.c
 fuzz_remote_job_needs := lib/fields.c
+fuzz_remote_reply_needs := deliver/remote_extensions.c
 fuzz_job_needs     := lib/fields.c
 fuzz_queue_read_needs := queue/queue_form.c queue/envelope.c lib/checksum.c
 
