@@ -27,6 +27,8 @@ struct walk {
     struct control_error *error;
     unsigned int number; /* of the current line, from 1 */
     uint64_t total;      /* bytes read */
+    stralloc *folded;    /* the entry so far, where lines may continue one; else 0 */
+    unsigned int first;  /* number of its first line; 0: none yet */
 };
 
 enum control_result control_open(struct control *control, char const *path,
@@ -115,6 +117,39 @@ bool control_fail(struct control_error *error, char const *expected, char const 
                              comment ? "a comment needs a line of its own" : 0);
 }
 
+/* Hands over the entry that is complete now. A complaint is about its first line. */
+static bool take_folded(struct walk *walk)
+{
+    unsigned int const number = walk->number;
+    if (!walk->first)
+        return true;
+    walk->number = walk->first;
+    walk->first = 0;
+    if (!walk->entry(walk->context, walk->folded->s, walk->folded->len, walk->number, walk->error))
+        return false;
+    walk->number = number;
+    return true;
+}
+
+static bool fold_line(struct walk *walk, char const *line, size_t length, bool continues)
+{
+    if (!continues) {
+        if (!take_folded(walk))
+            return false;
+        walk->folded->len = 0;
+        walk->first = walk->number;
+    } else if (!walk->first) {
+        return control_fail_hint(walk->error, "an entry before the line that continues it", line,
+                                 length, "an entry begins without a blank");
+    }
+    if (walk->folded->len + 1 + length > CONTROL_FOLDED_MAX)
+        return control_fail_hint(walk->error, "at most 16384 bytes in an entry", line, length, 0);
+    if ((continues && !stralloc_append(walk->folded, ' ')) ||
+        !stralloc_catb(walk->folded, line, length))
+        return control_fail_hint(walk->error, "enough memory", line, length, 0);
+    return true;
+}
+
 /* One line, without its line end. */
 static bool take_line(struct walk *walk, char const *line, size_t length)
 {
@@ -126,6 +161,7 @@ static bool take_line(struct walk *walk, char const *line, size_t length)
     if (length > 0 && line[length - 1] == '\r')
         return control_fail_hint(walk->error, "lines that end with LF alone", line, length,
                                  "these end with CR LF: convert them with dos2unix");
+    bool const continues = length > 0 && (*line == ' ' || *line == '\t');
     while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t'))
         length--;
     while (length > 0 && (*line == ' ' || *line == '\t')) {
@@ -134,6 +170,8 @@ static bool take_line(struct walk *walk, char const *line, size_t length)
     }
     if (length == 0 || *line == '#')
         return true;
+    if (walk->folded)
+        return fold_line(walk, line, length, continues);
     return walk->entry(walk->context, line, length, walk->number, walk->error);
 }
 
@@ -169,6 +207,8 @@ static enum control_result read_lines(struct walk *walk, int descriptor)
             /* What is left is a line without an end: the last of the file, or one too long. */
             if (held > CONTROL_LINE_MAX || (count == 0 && held > 0))
                 good = take_line(walk, buffer, held);
+            if (good && count == 0 && walk->folded)
+                good = take_folded(walk);
         }
         if (!good)
             return problem_at(walk->control, walk->name, walk->number, walk->error,
@@ -178,11 +218,11 @@ static enum control_result read_lines(struct walk *walk, int descriptor)
     }
 }
 
-enum control_result control_lines(struct control const *control, char const *name,
-                                  control_line_func *entry, void *context,
-                                  struct control_error *error)
+static enum control_result walk_file(struct walk *walk)
 {
-    struct walk walk = {control, name, entry, context, error, 0, 0};
+    struct control const *const control = walk->control;
+    struct control_error *const error = walk->error;
+    char const *const name = walk->name;
     struct stat status;
     /* Not blocking, so that a FIFO in the folder cannot hold us up before it is refused. */
     int descriptor = openat(control->directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -197,8 +237,33 @@ enum control_result control_lines(struct control const *control, char const *nam
     else if (status.st_size > (off_t)CONTROL_FILE_MAX)
         result = control_problem(control, name, error, TOO_LARGE);
     else
-        result = read_lines(&walk, descriptor);
+        result = read_lines(walk, descriptor);
     fd_close(descriptor);
+    return result;
+}
+
+enum control_result control_lines(struct control const *control, char const *name,
+                                  control_line_func *entry, void *context,
+                                  struct control_error *error)
+{
+    struct walk walk = {
+        .control = control, .name = name, .entry = entry, .context = context, .error = error};
+    return walk_file(&walk);
+}
+
+enum control_result control_folded_lines(struct control const *control, char const *name,
+                                         control_line_func *entry, void *context,
+                                         struct control_error *error)
+{
+    stralloc folded = STRALLOC_ZERO;
+    struct walk walk = {.control = control,
+                        .name = name,
+                        .entry = entry,
+                        .context = context,
+                        .error = error,
+                        .folded = &folded};
+    enum control_result const result = walk_file(&walk);
+    stralloc_free(&folded);
     return result;
 }
 

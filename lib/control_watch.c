@@ -19,6 +19,7 @@ bool control_watch_start(struct control_watch *watch, char const *path)
 {
     watch->due = 0;
     watch->several = false;
+    watch->also = -1;
     watch->descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->descriptor < 0)
         return false;
@@ -27,6 +28,13 @@ bool control_watch_start(struct control_watch *watch, char const *path)
     close(watch->descriptor);
     watch->descriptor = -1;
     return false;
+}
+
+void control_watch_also(struct control_watch *watch, char const *folder, char const *name)
+{
+    watch->also_name = name;
+    if (watch->descriptor >= 0)
+        watch->also = inotify_add_watch(watch->descriptor, folder, AT_ONCE | IN_ONLYDIR);
 }
 
 /* Files that the programs make themselves (to load because of them would never end), and editors'
@@ -50,6 +58,8 @@ static bool note(struct control_watch *watch, struct inotify_event const *event)
 {
     if (event->mask & IN_Q_OVERFLOW)
         note_away(watch, "");
+    if (event->wd == watch->also && event->len)
+        return !strcmp(event->name, watch->also_name);
     if (!is_setting(event))
         return false;
     if (event->mask & LATER)

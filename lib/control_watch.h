@@ -18,11 +18,17 @@ struct control_watch {
     time_t due;              /* CLOCK_MONOTONIC; 0: nothing waits */
     bool several;            /* more than one file is away */
     char away[NAME_MAX + 1]; /* the one that is: when it comes back, nothing waits any more */
+    int also;                /* the watch of another folder, of which one file counts; -1: none */
+    char const *also_name;   /* the caller's */
 };
 
 /* Watches the folder PATH. False: errno, and descriptor -1. The folder itself is meant, not its
  * name: one that is replaced as a whole is not noticed. */
 bool control_watch_start(struct control_watch *watch, char const *path);
+
+/* Watches the file NAME in FOLDER as well, such as /etc/passwd. Where it cannot be watched nothing
+ * happens. */
+void control_watch_also(struct control_watch *watch, char const *folder, char const *name);
 
 /* Reads what happened, without waiting. True when the files are to be loaded now. */
 bool control_watch_check(struct control_watch *watch);

@@ -7,6 +7,7 @@
 #include <skalibs/bytestr.h>
 
 #include "lib/address.h"
+#include "lib/aliases.h"
 #include "lib/control_host.h"
 #include "lib/routing_entry.h"
 
@@ -14,7 +15,7 @@
 
 /* A recipient on the way to its mailbox. */
 struct search {
-    struct table const *users;
+    struct routing const *routing;
     struct route *route;
     char const *domain;
     size_t domain_length;
@@ -26,7 +27,7 @@ struct search {
 enum control_result routing_load(struct routing *routing, struct control const *control,
                                  struct control_error *error)
 {
-    struct routing loaded = {.locals = TABLE_ZERO, .virtualdomains = TABLE_ZERO};
+    struct routing loaded = {.accounts = ACCOUNTS_ZERO};
     if (control_me(&loaded.me, control, error) == CONTROL_ERROR ||
         control_host(&loaded.localiphost, control, "localiphost", loaded.me, error) ==
             CONTROL_ERROR ||
@@ -34,7 +35,10 @@ enum control_result routing_load(struct routing *routing, struct control const *
             CONTROL_ERROR ||
         table_load(&loaded.virtualdomains, control, "virtualdomains", routing_entry_virtualdomains,
                    error) == CONTROL_ERROR ||
-        table_load(&loaded.users, control, "users", routing_entry_users, error) == CONTROL_ERROR) {
+        table_load(&loaded.users, control, "users", routing_entry_users, error) == CONTROL_ERROR ||
+        table_load_form(&loaded.aliases, control, "aliases", TABLE_FOLDED, aliases_entry, error) ==
+            CONTROL_ERROR ||
+        accounts_load(&loaded.accounts, control, error) == CONTROL_ERROR) {
         routing_free(&loaded);
         return CONTROL_ERROR;
     }
@@ -49,6 +53,8 @@ void routing_free(struct routing *routing)
     table_free(&routing->locals);
     table_free(&routing->virtualdomains);
     table_free(&routing->users);
+    table_free(&routing->aliases);
+    accounts_free(&routing->accounts);
     routing->me = routing->localiphost = 0;
 }
 
@@ -94,21 +100,29 @@ static void append_folded(char *mailbox, char const *text, size_t length)
     mailbox[end + length] = 0;
 }
 
-/* Looks NAME or, with AT_DOMAIN, NAME@DOMAIN up in users, and puts its folder into the route. */
-static bool find_user(struct search *search, char const *name, size_t length, bool at_domain)
+/* Looks NAME or, with AT_DOMAIN, NAME@DOMAIN up in TABLE. */
+static bool find_name(struct search const *search, struct table const *table, char const *name,
+                      size_t length, bool at_domain, char const **value, size_t *value_length)
 {
-    char key[KEY_MAX], *mailbox = search->route->mailbox;
-    char const *path;
-    size_t path_length, key_length = length;
+    char key[KEY_MAX];
     if (length + 1 + search->domain_length > sizeof key)
         return false;
     memcpy(key, name, length);
     if (at_domain) {
-        key[length] = '@';
-        memcpy(key + length + 1, search->domain, search->domain_length);
-        key_length += 1 + search->domain_length;
+        key[length++] = '@';
+        memcpy(key + length, search->domain, search->domain_length);
+        length += search->domain_length;
     }
-    if (!table_find(search->users, key, key_length, &path, &path_length) ||
+    return table_find(table, key, length, value, value_length);
+}
+
+/* Finds the folder of NAME or NAME@DOMAIN in users, and puts it into the route. */
+static bool find_user(struct search *search, char const *name, size_t length, bool at_domain)
+{
+    char *const mailbox = search->route->mailbox;
+    char const *path;
+    size_t path_length;
+    if (!find_name(search, &search->routing->users, name, length, at_domain, &path, &path_length) ||
         path_length >= ROUTING_MAILBOX_MAX ||
         search->domain_length + 1 + length >= ROUTING_MAILBOX_MAX)
         return false;
@@ -123,19 +137,66 @@ static bool find_user(struct search *search, char const *name, size_t length, bo
         append_folded(mailbox, "/", 1);
     }
     append_folded(mailbox, name, length);
+    search->route->kind = ROUTE_MAILBOX;
     return true;
 }
 
-/* Tries the name up to CUT; what follows the `-` there is the extension. */
+static bool find_account(struct search *search, size_t length)
+{
+    char const *account;
+    if (!accounts_find(&search->routing->accounts, search->name, length, &account))
+        return false;
+    memcpy(search->route->mailbox, account, strlen(account) + 1); /* at most ACCOUNTS_NAME_MAX */
+    search->route->kind = ROUTE_SYSTEM;
+    return true;
+}
+
+/* An alias with an owner: what bounces goes to the owner, and not to whoever wrote to the list. */
+static void find_owner(struct search *search)
+{
+    char name[sizeof "owner-" + ROUTING_MAILBOX_MAX] = "owner-", *const owner =
+                                                                     search->route->owner;
+    size_t const local = search->name_length - search->prefix_length;
+    size_t const length = sizeof "owner-" - 1 + local;
+    char const *value;
+    size_t value_length;
+    memcpy(name + sizeof "owner-" - 1, search->name + search->prefix_length, local);
+    if (length + 1 + search->domain_length >= ROUTING_OWNER_MAX ||
+        (!find_name(search, &search->routing->aliases, name, length, true, &value, &value_length) &&
+         !find_name(search, &search->routing->aliases, name, length, false, &value, &value_length)))
+        return;
+    memcpy(owner, name, length);
+    owner[length] = '@';
+    memcpy(owner + length + 1, search->domain, search->domain_length);
+    owner[length + 1 + search->domain_length] = 0;
+}
+
+/* Takes the targets of an alias; NAME is empty for the catch-all of the domain. */
+static bool find_alias(struct search *search, char const *name, size_t length, bool at_domain)
+{
+    struct route *const route = search->route;
+    if (!find_name(search, &search->routing->aliases, name, length, at_domain, &route->targets,
+                   &route->targets_length))
+        return false;
+    route->kind = ROUTE_ALIAS;
+    find_owner(search);
+    return true;
+}
+
+/* Tries the whole name in aliases; at any CUT the name up to there as a user or an account: what
+ * follows the `-` is the extension. */
 static bool find_at(struct search *search, size_t cut)
 {
-    char const *local = search->name + search->prefix_length;
-    bool found = (cut > search->prefix_length &&
-                  find_user(search, local, cut - search->prefix_length, true)) ||
-                 (cut > 0 && find_user(search, search->name, cut, false));
+    char const *const local = search->name + search->prefix_length;
+    size_t const local_length = cut > search->prefix_length ? cut - search->prefix_length : 0;
+    if (cut == search->name_length && (find_alias(search, local, local_length, true) ||
+                                       find_alias(search, search->name, cut, false)))
+        return true;
+    bool const found = (local_length > 0 && find_user(search, local, local_length, true)) ||
+                       (cut > 0 && find_user(search, search->name, cut, false)) ||
+                       (cut > 0 && find_account(search, cut));
     if (!found)
         return false;
-    search->route->kind = ROUTE_MAILBOX;
     size_t extension = cut < search->name_length ? cut + 1 : cut;
     size_t length = search->name_length - extension;
     memcpy(search->route->extension, search->name + extension, length);
@@ -194,7 +255,7 @@ static void find_reserved(struct search *search, char const *prefix, size_t pref
 static void find_address(struct routing const *routing, char const *address, size_t length,
                          size_t local_length, struct route *route)
 {
-    struct search search = {.users = &routing->users, .route = route};
+    struct search search = {.routing = routing, .route = route};
     char const *prefix = 0;
     size_t prefix_length = 0;
     search.domain = address + local_length + 1;
@@ -214,8 +275,8 @@ static void find_address(struct routing const *routing, char const *address, siz
         return;
     if (is_reserved(address, local_length))
         find_reserved(&search, prefix, prefix_length);
-    else if (!find_at(&search, search.name_length))
-        find_cut(&search, search.name_length);
+    else if (!find_at(&search, search.name_length) && !find_cut(&search, search.name_length))
+        find_alias(&search, "", 0, true);
 }
 
 void routing_find(struct routing const *routing, char const *address, size_t length,
@@ -225,7 +286,9 @@ void routing_find(struct routing const *routing, char const *address, size_t len
     char const *sign = length > 0 ? memrchr(address, '@', length) : 0;
     size_t me_length = strlen(routing->me);
     route->kind = ROUTE_REMOTE;
-    route->mailbox[0] = route->extension[0] = 0;
+    route->mailbox[0] = route->extension[0] = route->owner[0] = 0;
+    route->targets = 0;
+    route->targets_length = 0;
     if (sign) {
         find_address(routing, address, length, (size_t)(sign - address), route);
     } else if (length > 0 && length + 1 + me_length <= sizeof whole) {

@@ -39,6 +39,13 @@ static bool is_unchanged(struct control const *control, char const *name,
 enum control_result table_load(struct table *table, struct control const *control, char const *name,
                                table_parse_func *parse, struct control_error *error)
 {
+    return table_load_form(table, control, name, TABLE_LINES, parse, error);
+}
+
+enum control_result table_load_form(struct table *table, struct control const *control,
+                                    char const *name, enum table_form form, table_parse_func *parse,
+                                    struct control_error *error)
+{
     struct stat source = {0};
     struct table_stamp stamp;
     cdb map = CDB_ZERO;
@@ -49,8 +56,8 @@ enum control_result table_load(struct table *table, struct control const *contro
     table_stamp_make(&stamp, &source);
     enum control_result result = CONTROL_OK;
     if (!large || !table_file_open(&map, control, name, &stamp)) {
-        result = table_compile(&map, control, name, parse, TABLE_STAMP_KEY, TABLE_STAMP_KEY_LENGTH,
-                               (char const *)&stamp, sizeof stamp, error);
+        result = table_compile(&map, control, name, form, parse, TABLE_STAMP_KEY,
+                               TABLE_STAMP_KEY_LENGTH, (char const *)&stamp, sizeof stamp, error);
         if (result == CONTROL_OK && settled && is_unchanged(control, name, &stamp))
             table_file_save(&map, control, name, &stamp, &source);
     }

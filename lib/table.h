@@ -38,10 +38,18 @@ struct table_entry {
 typedef bool table_parse_func(char const *line, size_t length, struct table_entry *entry,
                               struct control_error *error);
 
+enum table_form {
+    TABLE_LINES, /* an entry a line */
+    TABLE_FOLDED /* control_folded_lines */
+};
+
 /* Loads the control file NAME. On ABSENT *table is the empty table. On ERROR *table is untouched.
  * A key is 0 to TABLE_KEY_MAX bytes; a longer one is an error. */
 enum control_result table_load(struct table *table, struct control const *control, char const *name,
                                table_parse_func *parse, struct control_error *error);
+enum control_result table_load_form(struct table *table, struct control const *control,
+                                    char const *name, enum table_form form, table_parse_func *parse,
+                                    struct control_error *error);
 void table_free(struct table *table);
 
 /* Looks KEY up, folded to lower case. The value points into the table. False when it is not there

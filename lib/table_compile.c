@@ -116,8 +116,8 @@ static bool add_line(void *context, char const *line, size_t length, unsigned in
 }
 
 enum control_result table_compile(cdb *map, struct control const *control, char const *name,
-                                  table_parse_func *parse, char const *key, size_t key_length,
-                                  char const *value, size_t value_length,
+                                  enum table_form form, table_parse_func *parse, char const *key,
+                                  size_t key_length, char const *value, size_t value_length,
                                   struct control_error *error)
 {
     struct compilation compilation = {.maker = CDBMAKER_ZERO, .parse = parse};
@@ -131,7 +131,8 @@ enum control_result table_compile(cdb *map, struct control const *control, char 
                      (unsigned int)value_length)) {
         control_problem(control, name, error, strerror(errno));
     } else {
-        result = control_lines(control, name, add_line, &compilation, error);
+        result = (form == TABLE_FOLDED ? control_folded_lines : control_lines)(
+            control, name, add_line, &compilation, error);
     }
     if (result == CONTROL_OK) {
         if (!cdbmake_finish(&compilation.maker) || !cdb_init_fromfd(&made, descriptor))

@@ -13,8 +13,8 @@
  * offset 2048, is KEY and VALUE as given; KEY begins with a NUL, so that no entry can be it. On
  * ABSENT and ERROR *map is untouched. */
 enum control_result table_compile(cdb *map, struct control const *control, char const *name,
-                                  table_parse_func *parse, char const *key, size_t key_length,
-                                  char const *value, size_t value_length,
+                                  enum table_form form, table_parse_func *parse, char const *key,
+                                  size_t key_length, char const *value, size_t value_length,
                                   struct control_error *error);
 
 #endif
