@@ -65,6 +65,8 @@ static bool hand_out(struct send *send, struct send_message *message, uint32_t i
     case ROUTE_UNKNOWN:
         send_finish_result(send, message, index, JOB_FAILED, "5.1.1 no such mailbox here");
         break;
+    case ROUTE_SYSTEM:
+    case ROUTE_ALIAS:
     case ROUTE_REMOTE:
         send_finish_result(send, message, index, JOB_DEFERRED,
                            "4.4.0 no remote delivery agent in this version");
