@@ -22,6 +22,7 @@
 #include "queue/inject_server.h"
 #include "queue/inject_socket.h"
 #include "queue/queue_file.h"
+#include "queue/queue_layout.h"
 #include "queue/wake.h"
 
 #define USAGE           "ekiden-queue [ -C control ] [ -Q queue ] [ -l socket ]"
@@ -163,19 +164,36 @@ static bool parse_arguments(struct arguments *arguments, int argc, char const *c
 }
 
 struct users {
-    struct privilege_user injector, local;
+    struct privilege_user injector, scheduler, local;
     bool has_local;
 };
 
+/* The folders that a server needs: as in ekiden-send and ekiden-smtpd, whoever starts first makes
+ * them. */
+static bool make_layout(char const *path, struct users const *users)
+{
+    int const queue = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (queue < 0)
+        return true; /* the injector's try is logged */
+    bool const made = queue_layout_make(queue, &users->scheduler, &users->injector);
+    close(queue);
+    return made;
+}
+
 /* Drops to the injector: else the scheduler, which is not root, could not read the file. */
-static bool drop(struct users *users, bool serves)
+static bool drop(struct users *users, char const *queue, bool serves)
 {
     users->has_local = false;
     if (!privilege_is_root())
         return true;
     if (!privilege_find(&users->injector, CONFIGURED_USER_INJECTOR))
         return false;
-    users->has_local = serves && privilege_find(&users->local, CONFIGURED_USER_LOCAL);
+    if (serves) {
+        users->has_local = privilege_find(&users->local, CONFIGURED_USER_LOCAL);
+        if (!privilege_find(&users->scheduler, CONFIGURED_USER_SCHEDULER) ||
+            !make_layout(queue, users))
+            return false;
+    }
     privilege_drop(&users->injector, NULL);
     return true;
 }
@@ -188,7 +206,7 @@ static int serve(struct arguments const *arguments, struct users const *users,
     server->listener = socket->descriptor;
     server->own = geteuid();
     server->has_local = users->has_local;
-    server->local = users->local.uid;
+    server->local = users->has_local ? users->local.uid : 0;
     if (control_open(&server->control, arguments->control, &error) == CONTROL_ERROR) {
         log_failure("configuration-refused", error.text, 0);
         return 100;
@@ -241,7 +259,7 @@ int main(int argc, char const *const *argv)
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error */
 
     bool const serves = inject_socket_find(&socket, arguments.path);
-    if (!drop(&users, serves))
+    if (!drop(&users, arguments.queue, serves))
         return QUEUE_CONFIGURATION;
     if (!open_queue(&server, arguments.queue))
         return QUEUE_FOLDER;

@@ -41,43 +41,48 @@ _Noreturn static void die(char const *path, int number)
 }
 
 /* Removes a socket at which nobody listens any more. Another server is left its own. */
-static void remove_stale(struct sockaddr_un const *address, char const *path)
+static bool remove_stale(struct sockaddr_un const *address)
 {
     struct stat status;
     int const probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0)
-        die(path, errno);
+        return false;
     bool const refused = connect(probe, (struct sockaddr const *)address, sizeof *address) != 0 &&
                          errno == ECONNREFUSED;
     close(probe);
     /* ECONNREFUSED is also what a file of another kind says: only sockets are removed. */
-    if (!refused || lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
-        die(path, EADDRINUSE);
-    if (unlink(address->sun_path) != 0)
-        die(path, errno);
+    if (refused && lstat(address->sun_path, &status) == 0 && S_ISSOCK(status.st_mode))
+        return unlink(address->sun_path) == 0;
+    errno = EADDRINUSE;
+    return false;
 }
 
-static int bind_path(char const *path)
+static bool bind_address(int listener, struct sockaddr_un const *address)
+{
+    struct sockaddr const *const plain = (struct sockaddr const *)address;
+    return bind(listener, plain, sizeof *address) == 0 ||
+           (errno == EADDRINUSE && remove_stale(address) &&
+            bind(listener, plain, sizeof *address) == 0);
+}
+
+int inject_socket_bind(char const *path)
 {
     struct sockaddr_un address;
     int folder;
     if (!inject_path_address(&address, path, &folder))
-        die(path, errno);
+        return -1;
     int const listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (listener < 0)
-        die(path, errno);
     mode_t const before = umask(0111); /* every user may connect: SO_PEERCRED says who did */
-    int bound = bind(listener, (struct sockaddr *)&address, sizeof address);
-    if (bound != 0 && errno == EADDRINUSE) {
-        remove_stale(&address, path);
-        bound = bind(listener, (struct sockaddr *)&address, sizeof address);
-    }
-    if (bound != 0 || listen(listener, BACKLOG) != 0)
-        die(path, errno);
+    bool const bound =
+        listener >= 0 && bind_address(listener, &address) && listen(listener, BACKLOG) == 0;
+    int const number = errno;
     umask(before);
     if (folder >= 0)
         close(folder);
-    return listener;
+    if (!bound && listener >= 0)
+        close(listener);
+    errno = number;
+    return bound ? listener : -1;
 }
 
 /* What systemd passed, when it was meant for this process. -1: nothing. */
@@ -94,7 +99,9 @@ static int passed(void)
 
 bool inject_socket_find(struct inject_socket *found, char const *path)
 {
-    int const descriptor = path ? bind_path(path) : passed();
+    int const descriptor = path ? inject_socket_bind(path) : passed();
+    if (path && descriptor < 0)
+        die(path, errno);
     found->descriptor = descriptor >= 0 ? descriptor : 0;
     if (!is_ours(found->descriptor))
         return false;

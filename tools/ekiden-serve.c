@@ -1,8 +1,8 @@
 /* ekiden-serve: a complete server in one folder, for a demonstration, for tests, for containers.
  *
- * DIR/control (made with safe defaults where absent), DIR/queue, DIR/mail/USER/Maildir. Starts
- * ekiden-send and ekiden-smtpd, starts again what dies, and ends them on SIGTERM. They end with it
- * also when it is killed. */
+ * DIR/control (made with safe defaults where absent), DIR/queue, DIR/mail/USER/Maildir; DIR/inject
+ * is the socket for ekiden-inject and sendmail. Starts ekiden-send, ekiden-smtpd and ekiden-queue,
+ * starts again what dies, and ends them on SIGTERM. They end with it also when it is killed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,6 +21,7 @@
 
 #include "configured.h"
 #include "lib/log.h"
+#include "queue/inject_socket.h"
 #include "tools/serve_folder.h"
 
 #define USAGE                   "ekiden-serve DIR [ --smtp PORT ]"
@@ -33,13 +34,13 @@
 #define EXIT_CONFIGURATION      100
 #define EXIT_TEMPORARY          111
 
-enum { SCHEDULER, SMTPD, PROGRAMS };
-static char const *const names[PROGRAMS] = {"ekiden-send", "ekiden-smtpd"};
+enum { SCHEDULER, SMTPD, INJECTOR, PROGRAMS };
+static char const *const names[PROGRAMS] = {"ekiden-send", "ekiden-smtpd", "ekiden-queue"};
 
 struct server {
     struct serve_folder folder;
     stralloc programs; /* NUL-terminated path */
-    int listener;
+    int listener, inject;
     pid_t pids[PROGRAMS];
 };
 
@@ -105,6 +106,15 @@ static void place_descriptors(int listener, int ready)
         _exit(EXIT_TEMPORARY);
 }
 
+/* Bound here and kept: while ekiden-queue is started anew, who submits waits and is not refused. */
+static int bind_inject(struct server const *server)
+{
+    int const listener = inject_socket_bind(server->folder.inject.s);
+    if (listener < 0)
+        die(EXIT_TEMPORARY, server->folder.inject.s, errno);
+    return listener;
+}
+
 _Noreturn static void run_program(struct server const *server, int which, int ready, pid_t parent)
 {
     stralloc path = STRALLOC_ZERO;
@@ -120,6 +130,9 @@ _Noreturn static void run_program(struct server const *server, int which, int re
                                      NULL};
     char const *const smtpd[] = {
         path.s, "-C", server->folder.control.s, "-Q", server->folder.queue.s, "-d", "3", NULL};
+    char const *const injector[] = {
+        path.s, "-C", server->folder.control.s, "-Q", server->folder.queue.s, NULL};
+    char const *const *const lines[PROGRAMS] = {scheduler, smtpd, injector};
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (getppid() != parent)
         _exit(0);
@@ -127,7 +140,9 @@ _Noreturn static void run_program(struct server const *server, int which, int re
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (which == SMTPD)
         place_descriptors(server->listener, ready);
-    execv(path.s, (char **)(which == SMTPD ? smtpd : scheduler));
+    if (which == INJECTOR && dup2(server->inject, 0) < 0)
+        _exit(EXIT_TEMPORARY);
+    execv(path.s, (char **)lines[which]);
     die(EXIT_TEMPORARY, path.s, errno);
 }
 
@@ -185,7 +200,8 @@ static void supervise(struct server *server, sigset_t const *signals)
 {
     struct timespec const pause = {.tv_sec = RESTART_SECONDS};
     for (;;) {
-        bool const missing = !server->pids[SCHEDULER] || !server->pids[SMTPD];
+        bool const missing =
+            !server->pids[SCHEDULER] || !server->pids[SMTPD] || !server->pids[INJECTOR];
         int const signal = sigtimedwait(signals, NULL, missing ? &pause : NULL);
         if (signal == SIGTERM || signal == SIGINT)
             return;
@@ -196,6 +212,8 @@ static void supervise(struct server *server, sigset_t const *signals)
             start(server, SCHEDULER, -1);
         if (!server->pids[SMTPD])
             start_smtpd(server);
+        if (!server->pids[INJECTOR])
+            start(server, INJECTOR, -1);
     }
 }
 
@@ -246,11 +264,14 @@ int main(int argc, char const *const *argv)
     serve_folder_make(&server.folder, root);
     find_programs(&server);
     server.listener = bind_port(&port);
+    server.inject = bind_inject(&server);
     start(&server, SCHEDULER, -1);
     if (!start_smtpd(&server)) {
         end(&server);
         return EXIT_CONFIGURATION;
     }
+    start(&server, INJECTOR,
+          -1); /* its socket listens already; the queue's folders are there now */
     print_ready(port, chosen);
     supervise(&server, &signals);
     end(&server);

@@ -108,6 +108,7 @@ void serve_folder_make(struct serve_folder *folder, char const *root)
     serve_folder_join(&folder->control, root, "control");
     serve_folder_join(&folder->queue, root, "queue");
     serve_folder_join(&folder->mail, root, "mail");
+    serve_folder_join(&folder->inject, root, "inject");
     bool const fresh = stat(folder->control.s, &status) != 0;
     make_folder(folder->control.s, 0755);
     if (fresh)
