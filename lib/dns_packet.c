@@ -329,7 +329,8 @@ enum dns_verdict dns_packet_parse(struct dns_query *query, struct dns_answer *an
     if (!answer->records)
         return DNS_VERDICT_NO_MEMORY;
     verdict = follow(&message, query, answer);
-    *authenticated = get16(bytes + 2) & FLAG_AD;
+    if (verdict >= DNS_VERDICT_RECORDS)
+        *authenticated = get16(bytes + 2) & FLAG_AD;
     if (verdict == DNS_VERDICT_RECORDS)
         point_texts(answer, query->type);
     else

@@ -50,8 +50,8 @@ bool dns_packet_name(char out[DNS_NAME_MAX], char const *name);
 size_t dns_packet_build(unsigned char bytes[DNS_QUERY_MAX], struct dns_query const *query);
 
 /* Reads an answer of LENGTH bytes. With RECORDS they are put into ANSWER (which must have none),
- * with ALIAS query->name and query->links go on; else both stay as they are. With RECORDS, NO_NAME,
- * NO_DATA and ALIAS *authenticated is the AD bit. */
+ * with ALIAS query->name and query->links go on; else both stay as they are. When it is believed
+ * *authenticated is the AD bit. */
 enum dns_verdict dns_packet_parse(struct dns_query *query, struct dns_answer *answer,
                                   bool *authenticated, unsigned char const *bytes, size_t length);
 
