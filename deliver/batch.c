@@ -26,6 +26,11 @@ static bool is_good(struct batch_slot const *slot)
     return slot->failure.result == JOB_DELIVERED;
 }
 
+static bool has_good_file(struct batch_slot const *slot)
+{
+    return slot->has_file && is_good(slot);
+}
+
 /* Writes the message of SLOT to tmp/. */
 static void write_message(struct batch *batch, struct batch_slot *slot, int message)
 {
@@ -40,6 +45,25 @@ static void write_message(struct batch *batch, struct batch_slot *slot, int mess
     if (!message_copy(&batch->copy, &slot->job, message, slot->file.descriptor, &slot->written,
                       &slot->failure))
         maildir_remove(&slot->file);
+    slot->has_file = is_good(slot);
+}
+
+static void deliver(struct batch *batch, struct batch_slot *slot, int message)
+{
+    switch (slot->job.kind) {
+    case JOB_MAILBOX:
+        write_message(batch, slot, message);
+        break;
+    case JOB_ALIAS:
+        if (batch->forward)
+            forward_alias(batch->forward, &batch->copy, &slot->job, message, &slot->failure);
+        else
+            failure_set(&slot->failure, JOB_DEFERRED, "4.3.5 nothing is forwarded here");
+        break;
+    case JOB_SYSTEM:
+        failure_set(&slot->failure, JOB_DEFERRED, "4.3.5 no account is served here");
+        break;
+    }
 }
 
 enum batch_add batch_add(struct batch *batch, char const *bytes, size_t length, int message)
@@ -49,10 +73,12 @@ enum batch_add batch_add(struct batch *batch, char const *bytes, size_t length, 
         return BATCH_NO_MEMORY;
     failure_clear(&slot->failure);
     slot->written = 0;
+    slot->has_file = false;
     if (!job_parse(&slot->job, slot->bytes.s, slot->bytes.len)) {
         if (!slot->job.number)
             return BATCH_MALFORMED;
         slot->job = (struct job){.number = slot->job.number,
+                                 .kind = JOB_MAILBOX,
                                  .target = "",
                                  .extension = "",
                                  .recipient = "",
@@ -61,7 +87,7 @@ enum batch_add batch_add(struct batch *batch, char const *bytes, size_t length, 
     } else if (message < 0) {
         failure_set(&slot->failure, JOB_DEFERRED, "4.3.5 the delivery job came without its file");
     } else {
-        write_message(batch, slot, message);
+        deliver(batch, slot, message);
     }
     batch->count++;
     return BATCH_ADDED;
@@ -80,7 +106,7 @@ static void sync_files(struct batch *batch)
     size_t count = 0;
     for (size_t i = 0; i < batch->count; i++) {
         struct batch_slot *const slot = &batch->slots[i];
-        if (!is_good(slot))
+        if (!has_good_file(slot))
             continue;
         slots[count] = slot;
         entries[count++] = (struct durable){.descriptor = slot->file.descriptor,
@@ -97,7 +123,7 @@ static void publish_files(struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct batch_slot *const slot = &batch->slots[i];
-        if (!is_good(slot))
+        if (!has_good_file(slot))
             continue;
         maildir_close(&slot->file);
         if (!maildir_publish(&slot->file, &batch->namer))
@@ -114,7 +140,7 @@ static void sync_folders(struct batch *batch)
     for (size_t i = 0; i < batch->count; i++) {
         struct batch_slot const *const slot = &batch->slots[i];
         size_t known = 0;
-        if (!is_good(slot))
+        if (!has_good_file(slot))
             continue;
         while (known < count && mailboxes[known] != slot->file.mailbox)
             known++;
@@ -128,7 +154,7 @@ static void sync_folders(struct batch *batch)
     durable_sync(entries, count);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; entries[i].error && j < batch->count; j++)
-            if (is_good(&batch->slots[j]) && batch->slots[j].file.mailbox == mailboxes[i])
+            if (has_good_file(&batch->slots[j]) && batch->slots[j].file.mailbox == mailboxes[i])
                 slot_fails(&batch->slots[j], "Maildir/new cannot be made durable",
                            entries[i].error);
 }
@@ -142,11 +168,12 @@ static void log_slot(struct batch_slot const *slot)
                                                             : "delivery-failed");
     log_number(&line, "job", slot->job.number);
     log_text(&line, "recipient", slot->job.recipient);
-    log_text(&line, "mailbox", slot->job.target);
-    if (is_good(slot))
+    if (slot->job.kind == JOB_MAILBOX)
+        log_text(&line, "mailbox", slot->job.target);
+    if (has_good_file(slot))
         log_number(&line, "bytes", slot->written);
     else
-        log_text(&line, "reason", slot->failure.text);
+        log_text(&line, is_good(slot) ? "text" : "reason", slot->failure.text);
     log_write(&line);
 }
 
@@ -159,8 +186,8 @@ void batch_finish(struct batch *batch, batch_answer_func *answer, void *context)
         struct batch_slot const *const slot = &batch->slots[i];
         struct job_answer const result = {.number = slot->job.number,
                                           .result = slot->failure.result,
-                                          .text = is_good(slot) ? "2.0.0 delivered"
-                                                                : slot->failure.text};
+                                          .text = has_good_file(slot) ? "2.0.0 delivered"
+                                                                      : slot->failure.text};
         answer(context, &result);
     }
 }

@@ -1,4 +1,5 @@
-/* A batch: the deliveries that waited together share their syncs.
+/* A batch: the deliveries that waited together share their syncs. (What an alias forwards is
+ * durable by itself, in the queue, and waits here for the answers of the others only.)
  *
  * The order is what makes it safe: all files written to tmp/ (batch_add), all of them durable, all
  * renamed to new/, each new/ durable once, and only then the answers (batch_finish). Killed at any
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "deliver/forward.h"
 #include "deliver/job.h"
 #include "deliver/maildir.h"
 #include "deliver/message_copy.h"
@@ -20,6 +22,7 @@ struct batch_slot {
     struct job job;
     struct maildir_file file;
     uint64_t written;       /* bytes of the file */
+    bool has_file;          /* a mailbox gets it: the file is to be made durable and published */
     struct failure failure; /* result JOB_DELIVERED: good so far */
 };
 
@@ -27,6 +30,7 @@ struct batch {
     struct mailbox_cache mailboxes;
     struct maildir_namer namer;
     struct message_copy copy;
+    struct forward *forward; /* the caller's; NULL: aliases are deferred */
     size_t count;
     struct batch_slot slots[BATCH_MAX];
 };

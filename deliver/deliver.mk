@@ -1,5 +1,5 @@
 # deliver: the delivery agents.
 deliver_programs := ekiden-local
-deliver_modules  := job agent_link header_filter failure mailbox mailbox_make maildir durable message_copy batch worker
+deliver_modules  := job agent_link header_filter failure mailbox mailbox_make maildir durable message_copy forward batch worker
 deliver_modules  += remote_scan remote_reply remote_extensions remote_data
 deliver_modules  += remote_job

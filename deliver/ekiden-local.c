@@ -1,5 +1,5 @@
-/* ekiden-local: delivers to the Maildirs of virtual users, all under one uid. See ekiden-local(8).
- */
+/* ekiden-local: delivers to the Maildirs of virtual users, all under one uid, and forwards the mail
+ * of aliases. See ekiden-local(8). */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +18,7 @@
 #include "lib/privilege.h"
 #include "lib/sandbox.h"
 
-#define USAGE "usage: ekiden-local [-M MAILROOT | -m DESCRIPTOR] [-C CONTROL]"
+#define USAGE "usage: ekiden-local [-M MAILROOT | -m DESCRIPTOR] [-C CONTROL] [-i SOCKET]"
 
 #define MEMORY_MAX      (64u << 20)
 #define DESCRIPTORS_MAX 512 /* two a mailbox, two a delivery, and a few */
@@ -26,6 +26,7 @@
 struct options {
     char const *mail_root;
     unsigned int mail_descriptor; /* counts when mail_root is NULL */
+    char const *control, *socket;
 };
 
 static int usage(void)
@@ -38,9 +39,11 @@ static bool parse_options(struct options *options, int argc, char const *const *
 {
     subgetopt state = SUBGETOPT_ZERO;
     state.prog = "ekiden-local";
-    *options = (struct options){.mail_root = CONFIGURED_MAIL};
+    *options = (struct options){.mail_root = CONFIGURED_MAIL,
+                                .control = CONFIGURED_CONTROL,
+                                .socket = inject_client_path(NULL)};
     for (;;) {
-        switch (subgetopt_r(argc, argv, "M:m:C:", &state)) {
+        switch (subgetopt_r(argc, argv, "M:m:C:i:", &state)) {
         case -1:
             return state.ind == argc;
         case 'M':
@@ -52,7 +55,11 @@ static bool parse_options(struct options *options, int argc, char const *const *
                 options->mail_descriptor > INT_MAX)
                 return false;
             break;
-        case 'C': /* every agent is given it; routing is done, and comes with each job */
+        case 'C':
+            options->control = state.arg;
+            break;
+        case 'i':
+            options->socket = state.arg;
             break;
         default:
             return false;
@@ -82,16 +89,21 @@ static int open_mail_root(struct options const *options)
     return -1;
 }
 
-static void enter_sandbox(int root)
+static void enter_sandbox(int root, int control)
 {
     static int const calls[] = {
-        SYS_read,          SYS_write,           SYS_pread64,    SYS_openat,       SYS_close,
-        SYS_newfstatat,    SYS_fstat,           SYS_fstatfs,    SYS_fsync,        SYS_syncfs,
-        SYS_fcntl,         SYS_sync_file_range, SYS_renameat2,  SYS_renameat,     SYS_linkat,
-        SYS_unlinkat,      SYS_mkdirat,         SYS_getdents64, SYS_lseek,        SYS_recvmsg,
-        SYS_sendmsg,       SYS_ppoll,           SYS_signalfd4,  SYS_rt_sigaction, SYS_uname,
-        SYS_clock_gettime, SYS_gettimeofday,    SYS_brk,        SYS_mmap,         SYS_munmap,
-        SYS_mremap,        SYS_rt_sigprocmask,  SYS_exit_group, SYS_rt_sigreturn,
+        SYS_read,           SYS_write,        SYS_pread64,
+        SYS_openat,         SYS_close,        SYS_newfstatat,
+        SYS_fstat,          SYS_fstatfs,      SYS_fsync,
+        SYS_syncfs,         SYS_fcntl,        SYS_sync_file_range,
+        SYS_renameat2,      SYS_renameat,     SYS_linkat,
+        SYS_unlinkat,       SYS_mkdirat,      SYS_getdents64,
+        SYS_lseek,          SYS_recvmsg,      SYS_sendmsg,
+        SYS_ppoll,          SYS_signalfd4,    SYS_rt_sigaction,
+        SYS_uname,          SYS_socket,       SYS_connect,
+        SYS_clock_gettime,  SYS_gettimeofday, SYS_brk,
+        SYS_mmap,           SYS_munmap,       SYS_mremap,
+        SYS_rt_sigprocmask, SYS_exit_group,   SYS_rt_sigreturn,
 #ifdef SYS_poll
         SYS_poll,
 #endif
@@ -101,15 +113,19 @@ static void enter_sandbox(int root)
                                           .file_size = UINT64_MAX,
                                           .processes = 0};
     struct sandbox_path const paths[] = {
-        {.directory = root, .access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_MAKE_DIRECTORY}};
+        {.directory = root, .access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_MAKE_DIRECTORY},
+        {.directory = control, .access = SANDBOX_READ}};
     sandbox_limit(&limits);
-    sandbox_allow_paths(paths, sizeof paths / sizeof *paths);
+    sandbox_allow_paths(paths, control >= 0 ? 2 : 1);
     sandbox_allow_calls(calls, sizeof calls / sizeof *calls);
 }
 
 int main(int argc, char const *const *argv)
 {
     static struct batch batch; /* its buffers are large, and there is one a process */
+    static struct forward forward;
+    struct control control;
+    struct control_error error;
     struct options options;
     char host[HOST_NAME_MAX + 1] = "";
     log_start("ekiden-local");
@@ -119,13 +135,18 @@ int main(int argc, char const *const *argv)
     int const root = open_mail_root(&options);
     if (root < 0)
         return 111;
+    /* Only included files of aliases lie there: who has none needs no folder. */
+    bool const has_control = control_open(&control, options.control, &error) == CONTROL_OK;
     /* This machine's own name, never `me`: two machines that share mailboxes may share their
      * configuration as well, and the name keeps their files apart. */
     if (gethostname(host, sizeof host - 1) != 0)
         host[0] = 0;
     umask(077);
     batch_start(&batch, root, host);
-    enter_sandbox(root);
+    forward.control = has_control ? &control : NULL;
+    forward.socket = options.socket;
+    batch.forward = &forward;
+    enter_sandbox(root, has_control ? control.directory : -1);
     int const exit_code = worker_serve(0, &batch);
     batch_free(&batch);
     return exit_code;

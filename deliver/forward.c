@@ -1,0 +1,151 @@
+#include "deliver/forward.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/aliases.h"
+
+/* The recipients of the new message, on their way from the targets. */
+struct collection {
+    struct forward *forward;
+    struct failure *failure;
+    struct job const *job;
+    size_t count;
+    bool begun;
+};
+
+static void begin(struct collection *collection)
+{
+    struct job const *const job = collection->job;
+    /* What bounces goes to the list's owner; but a bounce never gets a sender (RFC 5321 4.5.5). */
+    char const *const sender = *job->sender && *job->extension ? job->extension : job->sender;
+    inject_client_begin(&collection->forward->client, sender, strlen(sender), job->body_8bit,
+                        job->smtputf8);
+    collection->begun = true;
+}
+
+static bool add_address(struct collection *collection, char const *address, size_t length)
+{
+    if (length == strlen(ALIASES_NOWHERE) && !memcmp(address, ALIASES_NOWHERE, length))
+        return true;
+    if (++collection->count > FORWARD_TARGETS_MAX) {
+        failure_set(collection->failure, JOB_DEFERRED,
+                    "4.3.5 the alias has more than 10000 targets");
+        return false;
+    }
+    if (!collection->begun)
+        begin(collection);
+    inject_client_recipient(&collection->forward->client, address, length);
+    return true;
+}
+
+/* A line of an included file: a target, but never another file. */
+static bool take_included(void *context, char const *line, size_t length, unsigned int number,
+                          struct control_error *error)
+{
+    char target[CONTROL_LINE_MAX];
+    size_t used = 0;
+    (void)number;
+    if (length > strlen(ALIASES_INCLUDE) && !memcmp(line, ALIASES_INCLUDE, strlen(ALIASES_INCLUDE)))
+        return control_fail_hint(error, "an address", line, length,
+                                 "an included file includes no other");
+    if (!aliases_target(line, length, NULL, 0, target, sizeof target, &used, error))
+        return false;
+    if (add_address(context, target, used))
+        return true;
+    control_fail(error, "fewer targets", line, length);
+    return false;
+}
+
+/* The file's name below the control folder: given so, or with the folder's own path before it. */
+static char const *below_control(struct control const *control, char const *path)
+{
+    size_t const length = strlen(control->path);
+    if (*path != '/')
+        return path;
+    if (strncmp(path, control->path, length) != 0 || path[length] != '/')
+        return NULL;
+    return path + length + 1;
+}
+
+static bool add_included(struct collection *collection, char const *target, size_t length)
+{
+    struct control const *const control = collection->forward->control;
+    struct control_error error;
+    char path[ALIASES_TARGETS_MAX + 1], text[JOB_TEXT_MAX + 1];
+    memcpy(path, target, length);
+    path[length] = 0;
+    char const *const name = control ? below_control(control, path) : NULL;
+    if (!name) {
+        failure_set(collection->failure, JOB_DEFERRED,
+                    "4.3.5 an :include: file of this alias does not lie in the control folder");
+        return false;
+    }
+    enum control_result const result =
+        control_lines(control, name, take_included, collection, &error);
+    if (result == CONTROL_OK)
+        return true;
+    if (collection->failure->result == JOB_DELIVERED) {
+        snprintf(text, sizeof text, "4.3.5 %.390s",
+                 result == CONTROL_ABSENT ? "an :include: file of this alias is not there"
+                                          : error.text);
+        failure_set(collection->failure, JOB_DEFERRED, text);
+    }
+    return false;
+}
+
+static bool add_targets(struct collection *collection)
+{
+    static size_t const prefix = sizeof ALIASES_INCLUDE - 1;
+    char const *target = collection->job->target;
+    for (;;) {
+        size_t const length = strcspn(target, "\n");
+        bool const included = length > prefix && !memcmp(target, ALIASES_INCLUDE, prefix);
+        if (included ? !add_included(collection, target + prefix, length - prefix)
+                     : !add_address(collection, target, length))
+            return false;
+        if (!target[length])
+            return true;
+        target += length + 1;
+    }
+}
+
+/* The first failure is kept by the client, and said at the commit. */
+static bool write_message(void *context, char const *bytes, size_t length)
+{
+    inject_client_message(context, bytes, length);
+    return true;
+}
+
+static void commit(struct forward *forward, struct failure *failure)
+{
+    char text[64];
+    enum queue_status const status = inject_client_commit(&forward->client);
+    if (status == QUEUE_OK) {
+        snprintf(text, sizeof text, "2.0.0 forwarded as %s", forward->client.id);
+        failure_set(failure, JOB_DELIVERED, text);
+    } else {
+        failure_set(failure, inject_client_is_permanent(status) ? JOB_FAILED : JOB_DEFERRED,
+                    inject_client_explain(status));
+    }
+}
+
+void forward_alias(struct forward *forward, struct message_copy *copy, struct job const *job,
+                   int message, struct failure *failure)
+{
+    struct collection collection = {.forward = forward, .failure = failure, .job = job};
+    uint64_t written;
+    failure_clear(failure);
+    if (!inject_client_open(&forward->client, forward->socket)) {
+        failure_set(failure, JOB_DEFERRED, inject_client_explain(forward->client.status));
+        return;
+    }
+    if (add_targets(&collection)) {
+        if (!collection.begun)
+            failure_set(failure, JOB_DELIVERED, "2.0.0 thrown away, as the alias says");
+        else if (message_copy_through(copy, job, message, MESSAGE_COPY_FORWARD, write_message,
+                                      &forward->client, &written, failure))
+            commit(forward, failure);
+    }
+    inject_client_close(&forward->client); /* what was not committed is discarded by that */
+}
