@@ -195,8 +195,11 @@ static bool open_listener(struct listener *listener)
     listener->helper_reads = helper[0];
     listener->template.injector_requests = injector[1];
     listener->template.helper_requests = helper[1];
-    return make_table(listener) &&
-           control_watch_start(&listener->changes, listener->keeper->control.path);
+    if (!make_table(listener) ||
+        !control_watch_start(&listener->changes, listener->keeper->control.path))
+        return false;
+    control_watch_also(&listener->changes, ACCOUNTS_FOLDER, ACCOUNTS_FILE);
+    return true;
 }
 
 static bool start_injectors(struct listener *listener)
