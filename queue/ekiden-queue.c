@@ -183,12 +183,13 @@ static bool make_layout(char const *path, struct users const *users)
 /* Drops to the injector: else the scheduler, which is not root, could not read the file. */
 static bool drop(struct users *users, char const *queue, bool serves)
 {
+    bool const root = privilege_is_root();
     users->has_local = false;
-    if (!privilege_is_root())
+    if (!root && !serves)
         return true;
     if (!privilege_find(&users->injector, CONFIGURED_USER_INJECTOR))
         return false;
-    if (serves) {
+    if (root && serves) {
         users->has_local = privilege_find(&users->local, CONFIGURED_USER_LOCAL);
         if (!privilege_find(&users->scheduler, CONFIGURED_USER_SCHEDULER) ||
             !make_layout(queue, users))

@@ -12,6 +12,7 @@ ALICE = f"alice@{DOMAIN}"
 EXPECTED = {
     "ekiden-send": {"ekidens"},
     "ekiden-local": {"ekidenl"},
+    "ekiden-queue": {"ekidenq"},
     "ekiden-smtpd": {"root", "ekidend", "ekidenq"},
     "ekiden-serve": {"root"},
 }
