@@ -46,8 +46,16 @@ def send_signal(processes, number):
 
 def end(process):
     """Ends ekiden-send, and with it strace, which takes no signal itself. Waits for all."""
-    sent = [one for one in processes_of_session(process.pid) if one.comm == "ekiden-send"]
-    send_signal(sent, signal.SIGTERM)
+
+    def running():
+        """What has SIGTERM to get; True when there is nobody any more."""
+        found = [one for one in processes_of_session(process.pid) if one.comm == "ekiden-send"]
+        return found or process.poll() is not None
+
+    # A run without mail to deliver is over before the program is there.
+    sent = wait_for(running, what="the start of ekiden-send")
+    if sent is not True:
+        send_signal(sent, signal.SIGTERM)
     try:
         process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
