@@ -32,8 +32,8 @@
 
 /* What dns_ask calls, for the list of a process under lib/sandbox; besides, what malloc does. */
 #define DNS_SYSTEM_CALLS                                                                           \
-    SYS_socket, SYS_connect, SYS_sendto, SYS_recvfrom, SYS_close, SYS_ppoll, SYS_getrandom,        \
-        SYS_clock_gettime, SYS_gettimeofday
+    SYS_socket, SYS_setsockopt, SYS_connect, SYS_sendto, SYS_recvfrom, SYS_close, SYS_ppoll,       \
+        SYS_getrandom, SYS_clock_gettime, SYS_gettimeofday
 
 struct dns_server {
     ip46 ip;

@@ -26,8 +26,8 @@ question, the second, ...; after its end, and for None, the answer is right.
     case                                 the right answer, its question in other letter case
     wrong-id wrong-question wrong-type wrong-class wrong-port wrong-address query-bit opcode
                                          the right answer but for this
-    (flood, N)                           N answers with wrong ids, then the right one
-    (flood-only, N)                      the same without the right one
+    (flood, N)                           N answers by UDP with wrong ids, then the right one
+    (flood-only, N)                      the same without the right one; TCP answers rightly
     (garbage, LENGTH)                    random octets behind the right id
     empty short header                   nothing, 5 octets, and the 12 of the header alone
     no-question two-questions            QDCOUNT 0 and 2
@@ -491,10 +491,9 @@ def bent(packet, question, behaviour, argument):
         return [packet]
     if behaviour in ("wrong-id", "tcp-wrong-id"):
         return [wrong_id(packet)]
-    if behaviour == "flood":
-        return [wrong_id(packet) for _ in range(argument)] + [packet]
-    if behaviour == "flood-only":
-        return [wrong_id(packet) for _ in range(argument)]
+    if behaviour in ("flood", "flood-only"):
+        wrong = [] if question.transport == "tcp" else [wrong_id(packet) for _ in range(argument)]
+        return wrong + ([packet] if behaviour == "flood" or not wrong else [])
     if behaviour == "case":
         return [packet[:12] + packet[12:end].swapcase() + packet[end:]]
     if behaviour == "wrong-question":

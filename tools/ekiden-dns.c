@@ -147,14 +147,14 @@ static char const *asked_name(enum dns_type type, char const *name, char reverse
 
 /* Printable ASCII as it is, all else and the backslash as \xNN: whoever reads this has a terminal.
  */
-static void put_escaped(char const *text, size_t length)
+static void put_escaped(FILE *out, char const *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         unsigned char const byte = (unsigned char)text[i];
         if (byte >= ' ' && byte <= '~' && byte != '\\')
-            putchar(byte);
+            putc(byte, out);
         else
-            printf("\\x%02x", byte);
+            fprintf(out, "\\x%02x", byte);
     }
 }
 
@@ -162,13 +162,13 @@ static void print_record(struct options const *options, char const *name,
                          struct dns_record const *record, bool authenticated)
 {
     char address[IP46_FMT];
-    put_escaped(name, strlen(name));
+    put_escaped(stdout, name, strlen(name));
     printf(" %s ", options->type_name);
     if (options->type == DNS_MX)
         printf("%u ", record->preference);
     if (options->type == DNS_TXT) {
         putchar('"');
-        put_escaped(record->text, record->length);
+        put_escaped(stdout, record->text, record->length);
         putchar('"');
     } else if (record->text) {
         fputs(*record->text ? record->text : ".", stdout);
@@ -190,10 +190,11 @@ static int print_answer(struct options const *options, char const *name,
             print_record(options, name, answer->records + i, answer->authenticated);
         return 0;
     }
-    /* Whoever types a name sees it anyway: no escapes for what came from there. */
-    fprintf(stderr, "ekiden-dns: %s %s: %s%s\n", name, options->type_name,
+    fputs("ekiden-dns: ", stderr);
+    put_escaped(stderr, name, strlen(name));
+    fprintf(stderr, " %s: %s%s\n", options->type_name,
             answer->status == DNS_TEMPORARY ? answer->reason : texts[answer->status],
-            answer->status != DNS_TEMPORARY && answer->authenticated ? " (ad)" : "");
+            answer->authenticated ? " (ad)" : "");
     return answer->status == DNS_TEMPORARY ? EXIT_TEMPORARY : EXIT_NOTHING;
 }
 
