@@ -2,4 +2,5 @@
 deliver_programs := ekiden-local
 deliver_modules  := job agent_link header_filter failure mailbox mailbox_make maildir durable message_copy forward batch worker
 deliver_modules  += remote_scan remote_reply remote_extensions remote_data
+deliver_modules  += remote_stream remote_talk remote_envelope remote_body remote_session
 deliver_modules  += remote_job

@@ -1,0 +1,295 @@
+#include "deliver/remote_session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <skalibs/stralloc.h>
+
+#include "deliver/remote_body.h"
+#include "deliver/remote_envelope.h"
+#include "deliver/remote_talk.h"
+
+/* How a part of the conversation ended. */
+enum part {
+    PART_DONE, /* and the next one may begin */
+    PART_OVER, /* nothing more is to be done for the recipients; QUIT is in order */
+    PART_DEAD, /* likewise, but nothing more can be said */
+    PART_LOST  /* talk->lost: unsettled recipients may be tried elsewhere */
+};
+
+struct conversation {
+    struct remote_transaction *transaction;
+    stralloc line; /* owned: the command that is being made */
+    unsigned int accepted;
+    bool has_mail;               /* MAIL was accepted */
+    struct failure mail_failure; /* or refused: JOB_DELIVERED while it is not */
+    struct remote_talk talk;
+};
+
+static bool is_ok(struct remote_talk const *talk)
+{
+    return talk->reply.code / 100 == 2;
+}
+
+static bool is_refusal(struct remote_talk const *talk)
+{
+    return talk->reply.code >= 400;
+}
+
+static enum job_result result_of(struct remote_talk const *talk)
+{
+    return is_ok(talk) ? JOB_DELIVERED : talk->reply.code / 100 == 5 ? JOB_FAILED : JOB_DEFERRED;
+}
+
+static enum part confused(struct remote_talk *talk, enum remote_stage stage)
+{
+    remote_talk_is_confused(talk, stage);
+    return PART_LOST;
+}
+
+/* Says LINE when nothing else waits for an answer, and hears it. */
+static bool ask(struct remote_talk *talk, enum remote_stage stage, char const *verb)
+{
+    char line[300];
+    int const length = snprintf(line, sizeof line, "%s %.255s", verb, talk->session->helo);
+    return remote_talk_is_quiet(talk, stage) && remote_talk_say(talk, line, (size_t)length) &&
+           remote_talk_hear(talk, stage);
+}
+
+/* The greeting, EHLO, and HELO for a server that does not know EHLO. A server that refuses us here
+ * has said nothing about this mail: others may be asked. */
+static enum part meet(struct remote_talk *talk, bool *may_quit)
+{
+    enum remote_stage stage = REMOTE_GREETING;
+    if (!remote_talk_hear(talk, stage))
+        return PART_LOST;
+    if (is_ok(talk)) {
+        stage = REMOTE_EHLO;
+        if (!ask(talk, stage, "EHLO"))
+            return PART_LOST;
+        if (talk->reply.code / 100 == 5) {
+            stage = REMOTE_HELO;
+            remote_extensions_clear(&talk->extensions);
+            if (!ask(talk, stage, "HELO"))
+                return PART_LOST;
+        }
+    }
+    if (is_ok(talk))
+        return PART_DONE;
+    if (!is_refusal(talk))
+        return confused(talk, stage);
+    *may_quit = true;
+    remote_talk_failure(talk, stage, JOB_DEFERRED, &talk->lost);
+    return PART_LOST;
+}
+
+/* The commands of a transaction by number: 0 is MAIL, 1 to count are the RCPTs, then comes DATA.
+ * The next one after NUMBER, without the recipients that have their result. */
+static unsigned int next_command(struct remote_transaction const *transaction, unsigned int number)
+{
+    do
+        number++;
+    while (number <= transaction->count && transaction->recipients[number - 1].settled);
+    return number;
+}
+
+/* Says command NUMBER. False when there is no room for it now, or (errno is ENOMEM) no memory. */
+static bool say_command(struct conversation *c, unsigned int number)
+{
+    struct remote_transaction const *const transaction = c->transaction;
+    bool made;
+    if (number == 0)
+        made = remote_envelope_mail(&c->line, transaction, &c->talk.extensions);
+    else if (number <= transaction->count)
+        made = remote_envelope_rcpt(&c->line, transaction->recipients[number - 1].address);
+    else
+        made = stralloc_copys(&c->line, "DATA") != 0;
+    errno = made ? EAGAIN : ENOMEM;
+    return made && remote_talk_say(&c->talk, c->line.s, c->line.len);
+}
+
+/* The answer to MAIL. */
+static enum part take_mail(struct conversation *c)
+{
+    c->has_mail = is_ok(&c->talk);
+    if (!c->has_mail && !is_refusal(&c->talk))
+        return confused(&c->talk, REMOTE_MAIL);
+    if (!c->has_mail)
+        remote_talk_failure(&c->talk, REMOTE_MAIL, result_of(&c->talk), &c->mail_failure);
+    return PART_DONE;
+}
+
+/* The answer to one RCPT. Without MAIL it means nothing. 251 and 551 name another address: it is
+ * not followed, for anybody can say anything. */
+static enum part take_rcpt(struct conversation *c, struct remote_recipient *recipient)
+{
+    struct remote_talk *const talk = &c->talk;
+    if (!is_ok(talk) && !is_refusal(talk))
+        return confused(talk, REMOTE_RCPT);
+    if (!c->has_mail)
+        return PART_DONE;
+    if (is_ok(talk)) {
+        c->accepted++;
+        return PART_DONE;
+    }
+    /* "too many recipients", RFC 5321 4.5.3.1.10: the next try brings the rest */
+    bool const too_many = talk->reply.code == 552 && c->accepted > 0;
+    recipient->settled = true;
+    remote_talk_failure(talk, REMOTE_RCPT, too_many ? JOB_DEFERRED : result_of(talk),
+                        &recipient->failure);
+    return PART_DONE;
+}
+
+/* The server waits for a message, but has accepted no recipient (RFC 2920 3.1): an empty one. What
+ * it says to that is of no interest, and not worth a long wait. */
+static enum part send_nothing(struct remote_talk *talk)
+{
+    return remote_talk_say(talk, ".", 1) && remote_talk_hear(talk, REMOTE_QUIT) ? PART_OVER
+                                                                                : PART_DEAD;
+}
+
+/* The answer to DATA. Without a recipient nothing hangs on it. */
+static enum part take_data(struct conversation *c)
+{
+    struct remote_talk *const talk = &c->talk;
+    struct failure failure;
+    if (talk->reply.code / 100 == 3)
+        return c->accepted ? PART_DONE : send_nothing(talk);
+    if (!is_refusal(talk))
+        return c->accepted ? confused(talk, REMOTE_DATA) : PART_DEAD;
+    if (c->accepted) {
+        remote_talk_failure(talk, REMOTE_DATA, result_of(talk), &failure);
+        remote_envelope_settle(c->transaction, &failure);
+    }
+    return PART_OVER;
+}
+
+static enum part take_answer(struct conversation *c, unsigned int number)
+{
+    if (number == 0)
+        return take_mail(c);
+    if (number <= c->transaction->count)
+        return take_rcpt(c, c->transaction->recipients + number - 1);
+    return take_data(c);
+}
+
+/* Says what may be said now: with PIPELINING as much as there is room for, else one command. */
+static enum part say_commands(struct conversation *c, unsigned int *said, unsigned int heard)
+{
+    unsigned int const data = c->transaction->count + 1;
+    while (*said <= data && (c->talk.extensions.pipelining || *said == heard)) {
+        enum remote_stage const stage = *said == 0     ? REMOTE_MAIL
+                                        : *said < data ? REMOTE_RCPT
+                                                       : REMOTE_DATA;
+        if (*said == heard && *said > 0 && (!c->has_mail || (*said == data && !c->accepted)))
+            return PART_OVER; /* nobody to go on for, and nothing is said that binds us */
+        if (*said == heard && !remote_talk_is_quiet(&c->talk, stage))
+            return PART_LOST;
+        if (!say_command(c, *said)) {
+            if (errno == EAGAIN)
+                return PART_DONE; /* it goes out while we hear */
+            failure_system(&c->talk.lost, "delivery needs more memory", "", errno);
+            return PART_LOST;
+        }
+        *said = next_command(c->transaction, *said);
+    }
+    return PART_DONE;
+}
+
+/* MAIL, RCPT and DATA up to the answer that asks for the message. */
+static enum part give_envelope(struct conversation *c)
+{
+    static enum remote_stage const stages[] = {REMOTE_MAIL, REMOTE_RCPT, REMOTE_DATA};
+    unsigned int const data = c->transaction->count + 1;
+    unsigned int said = 0, heard = 0;
+    enum part part = PART_DONE;
+    while (heard <= data && part == PART_DONE) {
+        part = say_commands(c, &said, heard);
+        if (part != PART_DONE)
+            break;
+        if (!remote_talk_hear(&c->talk, stages[heard == 0 ? 0 : heard < data ? 1 : 2]))
+            return PART_LOST;
+        part = take_answer(c, heard);
+        heard = next_command(c->transaction, heard);
+    }
+    return part;
+}
+
+/* The message, and what the server says to it. Once the final dot is out, the server may have the
+ * message whatever happens then: to ask another one would double it (RFC 1047). */
+static enum part give_message(struct conversation *c)
+{
+    struct remote_talk *const talk = &c->talk;
+    struct failure failure;
+    enum part part = PART_DEAD;
+    switch (remote_body_send(talk, &c->transaction->message, &failure)) {
+    case REMOTE_BODY_LOST:
+        return PART_LOST;
+    case REMOTE_BODY_UNFIT:
+        break;
+    case REMOTE_BODY_REFUSED:
+        remote_talk_failure(talk, REMOTE_MESSAGE, result_of(talk), &failure);
+        break;
+    case REMOTE_BODY_SENT:
+        if (remote_talk_hear(talk, REMOTE_END)) {
+            remote_talk_failure(talk, REMOTE_END, result_of(talk), &failure);
+            part = talk->reply.code == 421 ? PART_DEAD : PART_OVER;
+            break;
+        }
+        failure.result = JOB_DEFERRED;
+        snprintf(failure.text, sizeof failure.text, "%.300s: it may have the message all the same",
+                 talk->lost.text);
+        break;
+    }
+    remote_envelope_settle(c->transaction, &failure);
+    return part;
+}
+
+static enum part converse(struct conversation *c, bool *may_quit)
+{
+    struct remote_session const *const session = c->talk.session;
+    enum part part = meet(&c->talk, may_quit);
+    if (part != PART_DONE)
+        return part;
+    remote_envelope_fit(c->transaction, &c->talk.extensions, session->peer);
+    if (remote_envelope_open(c->transaction) == 0)
+        return PART_OVER;
+    part = give_envelope(c);
+    if (c->mail_failure.result != JOB_DELIVERED) /* whatever happened afterwards */
+        remote_envelope_settle(c->transaction, &c->mail_failure);
+    return part == PART_DONE ? give_message(c) : part;
+}
+
+enum remote_outcome remote_session_run(struct remote_session *session,
+                                       struct remote_transaction *transaction,
+                                       struct failure *failure)
+{
+    struct conversation c = {.transaction = transaction, .line = STRALLOC_ZERO};
+    session->may_quit = false;
+    failure_clear(&c.mail_failure);
+    tain_now_g();
+    remote_envelope_check(transaction);
+    if (remote_envelope_open(transaction) == 0)
+        return REMOTE_SETTLED;
+    remote_talk_start(&c.talk, session);
+    enum part const part = converse(&c, &session->may_quit);
+    session->may_quit |= part == PART_OVER;
+    stralloc_free(&c.line);
+    if (remote_envelope_open(transaction) == 0)
+        return REMOTE_SETTLED;
+    *failure = c.talk.lost;
+    return REMOTE_NEXT;
+}
+
+void remote_session_quit(struct remote_session *session)
+{
+    struct remote_talk talk;
+    if (!session->may_quit)
+        return;
+    session->may_quit = false;
+    tain_now_g();
+    remote_talk_start(&talk, session);
+    if (remote_talk_say(&talk, "QUIT", 4))
+        (void)remote_talk_hear(&talk, REMOTE_QUIT);
+}
