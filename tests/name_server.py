@@ -7,9 +7,10 @@
         assert server.asked("example.test", "MX") == 1
 
 Records: (name, type) -> values. A and AAAA: text. MX: (preference, name). CNAME, PTR, NS: a name.
-TXT: str or bytes, or a list of them (the strings of one record). Any type, also as a number: bytes,
-the rdata as it is. `\\DDD` and `\\X` in names as in zone files; "." is the root. "*.test" answers for
-what is not there otherwise. CNAMEs are followed in the answer, `follow=False` gives one link only.
+TXT: str or bytes, or a list of them (the strings of one record). Any type but TXT, also as a
+number: bytes, the rdata as it is. `\\DDD` and `\\X` in names as in zone files; "." is the root.
+"*.test" answers for what is not there otherwise. CNAMEs are followed in the answer, `follow=False`
+gives one link only.
 What is not in the dictionary does not exist (NXDOMAIN); a name above one that exists, or with other
 types only, has no data. Both dictionaries may be changed while the server runs.
 
@@ -34,15 +35,17 @@ question, the second, ...; after its end, and for None, the answer is right.
     (count, N)                           ANCOUNT N, whatever follows
     (cut, N)                             the right answer without its last N octets
     trailing                             the right answer and 100 octets more
-    pointer-loop pointer-self pointer-end  owner names that never end, point to themselves, or behind the end
+    pointer-loop pointer-self pointer-end
+                                         an owner name of two pointers to each other, of one to
+                                         itself, of one behind the end
     (label, N)                           an owner name whose label has the length octet N
     (rdlength, DELTA)                    RDLENGTHs larger by DELTA than the data
     wrong-owner                          records of other names only
     truncate                             TC over UDP, all of it over TCP
     truncate-always                      TC over TCP too
     tcp-close tcp-silence (tcp-length, DELTA) tcp-slow tcp-wrong-id
-                                         TC over UDP; over TCP: ended at once, nothing, a length that
-                                         is wrong by DELTA, one octet a second, another id
+                                         TC over UDP; over TCP: ended at once, nothing, a length
+                                         wrong by DELTA, one octet a second, another id
 
 `NameServer(..., namespace="/proc/PID/ns/net")` binds in another network namespace (root).
 As a program: name_server.py [--address IP] [--port N] FILE.json with
@@ -538,7 +541,8 @@ def bent(packet, question, behaviour, argument):
     if behaviour == "rdlength":
         owner = struct.pack("!H", 0xC00C)
         record = struct.pack("!HHIH4B", 1, 1, 60, max(0, 4 + argument), 192, 0, 2, 66)
-        return [packet[:2] + struct.pack("!HHHHH", flags & ~0xF, 1, 1, 0, 0) + body + owner + record]
+        head = packet[:2] + struct.pack("!5H", flags & ~0xF, 1, 1, 0, 0)
+        return [head + body + owner + record]
     raise ValueError(f"no behaviour {behaviour}")
 
 

@@ -232,7 +232,8 @@ def test_the_next_server_answers_when_one_does_not(ask):
 @pytest.mark.parametrize("behaviour", ["flood", "flood-only"])
 def test_a_flood_of_wrong_ids(ask, behaviour):
     """J06: after some of them the question goes by TCP, where ids cannot be guessed."""
-    with NameServer({("flood.test", "A"): [ADDRESS]}, {"flood.test": (behaviour, 100000)}) as server:
+    flood = {"flood.test": (behaviour, 100000)}
+    with NameServer({("flood.test", "A"): [ADDRESS]}, flood) as server:
         assert ask([server], "A", "flood.test") == [f"flood.test A {ADDRESS}"]
         assert server.asked("flood.test", transport="tcp") == 1
 
@@ -393,7 +394,7 @@ def test_rdata_of_the_wrong_size(ask):
            "txt": ("TXT", None), "loop": ("PTR", b"\xc0\x0c\0")}
     for name, (kind, data) in bad.items():
         def answer(question, _packet, data=data):
-                packet = Packet(question, 0, 0)
+            packet = Packet(question, 0, 0)
             packet.record(1, question.name, 999, b"\5abc" if data is None else data)
             wire = packet.wire()
             end = 12 + len(question.wire_name)
