@@ -74,11 +74,10 @@ static bool put_header(struct bounce_report *report, struct bounce_writer *write
     bounce_puts(writer, report->settings->me);
     bounce_puts(writer, ">\n");
     if (*id) {
-        bounce_puts(writer, "In-Reply-To:\n ");
-        bounce_puts(writer, id);
-        bounce_puts(writer, "\nReferences:\n ");
-        bounce_puts(writer, id);
-        bounce_puts(writer, "\n");
+        bounce_puts(writer, "In-Reply-To: ");
+        bounce_put_folded(writer, id, sizeof "In-Reply-To:", " ");
+        bounce_puts(writer, "References: ");
+        bounce_put_folded(writer, id, sizeof "References:", " ");
     }
     bounce_puts(writer,
                 "Auto-Submitted: auto-replied\nMIME-Version: 1.0\n"

@@ -20,7 +20,8 @@ DEFAULTS = {  # those of ekiden-serve, which leaves a control folder alone that 
     "rcpthosts": f"{DOMAIN}\n",
     "users": "alice\nbob\npostmaster:alice\n",
 }
-PROGRAMS = ("ekiden-serve", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local")
+PROGRAMS = ("ekiden-serve", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local",
+            "ekiden-bounce")
 FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_-]*)=("(?:[^"\\]|\\.)*"|\S*)')
 # How long is waited for what must come: it costs where nothing comes, and nowhere else. Less than
 # the time after which deferred mail is tried again by itself.
