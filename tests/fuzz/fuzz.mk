@@ -11,6 +11,7 @@ fuzz_data_needs    := lib/hops.c
 fuzz_remote_job_needs := lib/fields.c
 fuzz_remote_reply_needs := deliver/remote_extensions.c
 fuzz_job_needs     := lib/fields.c
+fuzz_header_address_needs := lib/utf8.c queue/envelope.c
 fuzz_queue_read_needs := queue/queue_form.c queue/envelope.c lib/checksum.c
 
 FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined \
