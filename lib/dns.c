@@ -350,7 +350,7 @@ static bool wait_and_serve(struct asking *asking)
 static void begin(struct asking *asking, struct exchange *exchange,
                   struct dns_question const *question, struct dns_answer *answer)
 {
-    *answer = (struct dns_answer){.bytes = STRALLOC_ZERO};
+    *answer = (struct dns_answer){.reason = UNREACHABLE, .bytes = STRALLOC_ZERO};
     exchange->answer = answer;
     exchange->descriptor = -1;
     exchange->authenticated = true;
