@@ -120,7 +120,8 @@ enum remote_reply_state remote_reply_take(struct remote_reply *reply, char const
         *used = i + 1;
         if (!take_byte(reply, bytes[i])) {
             for (; *used < length && bytes[*used - 1] != '\n'; ++*used) /* for who reads of it */
-                keep(reply, bytes[*used] == '\r' || bytes[*used] == '\n' ? ' ' : bytes[*used]);
+                if (bytes[*used] != '\r' && bytes[*used] != '\n')
+                    keep(reply, bytes[*used]);
             return REMOTE_REPLY_BAD;
         }
         if (reply->state != ENDED)

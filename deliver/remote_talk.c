@@ -213,7 +213,9 @@ void remote_talk_failure(struct remote_talk const *talk, enum remote_stage stage
                          enum job_result result, struct failure *failure)
 {
     struct remote_reply const *const reply = &talk->reply;
-    char const *const enhanced = reply->enhanced[0] ? reply->enhanced : meaning(reply->code, stage);
+    /* 552 to RCPT, when it is taken for temporary, is the old form of 452: 4.5.3.1.10 */
+    unsigned int const code = result == JOB_DEFERRED && reply->code == 552 ? 452 : reply->code;
+    char const *const enhanced = reply->enhanced[0] ? reply->enhanced : meaning(code, stage);
     char const class = (char)(result == JOB_DELIVERED ? '2' : result == JOB_FAILED ? '5' : '4');
     int const head = snprintf(failure->text, sizeof failure->text, "%c%s %.100s said: %u ", class,
                               enhanced + 1, talk->session->peer, reply->code);
