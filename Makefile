@@ -29,7 +29,7 @@ endif
 
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)
 CFLAGS   += -std=c17 -fPIE $(OPTIMIZE) $(WARNINGS) $(HARDENED)
-LDLIBS   += -l:libskarnet.a -lresolv
+LDLIBS   += -l:libskarnet.a -lresolv -lidn2 -lunistring
 
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 

@@ -1,6 +1,7 @@
 # deliver: the delivery agents.
-deliver_programs := ekiden-local
+deliver_programs := ekiden-local ekiden-remote
 deliver_modules  := job agent_link header_filter failure mailbox mailbox_make maildir durable message_copy forward batch worker
 deliver_modules  += remote_scan remote_reply remote_extensions remote_data
 deliver_modules  += remote_stream remote_talk remote_envelope remote_body remote_session
-deliver_modules  += remote_job
+deliver_modules  += remote_job remote_settings remote_ourselves remote_name remote_exchangers remote_connect remote_delivery
+deliver_modules  += remote_fence remote_world remote_child remote_master remote_single

@@ -1,0 +1,177 @@
+#include "deliver/remote_child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "deliver/remote_delivery.h"
+#include "deliver/remote_fence.h"
+#include "deliver/remote_world.h"
+#include "lib/log.h"
+#include "lib/packet.h"
+
+/* --- in the child --- */
+
+enum { MESSAGE, ANSWERS, LOG, DESCRIPTORS };
+
+static _Noreturn void die(char const *what)
+{
+    log_failure("remote-not-started", what, errno);
+    _exit(111);
+}
+
+static void send_answers(void *context, struct remote_transaction const *transaction)
+{
+    struct remote_job const *const job = context;
+    stralloc bytes = STRALLOC_ZERO;
+    for (unsigned int i = 0; i < job->count; i++) {
+        struct failure const *const failure = &transaction->recipients[i].failure;
+        struct job_answer const answer = {job->recipients[i].number, failure->result,
+                                          failure->text};
+        bytes.len = 0;
+        if (!job_answer_format(&bytes, &answer))
+            die("an answer found no memory");
+        struct iovec const piece = {.iov_base = bytes.s, .iov_len = bytes.len};
+        if (!packet_send(ANSWERS, &piece, 1, NULL, 0))
+            die("an answer cannot be sent");
+    }
+    stralloc_free(&bytes);
+}
+
+/* Keeps three descriptors and nothing of the master's: not the scheduler's socket, not those of
+ * other deliveries. */
+static void keep_descriptors(int message, int socket)
+{
+    if (dup2(message, MESSAGE) < 0 || dup2(socket, ANSWERS) < 0 ||
+        close_range(DESCRIPTORS, ~0u, 0) < 0)
+        die("descriptors");
+}
+
+static void deliver(struct remote_job const *job, struct remote_settings *settings,
+                    struct remote_world const *world)
+{
+    struct remote_recipient *const recipients = calloc(job->count, sizeof *recipients);
+    struct remote_transaction transaction = {.sender = job->sender,
+                                             .message = {.descriptor = MESSAGE,
+                                                         .offset = job->offset,
+                                                         .length = job->length,
+                                                         .sum = job->sum,
+                                                         .smtputf8 = job->smtputf8},
+                                             .recipients = recipients,
+                                             .count = job->count};
+    struct remote_delivery const delivery = {.settings = settings,
+                                             .world = world,
+                                             .host = job->host,
+                                             .by_mx = job->by_mx,
+                                             .port = job->port,
+                                             .report = send_answers,
+                                             .context = (void *)job};
+    if (!recipients)
+        die("recipients found no memory");
+    for (unsigned int i = 0; i < job->count; i++)
+        recipients[i].address = job->recipients[i].address;
+    remote_delivery_run(&delivery, &transaction);
+    free(recipients);
+}
+
+static _Noreturn void run(struct remote_job const *job, int message, int socket,
+                          struct remote_settings *settings, pid_t master)
+{
+    struct remote_world world;
+    struct remote_ourselves ourselves;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        die("PR_SET_PDEATHSIG");
+    if (getppid() != master)
+        _exit(111);
+    keep_descriptors(message, socket);
+    if (!remote_world_start(&world, &ourselves, settings))
+        _exit(111);
+    remote_fence_enter();
+    deliver(job, settings, &world);
+    _exit(0);
+}
+
+/* --- in the master --- */
+
+bool remote_child_start(struct remote_child *child, struct remote_job const *job, int descriptor,
+                        struct remote_settings *settings)
+{
+    int ends[2];
+    pid_t const master = getpid();
+    *child = (struct remote_child){.count = job->count, .waiting = job->count};
+    for (unsigned int i = 0; i < job->count; i++)
+        child->numbers[i] = job->recipients[i].number;
+    if (!packet_pair(ends))
+        return false;
+    child->socket = ends[0];
+    child->pid = fork();
+    if (child->pid == 0)
+        run(job, descriptor, ends[1], settings, master);
+    int const number = errno;
+    close(ends[1]);
+    if (child->pid < 0) {
+        close(ends[0]);
+        errno = number;
+        return false;
+    }
+    tain_now_g();
+    tain_addsec_g(&child->deadline, (int)remote_delivery_seconds(settings, job->length));
+    return true;
+}
+
+/* Marks NUMBER as answered; false when it is not the child's, or was answered before. */
+static bool take_number(struct remote_child *child, uint64_t number)
+{
+    for (unsigned int i = 0; i < child->count; i++)
+        if (child->numbers[i] == number && !child->answered[i]) {
+            child->answered[i] = true;
+            child->waiting--;
+            return true;
+        }
+    return false;
+}
+
+enum remote_child_result remote_child_receive(struct remote_child *child, struct job_answer *answer,
+                                              char buffer[REMOTE_CHILD_BUFFER])
+{
+    ssize_t const length = packet_receive(child->socket, buffer, REMOTE_CHILD_BUFFER, NULL, NULL);
+    if (length < 0 && errno == EINTR)
+        return REMOTE_CHILD_NONE;
+    if (length == 0)
+        return REMOTE_CHILD_ENDED;
+    if (length < 0 || !job_answer_parse(answer, buffer, (size_t)length) ||
+        !take_number(child, answer->number))
+        return REMOTE_CHILD_BROKEN;
+    return REMOTE_CHILD_ANSWER;
+}
+
+static void log_end(pid_t pid, int status)
+{
+    struct log_line line;
+    log_begin(&line, "remote-ended");
+    log_number(&line, "pid", (uint64_t)pid);
+    if (WIFSIGNALED(status))
+        log_number(&line, "signal", (uint64_t)WTERMSIG(status));
+    else
+        log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+    log_write(&line);
+}
+
+void remote_child_end(struct remote_child *child)
+{
+    int status = 0;
+    pid_t waited;
+    close(child->socket);
+    /* One that has closed its end is on its way out, where this does not reach it any more; one
+     * that only pretends to does not hold us up. */
+    kill(child->pid, SIGKILL);
+    do
+        waited = waitpid(child->pid, &status, 0);
+    while (waited < 0 && errno == EINTR);
+    if (waited == child->pid && status != 0)
+        log_end(child->pid, status);
+}

@@ -1,0 +1,23 @@
+/* A connection to one address. */
+#ifndef EKIDEN_REMOTE_CONNECT_H
+#define EKIDEN_REMOTE_CONNECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <skalibs/ip46.h>
+#include <skalibs/tai.h>
+
+#include "deliver/failure.h"
+#include "deliver/remote_ourselves.h"
+#include "deliver/remote_settings.h"
+
+/* Connects to IP at PORT from `outgoingip`, until DEADLINE. Returns a non-blocking descriptor; -1
+ * with *failure, 4.4.1 and what PEER (for texts) did, or 4.3.5 for an unusable `outgoingip`.
+ * OURSELVES, when not NULL, refuses a connection that ended at this host: 4.4.6 (a network that is
+ * translated, an address that has just come up; found before, it would have been 5.4.6). */
+int remote_connect(ip46 const *ip, uint16_t port, char const *peer,
+                   struct remote_settings const *settings, struct remote_ourselves const *ourselves,
+                   tain const *deadline, struct failure *failure);
+
+#endif

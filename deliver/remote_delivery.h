@@ -1,0 +1,35 @@
+/* One transaction to its end: look-up, one server after the other, a result for each recipient. */
+#ifndef EKIDEN_REMOTE_DELIVERY_H
+#define EKIDEN_REMOTE_DELIVERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "deliver/remote_exchangers.h"
+#include "deliver/remote_session.h"
+#include "deliver/remote_settings.h"
+
+#define REMOTE_TRY_SECONDS 600 /* no further server is tried after that */
+
+struct remote_delivery {
+    struct remote_settings const *settings;
+    struct remote_world const *world;
+    char const *host; /* as lib/smtproutes.h has it, with BY_MX */
+    bool by_mx;
+    uint16_t port;
+    /* Called once, when every recipient is settled, before the server is left: what happens between
+     * the server's word and ours makes mail come twice. */
+    void (*report)(void *context, struct remote_transaction const *transaction);
+    void *context;
+};
+
+/* Runs TRANSACTION, whose recipients are unsettled. Logs a line for each server that is tried.
+ * Needs skalibs' clock (tain_now_g). Takes at most remote_delivery_seconds. */
+void remote_delivery_run(struct remote_delivery const *delivery,
+                         struct remote_transaction *transaction);
+
+/* The seconds that the delivery of LENGTH bytes (at most INT64_MAX) takes at most. A server may be slow, down to a KiB
+ * a second. */
+unsigned int remote_delivery_seconds(struct remote_settings const *settings, uint64_t length);
+
+#endif

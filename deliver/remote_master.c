@@ -1,0 +1,307 @@
+#include "deliver/remote_master.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <skalibs/djbunix.h>
+#include <skalibs/iopause.h>
+#include <skalibs/selfpipe.h>
+#include <skalibs/sig.h>
+#include <skalibs/tai.h>
+
+#include "deliver/agent_link.h"
+#include "deliver/remote_child.h"
+#include "lib/control_watch.h"
+#include "lib/log.h"
+
+#define STOP_SECONDS 8 /* for deliveries on their way when we are to end */
+#define RESOLV_CONF  "/etc/resolv.conf"
+
+struct master {
+    struct control const *control;
+    struct remote_settings *settings;
+    struct control_watch watch;
+    struct stat resolv; /* as it was when the settings were loaded */
+    int signals;
+    bool ending; /* takes no further job */
+    bool alone;  /* the scheduler is gone */
+    int exit_code;
+    tain end; /* counts when ending */
+    unsigned int count;
+    struct remote_child children[REMOTE_CHILDREN_MAX];
+    struct agent_link link;
+};
+
+static void end(struct master *master, int exit_code)
+{
+    if (exit_code > master->exit_code)
+        master->exit_code = exit_code;
+    if (!master->ending)
+        tain_addsec_g(&master->end, STOP_SECONDS);
+    master->ending = true;
+}
+
+/* --- settings --- */
+
+static void stat_resolv(struct stat *status)
+{
+    memset(status, 0, sizeof *status);
+    stat(RESOLV_CONF, status);
+}
+
+static bool resolv_has_changed(struct master const *master)
+{
+    struct stat now;
+    stat_resolv(&now);
+    return now.st_ino != master->resolv.st_ino || now.st_dev != master->resolv.st_dev ||
+           now.st_size != master->resolv.st_size ||
+           now.st_mtim.tv_sec != master->resolv.st_mtim.tv_sec ||
+           now.st_mtim.tv_nsec != master->resolv.st_mtim.tv_nsec;
+}
+
+static void reload(struct master *master)
+{
+    struct remote_settings fresh;
+    struct control_error error;
+    struct log_line line;
+    stat_resolv(&master->resolv);
+    enum control_result const result = remote_settings_load(&fresh, master->control, &error);
+    if (!control_watch_is_settled(&master->watch)) {
+        if (result == CONTROL_OK)
+            remote_settings_free(&fresh);
+        return;
+    }
+    if (result == CONTROL_OK) {
+        remote_settings_free(master->settings);
+        *master->settings = fresh;
+        log_begin(&line, "settings-loaded");
+    } else {
+        log_begin(&line, "settings-not-loaded");
+        log_text(&line, "error", error.text);
+        log_text(&line, "next", "the last good settings stay in use");
+    }
+    log_write(&line);
+}
+
+/* --- answers --- */
+
+static void answer(struct master *master, uint64_t number, char const *text)
+{
+    struct job_answer const deferred = {number, JOB_DEFERRED, text};
+    if (!agent_link_answer(&master->link, &deferred))
+        end(master, 111);
+}
+
+/* Defers what CHILD did not answer, and forgets it. */
+static void drop(struct master *master, unsigned int index, char const *text)
+{
+    struct remote_child *const child = master->children + index;
+    remote_child_end(child);
+    for (unsigned int i = 0; i < child->count; i++)
+        if (!child->answered[i])
+            answer(master, child->numbers[i], text);
+    *child = master->children[--master->count];
+}
+
+/* True when the child is gone: another one is at INDEX now, or none. */
+static bool receive(struct master *master, unsigned int index)
+{
+    struct job_answer received;
+    char buffer[REMOTE_CHILD_BUFFER];
+    switch (remote_child_receive(master->children + index, &received, buffer)) {
+    case REMOTE_CHILD_ANSWER:
+        if (!agent_link_answer(&master->link, &received))
+            end(master, 111);
+        return false;
+    case REMOTE_CHILD_NONE:
+        return false;
+    case REMOTE_CHILD_ENDED:
+        drop(master, index, "4.3.0 the delivery process ended before it had a result");
+        return true;
+    case REMOTE_CHILD_BROKEN:
+    default:
+        log_failure("remote-broken", "a delivery process answered what it was not asked", 0);
+        drop(master, index, "4.3.0 the delivery process broke down");
+        return true;
+    }
+}
+
+/* --- jobs --- */
+
+static void take_job(struct master *master, unixmessage const *message)
+{
+    struct remote_job job;
+    if (message->nfds != 1 || !remote_job_parse(&job, message->s, message->len)) {
+        log_failure("agent-ends", "the scheduler sent something that is no job", 0);
+        end(master, 111);
+        return;
+    }
+    if (resolv_has_changed(master))
+        reload(master);
+    if (remote_child_start(master->children + master->count, &job, message->fds[0],
+                           master->settings)) {
+        master->count++;
+        return;
+    }
+    log_failure("remote-not-started", "fork", errno);
+    for (unsigned int i = 0; i < job.count; i++)
+        answer(master, job.recipients[i].number, "4.3.0 no process could be started");
+}
+
+static void take_jobs(struct master *master)
+{
+    unixmessage message;
+    while (!master->ending && master->count < REMOTE_CHILDREN_MAX)
+        switch (agent_link_receive(&master->link, &message)) {
+        case AGENT_LINK_JOB:
+            take_job(master, &message);
+            unixmessage_drop(&message);
+            break;
+        case AGENT_LINK_NONE:
+            return;
+        case AGENT_LINK_END:
+            master->alone = true;
+            return;
+        case AGENT_LINK_FAILED:
+        default:
+            end(master, 111);
+            return;
+        }
+}
+
+/* --- the loop --- */
+
+enum { POLL_SIGNALS, POLL_WATCH, POLL_LINK, POLL_CHILDREN };
+
+static bool may_take(struct master const *master)
+{
+    return !master->ending && master->count < REMOTE_CHILDREN_MAX;
+}
+
+/* When something must be done without an event. */
+static void find_deadline(struct master *master, tain *deadline)
+{
+    int const wait = control_watch_wait(&master->watch);
+    if (may_take(master) && agent_link_has_job(&master->link)) {
+        *deadline = STAMP;
+        return;
+    }
+    tain_add_g(deadline, &tain_infinite_relative);
+    if (wait >= 0) {
+        tain_from_millisecs(deadline, wait);
+        tain_add_g(deadline, deadline);
+    }
+    if (master->ending && tain_less(&master->end, deadline))
+        *deadline = master->end;
+    for (unsigned int i = 0; i < master->count; i++)
+        if (tain_less(&master->children[i].deadline, deadline))
+            *deadline = master->children[i].deadline;
+}
+
+static void drop_late(struct master *master)
+{
+    for (unsigned int i = 0; i < master->count;)
+        if (tain_future(&master->children[i].deadline))
+            i++;
+        else
+            drop(master, i, "4.4.7 the delivery took too long and was given up");
+}
+
+/* From the last to the first, because a child that is gone is replaced by the last. */
+static void receive_all(struct master *master, iopause_fd const *polled, unsigned int count)
+{
+    for (unsigned int i = count; i-- > 0;)
+        if (polled[POLL_CHILDREN + i].revents)
+            receive(master, i);
+}
+
+static void handle_signals(struct master *master)
+{
+    int number;
+    while ((number = selfpipe_read()) > 0)
+        if (number == SIGHUP)
+            reload(master);
+        else
+            end(master, 0);
+}
+
+static void turn(struct master *master)
+{
+    static iopause_fd polled[POLL_CHILDREN + REMOTE_CHILDREN_MAX];
+    unsigned int const count = master->count;
+    tain deadline;
+    polled[POLL_SIGNALS] = (iopause_fd){.fd = master->signals, .events = IOPAUSE_READ};
+    polled[POLL_WATCH] = (iopause_fd){.fd = master->watch.descriptor, .events = IOPAUSE_READ};
+    polled[POLL_LINK] = (iopause_fd){
+        .fd = may_take(master) ? agent_link_descriptor(&master->link) : -1, .events = IOPAUSE_READ};
+    for (unsigned int i = 0; i < count; i++)
+        polled[POLL_CHILDREN + i] =
+            (iopause_fd){.fd = master->children[i].socket, .events = IOPAUSE_READ};
+    find_deadline(master, &deadline);
+    if (iopause_g(polled, POLL_CHILDREN + count, &deadline) < 0) {
+        if (errno == EINTR)
+            return;
+        log_failure("agent-ends", "iopause", errno);
+        end(master, 111);
+        return;
+    }
+    if (polled[POLL_SIGNALS].revents)
+        handle_signals(master);
+    if (control_watch_check(&master->watch))
+        reload(master);
+    receive_all(master, polled, count);
+    drop_late(master);
+    take_jobs(master);
+    switch (agent_link_flush(&master->link)) {
+    case AGENT_LINK_NONE:
+        break;
+    case AGENT_LINK_END:
+        master->alone = true;
+        break;
+    default:
+        master->alone = true;
+        end(master, 111);
+        break;
+    }
+}
+
+static bool is_done(struct master const *master)
+{
+    return master->alone || (master->ending && (!master->count || !tain_future(&master->end)));
+}
+
+static bool start(struct master *master, int socket)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    tain_now_set_stopwatch_g();
+    master->signals = selfpipe_init();
+    if (master->signals < 0 || !selfpipe_trapset(&set)) {
+        log_failure("not-started", "signals", errno);
+        return false;
+    }
+    stat_resolv(&master->resolv);
+    if (!control_watch_start(&master->watch, master->control->path))
+        log_failure("settings-not-watched", "changes need a SIGHUP", errno);
+    return agent_link_start(&master->link, socket);
+}
+
+int remote_master_serve(int socket, struct control const *control, struct remote_settings *settings)
+{
+    static struct master master; /* large, and there is one a process */
+    master = (struct master){.control = control, .settings = settings};
+    if (!start(&master, socket))
+        return 111;
+    while (!is_done(&master))
+        turn(&master);
+    /* Those that are left cannot tell anybody their results: they end with us (PR_SET_PDEATHSIG),
+     * and their mail is tried again. */
+    agent_link_free(&master.link);
+    selfpipe_finish();
+    return master.exit_code;
+}

@@ -1,0 +1,19 @@
+/* The agent's master: takes jobs from the scheduler, gives each a process of its own, and passes
+ * the answers on. It meets no byte of another host but in answers of the exact form, each for a
+ * recipient that was asked about, each once. */
+#ifndef EKIDEN_REMOTE_MASTER_H
+#define EKIDEN_REMOTE_MASTER_H
+
+#include "deliver/remote_settings.h"
+#include "lib/control.h"
+
+#define REMOTE_CHILDREN_MAX 1000 /* further jobs wait; the scheduler has a limit of its own */
+
+/* Serves the scheduler at the other end of SOCKET until it leaves or SIGTERM or SIGINT comes; then
+ * deliveries get a few seconds to end. SETTINGS, from CONTROL, are loaded anew when files change,
+ * for jobs that come after. Returns the exit code: 0, 111 where the system or the scheduler failed
+ * (logged). */
+int remote_master_serve(int socket, struct control const *control,
+                        struct remote_settings *settings);
+
+#endif
