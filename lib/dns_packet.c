@@ -12,7 +12,6 @@
 #define FLAG_QR     0x8000u
 #define FLAG_OPCODE 0x7800u
 #define FLAG_TC     0x0200u
-#define FLAG_RD     0x0100u
 #define FLAG_AD     0x0020u
 #define FLAG_CODE   0x000fu
 
@@ -26,64 +25,9 @@ struct found {
     char target[DNS_NAME_MAX];
 };
 
-static void lower(char *text)
-{
-    for (; *text; text++)
-        if (*text >= 'A' && *text <= 'Z')
-            *text = (char)(*text + ('a' - 'A'));
-}
-
-bool dns_packet_name(char out[DNS_NAME_MAX], char const *name)
-{
-    unsigned char wire[NS_MAXCDNAME];
-    if (!*name)
-        return false;
-    /* ns_name_pton takes all bytes as they are. 8-bit here is U-labels that nobody converted: not
-     * what is in the DNS. */
-    for (char const *byte = name; *byte; byte++)
-        if (*byte <= ' ' || *byte > '~')
-            return false;
-    if (ns_name_pton(name, wire, sizeof wire) < 0 || ns_name_ntop(wire, out, DNS_NAME_MAX) < 0)
-        return false;
-    lower(out);
-    return true;
-}
-
-static unsigned char *put16(unsigned char *out, unsigned int number)
-{
-    out[0] = (unsigned char)(number >> 8);
-    out[1] = (unsigned char)number;
-    return out + 2;
-}
-
 static unsigned int get16(unsigned char const *bytes)
 {
     return (unsigned int)bytes[0] << 8 | bytes[1];
-}
-
-size_t dns_packet_build(unsigned char bytes[DNS_QUERY_MAX], struct dns_query const *query)
-{
-    unsigned char *out = bytes;
-    out = put16(out, query->id);
-    out = put16(out, FLAG_RD | FLAG_AD);
-    out = put16(out, 1); /* one question, no answer, no authority */
-    out = put16(out, 0);
-    out = put16(out, 0);
-    out = put16(out, query->edns ? 1 : 0);
-    ns_name_pton(query->name, out, NS_MAXCDNAME);
-    while (*out) /* the name is our own: no pointers */
-        out += 1 + *out;
-    out = put16(out + 1, query->type);
-    out = put16(out, ns_c_in);
-    if (query
-            ->edns) { /* RFC 6891 section 6.1.2: root, OPT, size, extended code and flags, length */
-        *out++ = 0;
-        out = put16(out, ns_t_opt);
-        out = put16(out, DNS_UDP_SIZE);
-        memset(out, 0, 6);
-        out += 6;
-    }
-    return (size_t)(out - bytes);
 }
 
 /* Names as dn_expand makes them, which writes "" for the root. */
@@ -163,7 +107,7 @@ static bool expand_data(ns_msg const *message, ns_rr const *record, size_t offse
         dn_expand(ns_msg_base(*message), ns_msg_end(*message), data + offset, out, DNS_NAME_MAX);
     if (length < 0 || (size_t)length != ns_rr_rdlen(*record) - offset)
         return false;
-    lower(out);
+    dns_query_lower(out);
     return true;
 }
 

@@ -29,9 +29,9 @@ static void check_name(char const *name)
     struct dns_query query = {.type = DNS_MX, .edns = true};
     for (char const *byte = name; *byte; byte++)
         expect(*byte > ' ' && *byte <= '~' && (*byte < 'A' || *byte > 'Z'));
-    expect(dns_packet_name(again, *name ? name : ".") && strcmp(again, *name ? name : ".") == 0);
+    expect(dns_query_name(again, *name ? name : ".") && strcmp(again, *name ? name : ".") == 0);
     strcpy(query.name, again);
-    expect(dns_packet_build(packet, &query) <= sizeof packet);
+    expect(dns_query_build(packet, &query) <= sizeof packet);
 }
 
 static void check_records(struct dns_answer const *answer, enum dns_type type)
@@ -91,7 +91,7 @@ static void answer_to_question(uint8_t const *bytes, size_t length)
                               .type = types[bytes[0] % (sizeof types / sizeof *types)],
                               .id = 7,
                               .links = bytes[1] & 7u};
-    size_t const head = dns_packet_build(packet, &query);
+    size_t const head = dns_query_build(packet, &query);
     size_t const rest = length - ANSWERED < INPUT_MAX ? length - ANSWERED : INPUT_MAX;
     packet[2] = 0x80;
     packet[3] = bytes[2];
@@ -118,7 +118,7 @@ static void name_from_text(uint8_t const *bytes, size_t length)
     length = length < INPUT_MAX ? length : INPUT_MAX;
     memcpy(text, bytes, length);
     text[length] = 0;
-    if (dns_packet_name(name, text))
+    if (dns_query_name(name, text))
         check_name(name);
 }
 

@@ -127,7 +127,7 @@ static void test_names(void **state)
     char name[DNS_NAME_MAX];
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        bool const good = dns_packet_name(name, cases[i].name);
+        bool const good = dns_query_name(name, cases[i].name);
         assert_int_equal(good, cases[i].expected != NULL);
         if (good)
             assert_string_equal(name, cases[i].expected);
@@ -143,10 +143,10 @@ static void test_the_longest_name(void **state)
     (void)state;
     for (int i = 0; i < 127; i++)
         strcat(text, "\\001.");
-    assert_true(dns_packet_name(query.name, text));
-    assert_int_equal(dns_packet_build(packet, &query), DNS_QUERY_MAX);
+    assert_true(dns_query_name(query.name, text));
+    assert_int_equal(dns_query_build(packet, &query), DNS_QUERY_MAX);
     strcat(text, "a");
-    assert_false(dns_packet_name(name, text));
+    assert_false(dns_query_name(name, text));
 }
 
 static void test_reverse_names(void **state)
@@ -193,8 +193,8 @@ static void put16(unsigned int number)
 static void begin(char const *name, enum dns_type type)
 {
     packet.query = (struct dns_query){.type = type, .id = 0xa55a};
-    assert_true(dns_packet_name(packet.query.name, name));
-    packet.length = dns_packet_build(packet.bytes, &packet.query);
+    assert_true(dns_query_name(packet.query.name, name));
+    packet.length = dns_query_build(packet.bytes, &packet.query);
     packet.bytes[2] |= 0x80;
     packet.bytes[3] = 0x80;
     memset(packet.counts, 0, sizeof packet.counts);
