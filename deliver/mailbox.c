@@ -1,8 +1,8 @@
 #include "deliver/mailbox.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +12,7 @@
 
 #include "deliver/durable.h"
 #include "deliver/mailbox_make.h"
+#include "deliver/maildir.h"
 
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
 
@@ -49,31 +50,6 @@ bool mailbox_path_is_valid(char const *path)
             return true;
         path += length + 1;
     }
-}
-
-/* Removes what was abandoned in tmp/. Best effort: a file that stays is looked at again tomorrow.
- */
-static void remove_old(int tmp, time_t now)
-{
-    int const descriptor = openat(tmp, ".", FOLDER_FLAGS);
-    if (descriptor < 0)
-        return;
-    DIR *const folder = fdopendir(descriptor);
-    if (!folder) {
-        fd_close(descriptor);
-        return;
-    }
-    struct dirent const *entry;
-    for (int i = 0; i < MAILBOX_LOOK_MAX && (entry = readdir(folder)); i++) {
-        struct stat status;
-        if (fstatat(tmp, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
-            S_ISDIR(status.st_mode))
-            continue;
-        time_t const used = status.st_mtime > status.st_atime ? status.st_mtime : status.st_atime;
-        if (used < now - MAILBOX_OLD_SECONDS)
-            (void)unlinkat(tmp, entry->d_name, 0);
-    }
-    closedir(folder);
 }
 
 /* True when Maildir/tmp and Maildir/new are still the folders that are open. By path, because a
@@ -178,7 +154,7 @@ struct mailbox *mailbox_open(struct mailbox_cache *cache, char const *path, stru
     time_t const now = time(NULL);
     if (now - mailbox->looked >= MAILBOX_LOOK_SECONDS || now < mailbox->looked) {
         mailbox->looked = now;
-        remove_old(mailbox->tmp, now);
+        maildir_remove_old(mailbox->tmp, now);
     }
     mailbox->in_use = true;
     mailbox->moment = ++cache->uses;

@@ -19,9 +19,7 @@
 #define MAILBOX_BATCH_MAX 64                       /* mailboxes in use at the same time */
 #define MAILBOX_CACHE     (MAILBOX_BATCH_MAX + 32) /* each holds two descriptors */
 
-#define MAILBOX_OLD_SECONDS  (36 * 3600) /* maildir(5): a file in tmp/ this old was abandoned */
-#define MAILBOX_LOOK_SECONDS (24 * 3600) /* from one look for such files to the next */
-#define MAILBOX_LOOK_MAX     1000        /* names looked at each time */
+#define MAILBOX_LOOK_SECONDS (24 * 3600) /* from one look for old files in tmp/ to the next */
 
 struct mailbox {
     char path[JOB_MAILBOX_MAX + 1]; /* empty: this place of the cache is free */

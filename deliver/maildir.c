@@ -1,9 +1,11 @@
 #include "deliver/maildir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,4 +96,28 @@ void maildir_remove(struct maildir_file *file)
 {
     maildir_close(file);
     (void)unlinkat(file->in_new ? file->mailbox->new : file->mailbox->tmp, file->name, 0);
+}
+
+void maildir_remove_old(int tmp, time_t now)
+{
+    int const descriptor =
+        openat(tmp, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0)
+        return;
+    DIR *const folder = fdopendir(descriptor);
+    if (!folder) {
+        fd_close(descriptor);
+        return;
+    }
+    struct dirent const *entry;
+    for (int i = 0; i < MAILDIR_LOOK_MAX && (entry = readdir(folder)); i++) {
+        struct stat status;
+        if (fstatat(tmp, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+            S_ISDIR(status.st_mode))
+            continue;
+        time_t const used = status.st_mtime > status.st_atime ? status.st_mtime : status.st_atime;
+        if (used < now - MAILDIR_OLD_SECONDS)
+            (void)unlinkat(tmp, entry->d_name, 0);
+    }
+    closedir(folder);
 }

@@ -10,6 +10,9 @@
 #define MAILDIR_NAME_MAX 160
 #define MAILDIR_TRIES    100 /* names tried when somebody has taken them */
 
+#define MAILDIR_OLD_SECONDS (36 * 3600) /* maildir(5): a file in tmp/ this old was abandoned */
+#define MAILDIR_LOOK_MAX    1000        /* names looked at each time */
+
 /* What makes the names of this process unique: time.MusecPpidQcounter.host */
 struct maildir_namer {
     unsigned long counter;
@@ -38,5 +41,10 @@ bool maildir_publish(struct maildir_file *file, struct maildir_namer *namer);
 /* Close the file; maildir_remove also removes it from where it is, as well as that can be done. */
 void maildir_close(struct maildir_file *file);
 void maildir_remove(struct maildir_file *file);
+
+/* Removes what was abandoned in the folder TMP. Best effort: a file that stays is met the next
+ * time.
+ */
+void maildir_remove_old(int tmp, time_t now);
 
 #endif

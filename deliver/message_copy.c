@@ -63,6 +63,15 @@ static size_t read_piece(struct message_copy *copy, struct job const *job, int f
     return got > 0 ? (size_t)got : 0;
 }
 
+static bool fail_loop(struct message_copy const *copy, struct failure *failure)
+{
+    if (copy->filter.loop)
+        failure_set(failure, JOB_FAILED,
+                    "5.4.6 mail loop: the message was delivered to this mailbox before "
+                    "(Delivered-To)");
+    return copy->filter.loop;
+}
+
 bool message_copy_through(struct message_copy *copy, struct job const *job, int from,
                           enum message_copy_trace trace, message_copy_write_func *write,
                           void *context, uint64_t *written, struct failure *failure)
@@ -107,13 +116,28 @@ bool message_copy_through(struct message_copy *copy, struct job const *job, int 
         failure_set(failure, JOB_CORRUPT, "4.3.0 the message does not fit its checksum");
         return false;
     }
-    if (copy->filter.loop) {
-        failure_set(failure, JOB_FAILED,
-                    "5.4.6 mail loop: the message was delivered to this mailbox before "
-                    "(Delivered-To)");
-        return false;
+    return !fail_loop(copy, failure);
+}
+
+bool message_copy_is_loop(struct message_copy *copy, struct job const *job, int from,
+                          struct failure *failure)
+{
+    size_t name, name_length;
+    if (!make_trace(&copy->trace, job, MESSAGE_COPY_FORWARD, &name, &name_length)) {
+        failure_system(failure, "delivery needs more memory", "", ENOMEM);
+        return true;
     }
-    return true;
+    header_filter_start(&copy->filter, copy->trace.s + name, name_length);
+    for (uint64_t done = 0; done < job->length && !copy->filter.in_body;) {
+        size_t const got = read_piece(copy, job, from, done, failure);
+        if (!got)
+            return true;
+        done += got;
+        (void)header_filter_pass(&copy->filter, copy->in, got, copy->out);
+    }
+    if (!copy->filter.in_body)
+        (void)header_filter_end(&copy->filter, copy->out);
+    return fail_loop(copy, failure);
 }
 
 static bool write_file(void *context, char const *bytes, size_t length)

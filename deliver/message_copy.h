@@ -38,7 +38,12 @@ bool message_copy_through(struct message_copy *copy, struct job const *job, int 
                           enum message_copy_trace trace, message_copy_write_func *write,
                           void *context, uint64_t *written, struct failure *failure);
 
-/* The same into the file TO, with the trace of a delivery. */
+/* Reads the header only. True, with FAILURE, when it says that the message was delivered to this
+ * recipient before, or when it cannot be read. */
+bool message_copy_is_loop(struct message_copy *copy, struct job const *job, int from,
+                          struct failure *failure);
+
+/* The same as message_copy_through into the file TO, with the trace of a delivery. */
 bool message_copy(struct message_copy *copy, struct job const *job, int from, int to,
                   uint64_t *written, struct failure *failure);
 

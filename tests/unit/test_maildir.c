@@ -348,9 +348,9 @@ static void abandoned_files_are_removed(void **state)
     assert_int_equal(mkdirat(fixture->root, "ann/Maildir/tmp", 0700), 0);
     assert_int_equal(mkdirat(fixture->root, "ann/Maildir/new", 0700), 0);
     assert_int_equal(mkdirat(fixture->root, "ann/Maildir/tmp/folder", 0700), 0);
-    make_file(fixture, "ann/Maildir/tmp/old", MAILBOX_OLD_SECONDS + 60);
-    make_file(fixture, "ann/Maildir/tmp/young", MAILBOX_OLD_SECONDS - 60);
-    make_file(fixture, "ann/Maildir/new/old", MAILBOX_OLD_SECONDS + 60);
+    make_file(fixture, "ann/Maildir/tmp/old", MAILDIR_OLD_SECONDS + 60);
+    make_file(fixture, "ann/Maildir/tmp/young", MAILDIR_OLD_SECONDS - 60);
+    make_file(fixture, "ann/Maildir/new/old", MAILDIR_OLD_SECONDS + 60);
     add(fixture, "ann", MESSAGE);
     expect_one(fixture, JOB_DELIVERED, "2.0.0");
     assert_int_equal(faccessat(fixture->root, "ann/Maildir/tmp/old", F_OK, 0), -1);
@@ -358,7 +358,7 @@ static void abandoned_files_are_removed(void **state)
     assert_int_equal(faccessat(fixture->root, "ann/Maildir/tmp/folder", F_OK, 0), 0);
     assert_int_equal(faccessat(fixture->root, "ann/Maildir/new/old", F_OK, 0), 0);
     /* Not again before a day is over. */
-    make_file(fixture, "ann/Maildir/tmp/old", MAILBOX_OLD_SECONDS + 60);
+    make_file(fixture, "ann/Maildir/tmp/old", MAILDIR_OLD_SECONDS + 60);
     add(fixture, "ann", MESSAGE);
     expect_one(fixture, JOB_DELIVERED, "2.0.0");
     assert_int_equal(faccessat(fixture->root, "ann/Maildir/tmp/old", F_OK, 0), 0);
@@ -376,9 +376,9 @@ static void a_look_is_bounded(void **state)
     add(fixture, "ann", MESSAGE);
     expect_one(fixture, JOB_DELIVERED, "2.0.0");
     mailbox_cache_free(&fixture->batch->mailboxes);
-    for (int i = 0; i < MAILBOX_LOOK_MAX + 50; i++) {
+    for (int i = 0; i < MAILDIR_LOOK_MAX + 50; i++) {
         snprintf(path, sizeof path, "ann/Maildir/tmp/%d", i);
-        make_file(fixture, path, MAILBOX_OLD_SECONDS + 60);
+        make_file(fixture, path, MAILDIR_OLD_SECONDS + 60);
     }
     add(fixture, "ann", MESSAGE);
     expect_one(fixture, JOB_DELIVERED, "2.0.0");
