@@ -1,0 +1,91 @@
+/* A system user with mail: the jobs that wait for him, and the one process that delivers them. */
+#ifndef EKIDEN_LAUNCH_USER_H
+#define EKIDEN_LAUNCH_USER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <skalibs/unixmessage.h>
+
+#include "deliver/agent_link.h"
+#include "deliver/launch_child.h"
+
+#define LAUNCH_BATCH_MAX      64 /* jobs of one process; then others have their turn */
+#define LAUNCH_MARGIN_SECONDS 90 /* for a delivery, beside its programs: locks, disks, forwards */
+#define LAUNCH_END_SECONDS    10 /* for a process to end once it has nothing to do any more */
+
+struct launch_job {
+    struct launch_job *next;
+    uint64_t number;
+    int descriptor; /* the queue file; -1 once it was handed on */
+    size_t length;
+    char bytes[]; /* as the scheduler sent them */
+};
+
+struct launch_jobs {
+    struct launch_job *first, *last;
+};
+
+struct launch_user {
+    struct launch_user *next;
+    char name[LAUNCH_NAME_MAX + 1];
+    struct launch_jobs waiting, sent;
+    unsigned int taken; /* jobs that the process was given */
+    pid_t pid;          /* 0: none */
+    uid_t uid;          /* of the process */
+    int socket;         /* to the process; -1: none, or it has no more to do */
+    bool killed;        /* and not ended yet: his mail is deferred as long */
+    long long deadline; /* program_clock: of the delivery at hand, or of the process's end */
+    unixmessage_sender sender;
+    unixmessage_receiver receiver;
+    char main_buffer[4096], descriptor_buffer[UNIXMESSAGE_AUXBUFSIZE];
+};
+
+/* What all users share. */
+struct launch {
+    struct agent_link link;
+    struct launch_program program;
+    struct launch_settings settings;
+    struct launch_user *users; /* owned; those who have waited longest come first */
+    unsigned int jobs;         /* in hand, of all users */
+    bool failed;               /* the scheduler cannot be answered any more */
+};
+
+/* The user NAME, new where he had nothing here. NULL when out of memory. */
+struct launch_user *launch_user_find(struct launch *launch, char const *name);
+
+/* Takes over a job: BYTES (copied) and DESCRIPTOR. False when out of memory: it is still the
+ * caller's. */
+bool launch_user_add(struct launch *launch, struct launch_user *user, uint64_t number,
+                     char const *bytes, size_t length, int descriptor);
+
+/* Starts the process that delivers what waits. Where that cannot be done the jobs are deferred. */
+void launch_user_start(struct launch *launch, struct launch_user *user);
+
+/* Hands what waits to the process, as long as it may take it. */
+void launch_user_send(struct launch *launch, struct launch_user *user);
+
+/* Reads the answers of the process; each must be for one of the jobs that it has. When it has no
+ * more to do it is let go. */
+void launch_user_receive(struct launch *launch, struct launch_user *user);
+
+/* The deadline has passed. */
+void launch_user_expire(struct launch *launch, struct launch_user *user);
+
+/* Closes the socket and defers, for the reason TEXT, what the process had in hand. */
+void launch_user_close(struct launch *launch, struct launch_user *user, char const *text);
+
+/* Defers what waits. */
+void launch_user_defer(struct launch *launch, struct launch_user *user, char const *text);
+
+/* Frees USER and what is left of his jobs, unanswered. */
+void launch_user_free(struct launch *launch, struct launch_user *user);
+
+/* Answers a job. */
+void launch_answer(struct launch *launch, uint64_t number, enum job_result result,
+                   char const *text);
+/* The same for one that is deferred here, and logs it. */
+void launch_defer(struct launch *launch, char const *name, uint64_t number, char const *text);
+
+#endif
