@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "deliver/forward_message.h"
 #include "lib/aliases.h"
 
 /* The recipients of the new message, on their way from the targets. */
@@ -110,31 +111,10 @@ static bool add_targets(struct collection *collection)
     }
 }
 
-/* The first failure is kept by the client, and said at the commit. */
-static bool write_message(void *context, char const *bytes, size_t length)
-{
-    inject_client_message(context, bytes, length);
-    return true;
-}
-
-static void commit(struct forward *forward, struct failure *failure)
-{
-    char text[64];
-    enum queue_status const status = inject_client_commit(&forward->client);
-    if (status == QUEUE_OK) {
-        snprintf(text, sizeof text, "2.0.0 forwarded as %s", forward->client.id);
-        failure_set(failure, JOB_DELIVERED, text);
-    } else {
-        failure_set(failure, inject_client_is_permanent(status) ? JOB_FAILED : JOB_DEFERRED,
-                    inject_client_explain(status));
-    }
-}
-
 void forward_alias(struct forward *forward, struct message_copy *copy, struct job const *job,
                    int message, struct failure *failure)
 {
     struct collection collection = {.forward = forward, .failure = failure, .job = job};
-    uint64_t written;
     failure_clear(failure);
     if (!inject_client_open(&forward->client, forward->socket)) {
         failure_set(failure, JOB_DEFERRED, inject_client_explain(forward->client.status));
@@ -143,9 +123,8 @@ void forward_alias(struct forward *forward, struct message_copy *copy, struct jo
     if (add_targets(&collection)) {
         if (!collection.begun)
             failure_set(failure, JOB_DELIVERED, "2.0.0 thrown away, as the alias says");
-        else if (message_copy_through(copy, job, message, MESSAGE_COPY_FORWARD, write_message,
-                                      &forward->client, &written, failure))
-            commit(forward, failure);
+        else
+            forward_message(&forward->client, copy, job, message, failure);
     }
     inject_client_close(&forward->client); /* what was not committed is discarded by that */
 }
