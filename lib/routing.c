@@ -126,6 +126,7 @@ static bool find_user(struct search *search, char const *name, size_t length, bo
         path_length >= ROUTING_MAILBOX_MAX ||
         search->domain_length + 1 + length >= ROUTING_MAILBOX_MAX)
         return false;
+    search->route->kind = ROUTE_MAILBOX;
     mailbox[0] = 0;
     if (path_length > 0) {
         memcpy(mailbox, path, path_length);
@@ -137,7 +138,6 @@ static bool find_user(struct search *search, char const *name, size_t length, bo
         append_folded(mailbox, "/", 1);
     }
     append_folded(mailbox, name, length);
-    search->route->kind = ROUTE_MAILBOX;
     return true;
 }
 
