@@ -157,6 +157,8 @@ static void add_token(struct reader *reader)
     else
         append_word(reader, token->start, token->end, false);
     reader->address->end = token->end;
+    if (!reader->address->has_domain)
+        reader->address->domain = token->end;
 }
 
 static bool is_word(struct reader const *reader)
@@ -170,7 +172,7 @@ static void clear(struct reader *reader)
     struct header_address *const address = reader->address;
     address->length = address->local_length = 0;
     address->has_domain = address->literal = address->utf8 = false;
-    address->end = reader->token.end;
+    address->domain = address->end = reader->token.start;
     reader->too_long = reader->malformed = reader->adjacent = false;
 }
 
@@ -191,6 +193,7 @@ static void read_domain(struct reader *reader)
     reader->adjacent = false;
     next_token(reader);
     size_t const before = address->length;
+    address->domain = reader->token.start;
     if (reader->token.kind == KIND_LITERAL) {
         address->literal = true;
         add_token(reader);
@@ -224,7 +227,6 @@ static bool read_angle(struct reader *reader)
     if (!skip_route(reader))
         return false;
     clear(reader);
-    reader->address->end = reader->token.start;
     read_words(reader);
     if (reader->token.kind == '@')
         read_domain(reader);

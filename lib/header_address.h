@@ -29,8 +29,8 @@ struct header_address {
     bool has_domain;
     bool literal; /* the domain is an address literal, with its brackets */
     bool utf8;    /* non-ASCII, well-formed */
-    /* Where in the text the local part or the domain ends: a missing domain is to be put there. */
-    size_t end;
+    /* Where the domain stands in the text; without one both are where it would have to be put. */
+    size_t domain, end;
 };
 
 struct header_address_list {

@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t size)
     size_t before = 0, last = 0;
     while ((result = header_address_next(&list, &address)) == HEADER_ADDRESS_ONE) {
         check(list.position > before && list.position <= size);
-        check(address.end >= last && address.end <= list.position);
+        check(address.domain >= last && address.domain <= address.end &&
+              address.end <= list.position);
         check(address.length <= HEADER_ADDRESS_MAX && address.bytes[address.length] == 0);
         check(strlen(address.bytes) == address.length);
         check(address.has_domain

@@ -170,18 +170,19 @@ static void test_end(void **state)
 {
     static struct {
         char const *text;
-        size_t end;
-    } const ends[] = {{"joe", 3},           {"joe (x)", 3},     {"<joe>", 4},   {"J <joe >", 6},
-                      {"joe@host", 8},      {"<joe@host >", 9}, {"\"j d\"", 5}, {"joe @ host ", 10},
-                      {"<@r:joe (x) >", 7}, {"joe@[::1]", 9}};
+        size_t end, domain;
+    } const ends[] = {{"joe", 3, 3},       {"joe (x)", 3, 3},        {"<joe>", 4, 4},
+                      {"J <joe >", 6, 6},  {"joe@host", 8, 4},       {"<joe@host >", 9, 5},
+                      {"\"j d\"", 5, 5},   {"joe @ host ", 10, 6},   {"<@r:joe (x) >", 7, 7},
+                      {"joe@[::1]", 9, 4}, {"joe@ (x) a . b", 14, 9}};
     (void)state;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         struct header_address_list list;
         struct header_address address;
         header_address_start(&list, ends[i].text, strlen(ends[i].text));
         assert_int_equal(header_address_next(&list, &address), HEADER_ADDRESS_ONE);
-        if (address.end != ends[i].end)
-            fail_msg("`%s`: %zu", ends[i].text, address.end);
+        if (address.end != ends[i].end || address.domain != ends[i].domain)
+            fail_msg("`%s`: %zu, %zu", ends[i].text, address.domain, address.end);
     }
 }
 
