@@ -57,21 +57,25 @@ static bool await(int descriptor, tain const *deadline, int *number)
     return *number == 0;
 }
 
-/* A connection whose two ends have one address never left this host. */
-static bool is_own(int descriptor, struct remote_ourselves const *ourselves)
+/* True when the kernel would reach IP from IP itself: such a connection never leaves this host,
+ * whatever the interfaces are called. Asked of a datagram socket, which sends nothing for it and is
+ * not bound to `outgoingip`; the connection's own ends would not tell then. */
+static bool is_own(ip46 const *ip, uint16_t port, struct remote_ourselves const *ourselves)
 {
-    ip46 here, there;
-    uint16_t port;
-    if (!ourselves || socket_local46(descriptor, &here, &port) < 0 ||
-        socket_remote46(descriptor, &there, &port) < 0)
-        return false;
-    return memcmp(here.ip, there.ip, ip46_is6(&here) ? 16 : 4) == 0 &&
-           !remote_ourselves_except(ourselves, &there);
+    ip46 source;
+    uint16_t source_port;
+    int const probe = socket_udp46_nbcoe(ip46_is6(ip));
+    if (probe < 0)
+        return false; /* no descriptor: there is none for the connection either */
+    bool const own = socket_connect46(probe, ip, port) == 0 &&
+                     socket_local46(probe, &source, &source_port) == 0 &&
+                     memcmp(source.ip, ip->ip, ip46_is6(ip) ? 16 : 4) == 0;
+    close(probe);
+    return own && !remote_ourselves_except(ourselves, ip);
 }
 
 static bool connect_socket(int descriptor, ip46 const *ip, uint16_t port, char const *peer,
-                           struct remote_ourselves const *ourselves, tain const *deadline,
-                           struct failure *failure)
+                           tain const *deadline, struct failure *failure)
 {
     int const on = 1;
     int number = 0;
@@ -81,8 +85,6 @@ static bool connect_socket(int descriptor, ip46 const *ip, uint16_t port, char c
         number = 0;
     if (number)
         return fail(failure, "4.4.1", peer, strerror(number));
-    if (is_own(descriptor, ourselves))
-        return fail(failure, "4.4.6", peer, "is this host, which does not take the mail");
     /* Commands are small, and each waits for its answer. */
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return true;
@@ -92,13 +94,17 @@ int remote_connect(ip46 const *ip, uint16_t port, char const *peer,
                    struct remote_settings const *settings, struct remote_ourselves const *ourselves,
                    tain const *deadline, struct failure *failure)
 {
+    if (ourselves && is_own(ip, port, ourselves)) {
+        fail(failure, "4.4.6", peer, "is this host, which does not take the mail");
+        return -1;
+    }
     int const descriptor = socket_tcp46_nbcoe(ip46_is6(ip));
     if (descriptor < 0) {
         fail(failure, "4.4.1", peer, strerror(errno));
         return -1;
     }
     if (set_source(descriptor, ip46_is6(ip), settings, peer, failure) &&
-        connect_socket(descriptor, ip, port, peer, ourselves, deadline, failure))
+        connect_socket(descriptor, ip, port, peer, deadline, failure))
         return descriptor;
     close(descriptor);
     return -1;

@@ -14,8 +14,8 @@
 
 /* Connects to IP at PORT from `outgoingip`, until DEADLINE. Returns a non-blocking descriptor; -1
  * with *failure, 4.4.1 and what PEER (for texts) did, or 4.3.5 for an unusable `outgoingip`.
- * OURSELVES, when not NULL, refuses a connection that ended at this host: 4.4.6 (a network that is
- * translated, an address that has just come up; found before, it would have been 5.4.6). */
+ * OURSELVES, when not NULL, refuses an address that is this host's after all (local by a route, or
+ * come up a moment ago): 4.4.6. */
 int remote_connect(ip46 const *ip, uint16_t port, char const *peer,
                    struct remote_settings const *settings, struct remote_ourselves const *ourselves,
                    tain const *deadline, struct failure *failure);

@@ -28,8 +28,8 @@ struct remote_delivery {
 void remote_delivery_run(struct remote_delivery const *delivery,
                          struct remote_transaction *transaction);
 
-/* The seconds that the delivery of LENGTH bytes (at most INT64_MAX) takes at most. A server may be slow, down to a KiB
- * a second. */
+/* The seconds that the delivery of LENGTH bytes (at most INT64_MAX) takes at most. A server may be
+ * slow, down to a KiB a second. */
 unsigned int remote_delivery_seconds(struct remote_settings const *settings, uint64_t length);
 
 #endif
