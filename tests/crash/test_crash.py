@@ -13,10 +13,12 @@ from instance import Instance
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import bounce_faults  # noqa: E402
 import local_faults  # noqa: E402
 import queue_faults  # noqa: E402
 import send_faults  # noqa: E402
 import smtp_faults  # noqa: E402
+from bouncer import Bouncer  # noqa: E402
 from ledger import Ledger  # noqa: E402
 
 pytestmark = [pytest.mark.needs("strace"), pytest.mark.heavy]
@@ -75,6 +77,20 @@ def test_ekiden_local(instance, ledger, kind, fresh, sandbox):
     )
     mail = [message for mailbox in mailboxes for message in instance.mailbox(mailbox)]
     require(wrong + ledger.violations(mail, "mailboxes"), missed, faults)
+
+
+@pytest.mark.parametrize("kind, size, sandbox", [
+    ("KILL", SMALL, True),
+    ("KILL", LARGE, False),
+    ("EIO", SMALL, False),
+])
+def test_ekiden_bounce(tmp_path_factory, programs, scratch, kind, size, sandbox):
+    folder = scratch / tmp_path_factory.mktemp("bounce").name
+    folder.mkdir(mode=0o755)
+    bouncer = Bouncer(folder, programs, bouncemaxbytes="1000000\n")
+    body = b"Subject: x\n\n" + b"0123456789abcde\n" * (size // 16)
+    faults, missed, wrong = bounce_faults.sweep(bouncer, [kind], body, sandbox)
+    require(wrong, missed, faults)
 
 
 @pytest.mark.root

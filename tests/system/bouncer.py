@@ -49,14 +49,16 @@ class Bouncer:
 
     # --- the process ---
 
-    def start(self, **options):
+    def start(self, tracer=(), environment=None):
+        """TRACER: the beginning of a command line that also changes the user."""
         self.link, theirs = socket.socketpair()
         self.link.settimeout(PATIENCE)
         queue = os.open(self.folder / "queue", os.O_RDONLY | os.O_DIRECTORY)
-        command = [self.programs / "ekiden-bounce", "-C", self.folder / "control", "-q", str(queue)]
+        command = [*tracer, self.programs / "ekiden-bounce", "-C", self.folder / "control", "-q",
+                   str(queue)]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=theirs, stderr=log, pass_fds=[queue],
-                                            **self.user, **options)
+                                            env=environment, **({} if tracer else self.user))
         theirs.close()
         os.close(queue)
         return self
@@ -74,6 +76,7 @@ class Bouncer:
             self.process.wait()
             self.link.close()
         self.process = None
+        self.received = b""
 
     # --- messages ---
 
@@ -141,7 +144,8 @@ class Bouncer:
         """(number, letter, text)"""
         while len(self.received) < 6 or len(self.received) < 6 + self.announced():
             piece = self.link.recv(65536)
-            assert piece, "the agent is gone:\n" + self.log_path.read_text()
+            if not piece:
+                raise ConnectionError("the agent is gone:\n" + self.log_path.read_text())
             self.received += piece
         end = 6 + self.announced()
         number, letter, text, rest = self.received[6:end].split(b"\0")
