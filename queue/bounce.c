@@ -8,6 +8,7 @@
 #include "lib/log.h"
 #include "queue/bounce_reason.h"
 #include "queue/bounce_report.h"
+#include "queue/inject_client.h"
 #include "queue/wake.h"
 
 #define BOUNDARY_BEGIN "=_" /* cannot come out of quoted-printable (RFC 2045 6.7) */
@@ -79,20 +80,6 @@ static void log_deferred(struct bounce const *bounce, struct report_job const *j
             "reason", answer->text);
 }
 
-static char const *explain(enum queue_status status)
-{
-    switch (status) {
-    case QUEUE_WRITE:
-        return "4.3.1 the report cannot be written: disk full, quota or disk error";
-    case QUEUE_NO_MEMORY:
-        return "4.3.0 the report needs more memory";
-    case QUEUE_FOLDER:
-        return "4.3.0 the report cannot be put into the queue's folder new";
-    default:
-        return "4.3.0 the report cannot be written";
-    }
-}
-
 static void put_envelope(struct queue_file *file, enum bounce_kind kind, char const *to)
 {
     char const *const sender = kind == BOUNCE_DOUBLE ? BOUNCE_DOUBLE_SENDER : "";
@@ -162,7 +149,7 @@ static void make_report(struct bounce *bounce, struct report_job const *job,
         answer->result = JOB_DELIVERED;
         snprintf(answer->text, sizeof answer->text, "2.0.0 report %s", id);
     } else if (bounce->file.status != QUEUE_OK) {
-        failure_set(answer, JOB_DEFERRED, explain(bounce->file.status));
+        failure_set(answer, JOB_DEFERRED, inject_client_explain(bounce->file.status));
         log_deferred(bounce, job, answer);
     } else {
         failure_system(answer, "the report cannot be made", "", errno);
