@@ -5,7 +5,8 @@
  * queue/queue_file.h: 0 means that the message is on the disk.
  *
  * With -l, or where fd 0 or LISTEN_FDS is a SOCK_SEQPACKET socket, what comes through the socket is
- * served instead (queue/injection.h). */
+ * served instead (queue/injection.h). A user who may not write into the queue hands the message
+ * over through such a socket: so this is the queue program of everybody, and never set-uid. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,8 +18,10 @@
 #include <skalibs/sgetopt.h>
 
 #include "configured.h"
+#include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/privilege.h"
+#include "queue/inject_relay.h"
 #include "queue/inject_server.h"
 #include "queue/inject_socket.h"
 #include "queue/queue_file.h"
@@ -215,25 +218,15 @@ static int serve(struct arguments const *arguments, struct users const *users,
     return socket->connected ? inject_server_connection(server) : inject_server_listen(server);
 }
 
+/* False: errno. */
 static bool open_queue(struct inject_server *server, char const *path)
 {
     server->queue = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     server->folder =
         server->queue < 0 ? -1 : openat(server->queue, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (server->folder < 0) {
-        log_failure("queue-not-opened", path, errno);
+    if (server->folder < 0)
         return false;
-    }
     server->wake = wake_open(server->queue);
-    return true;
-}
-
-/* Descriptors that are not open would be those of the queue's files, and the log would go there. */
-static bool has_standard_descriptors(void)
-{
-    for (int descriptor = 0; descriptor <= 2; descriptor++)
-        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) != descriptor)
-            return false;
     return true;
 }
 
@@ -248,7 +241,7 @@ int main(int argc, char const *const *argv)
     struct inject_socket socket;
     struct users users;
     log_start("ekiden-queue");
-    if (!has_standard_descriptors())
+    if (!descriptors_standard())
         return QUEUE_SYSTEM;
     if (!parse_arguments(&arguments, argc, argv)) {
         log_failure("usage", USAGE, 0);
@@ -262,12 +255,18 @@ int main(int argc, char const *const *argv)
     bool const serves = inject_socket_find(&socket, arguments.path);
     if (!drop(&users, arguments.queue, serves))
         return QUEUE_CONFIGURATION;
-    if (!open_queue(&server, arguments.queue))
+    bool const opened = open_queue(&server, arguments.queue);
+    signal(SIGALRM, time_out);
+    if (!serves)
+        alarm(TIMEOUT_SECONDS);
+    if (!opened && !serves && errno == EACCES) /* not for this user: who may takes it */
+        return (int)inject_relay();
+    if (!opened) {
+        log_failure("queue-not-opened", arguments.queue, errno);
         return QUEUE_FOLDER;
+    }
     if (serves)
         return serve(&arguments, &users, &socket, &server);
-    signal(SIGALRM, time_out);
-    alarm(TIMEOUT_SECONDS);
     enum queue_status const status = queue_message(server.folder);
     if (status == QUEUE_OK)
         wake_scheduler(server.wake, file.id);

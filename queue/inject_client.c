@@ -12,6 +12,7 @@
 #include "configured.h"
 #include "queue/inject_path.h"
 #include "queue/injection.h"
+#include "queue/queue_list.h"
 
 #define CONNECT_SECONDS 60 /* while more connections wait than the server's backlog holds */
 
@@ -183,8 +184,7 @@ static void put_address(struct inject_client *client, char mark, char const *add
     put(client, "", 1);
 }
 
-void inject_client_begin(struct inject_client *client, char const *sender, size_t length,
-                         bool body_8bit, bool smtputf8)
+void inject_client_open_message(struct inject_client *client, bool body_8bit, bool smtputf8)
 {
     client->status = client->socket < 0 ? QUEUE_NETWORK : QUEUE_OK;
     if (client->status == QUEUE_OK && !client->next[0])
@@ -195,6 +195,18 @@ void inject_client_begin(struct inject_client *client, char const *sender, size_
     client->gathered = 0;
     client->bits =
         INJECTION_OPEN | (body_8bit ? INJECTION_8BIT : 0u) | (smtputf8 ? INJECTION_UTF8 : 0u);
+}
+
+void inject_client_stream(struct inject_client *client, char const *bytes, size_t length)
+{
+    client->in_message = true; /* the envelope's end is the caller's */
+    put(client, bytes, length);
+}
+
+void inject_client_begin(struct inject_client *client, char const *sender, size_t length,
+                         bool body_8bit, bool smtputf8)
+{
+    inject_client_open_message(client, body_8bit, smtputf8);
     if (length && memchr(sender, 0, length))
         fail(client, QUEUE_ENVELOPE);
     put_address(client, 'F', sender, length);
@@ -254,6 +266,24 @@ void inject_client_abort(struct inject_client *client)
     }
     client->bits = INJECTION_ABORT;
     send_packet(client, NULL, 0);
+}
+
+enum queue_status inject_client_list(struct inject_client *client, inject_client_list_func *show,
+                                     void *context)
+{
+    static char packet[QUEUE_LIST_PACKET_MAX];
+    client->status = client->socket < 0 ? QUEUE_NETWORK : QUEUE_OK;
+    client->bits = INJECTION_LIST;
+    client->gathered = 0;
+    send_packet(client, NULL, 0);
+    while (client->status == QUEUE_OK) {
+        size_t const length = receive(client, packet, sizeof packet);
+        if (length == 2 && packet[0] == INJECTION_STATUS)
+            return client->status = (enum queue_status)(unsigned char)packet[1];
+        if (length)
+            show(context, packet, length);
+    }
+    return client->status;
 }
 
 static struct {

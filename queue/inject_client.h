@@ -40,11 +40,22 @@ void inject_client_begin(struct inject_client *client, char const *sender, size_
 void inject_client_recipient(struct inject_client *client, char const *address, size_t length);
 void inject_client_message(struct inject_client *client, char const *bytes, size_t length);
 
+/* The same for who has the envelope in the form of queue/envelope.h: open_message, then envelope
+ * and message as one stream. */
+void inject_client_open_message(struct inject_client *client, bool body_8bit, bool smtputf8);
+void inject_client_stream(struct inject_client *client, char const *bytes, size_t length);
+
 /* Only QUEUE_OK means that the message is durable; client->id is its id then. Another message may
  * follow. */
 enum queue_status inject_client_commit(struct inject_client *client);
 void inject_client_abort(struct inject_client *client);
 void inject_client_close(struct inject_client *client);
+
+/* Between messages: asks for the list of the queue and calls SHOW for each packet of it
+ * (queue/queue_list.h). QUEUE_REFUSED: not for this user. */
+typedef void inject_client_list_func(void *context, char const *packet, size_t length);
+enum queue_status inject_client_list(struct inject_client *client, inject_client_list_func *show,
+                                     void *context);
 
 /* A sentence with an enhanced code for a status: "4.3.1 the queue's disk is full or failing". */
 char const *inject_client_explain(enum queue_status status);

@@ -5,6 +5,6 @@ queue_modules  := envelope queue_file queue_form queue_read queue_layout injecto
                   send_jobs send_agent send_settings send_take send_marks send_finish send_dispatch \
                   send_loop send_fence notes report_job \
                   inject_client inject_path inject_peer inject_limits inject_fence inject_socket \
-                  inject_server queue_list \
+                  inject_server inject_relay queue_list \
                   bounce bounce_settings bounce_header bounce_original bounce_writer bounce_reason \
                   bounce_failures bounce_status bounce_report

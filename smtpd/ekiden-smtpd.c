@@ -18,6 +18,7 @@
 #include <skalibs/types.h>
 
 #include "configured.h"
+#include "lib/descriptors.h"
 #include "lib/log.h"
 #include "smtpd/keeper.h"
 
@@ -165,14 +166,12 @@ static bool is_client_log(void)
            input.st_dev == log.st_dev && input.st_ino == log.st_ino;
 }
 
-/* Standard descriptors that are not open would be reused, and then written to, by mistake. */
 static void require_standard_descriptors(void)
 {
     if (is_client_log())
         close(2);
-    for (int descriptor = 0; descriptor <= 2; descriptor++)
-        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) != descriptor)
-            _exit(EXIT_TEMPORARY);
+    if (!descriptors_standard())
+        _exit(EXIT_TEMPORARY);
 }
 
 static int test_configuration(struct arguments const *arguments)

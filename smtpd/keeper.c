@@ -62,10 +62,23 @@ static int make_empty_folder(int queue)
     return empty;
 }
 
+/* Somebody who has no queue to write into (`sendmail -bs`) has another program for that, and no
+ * privilege that a dialogue could lose: the root folder is as good as an empty one. */
+static bool open_nothing(struct keeper *keeper)
+{
+    if (privilege_is_root() || !keeper->settings->queueprogram)
+        return false;
+    keeper->folder = keeper->wake = -1;
+    keeper->empty = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return keeper->empty >= 0;
+}
+
 static void open_queue(struct keeper *keeper, char const *path, int client)
 {
     int const queue = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (queue < 0) {
+        if (open_nothing(keeper))
+            return;
         log_failure("queue-not-opened", path, errno);
         give_up(client, EXIT_TEMPORARY);
     }

@@ -176,7 +176,7 @@ static void add_from(struct compose *compose, bool resent)
     stralloc *const out = &compose->header;
     stralloc address = STRALLOC_ZERO, quoted = STRALLOC_ZERO;
     if (compose->from) {
-        add_text(&address, compose->from);
+        add(&address, compose->from->s, compose->from->len);
     } else {
         bool const utf8 = compose->utf8;
         add_completed(compose, &address, names->user, strlen(names->user), names->host,

@@ -13,7 +13,7 @@
 struct compose {
     struct sender_names const *names;
     bool header_recipients; /* the header's are the envelope's (too) */
-    char const *from;       /* address for a From that is missing; 0: names' user and host */
+    stralloc const *from;   /* address for a From that is missing; 0: names' user and host */
     stralloc header;        /* the new header, without the empty line; owned */
     stralloc recipients;    /* unquoted, each ended by NUL; owned */
     size_t recipient_count;

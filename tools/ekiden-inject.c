@@ -1,9 +1,9 @@
 /* ekiden-inject: completes a message and puts it into the queue, as qmail-inject does. */
-#include <stdio.h>
+#include <errno.h>
 
 #include <skalibs/sgetopt.h>
 
-#include "lib/log.h"
+#include "lib/descriptors.h"
 #include "tools/problem.h"
 #include "tools/submission.h"
 
@@ -23,6 +23,10 @@ int main(int argc, char const *const *argv)
     struct submission submission = {.recipients = SUBMISSION_EITHER};
     subgetopt options = SUBGETOPT_ZERO;
     problem_start("ekiden-inject", codes);
+    if (!descriptors_standard())
+        problem_die(PROBLEM_TEMPORARY, "/dev/null", errno);
+    if (argc < 1)
+        problem_die(PROBLEM_USAGE, USAGE, 0);
     for (int option; (option = subgetopt_r(argc, argv, "aAhHnNf:F:C:i:", &options)) >= 0;)
         switch (option) {
         case 'a':

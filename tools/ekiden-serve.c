@@ -19,9 +19,9 @@
 #include <skalibs/stralloc.h>
 #include <skalibs/types.h>
 
-#include "configured.h"
 #include "lib/log.h"
 #include "queue/inject_socket.h"
+#include "tools/program_path.h"
 #include "tools/serve_folder.h"
 
 #define USAGE                   "ekiden-serve DIR [ --smtp PORT ]"
@@ -39,7 +39,6 @@ static char const *const names[PROGRAMS] = {"ekiden-send", "ekiden-smtpd", "ekid
 
 struct server {
     struct serve_folder folder;
-    stralloc programs; /* NUL-terminated path */
     int listener, inject;
     pid_t pids[PROGRAMS];
 };
@@ -48,26 +47,6 @@ _Noreturn static void die(int code, char const *what, int number)
 {
     log_failure("not-served", what, number);
     _exit(code);
-}
-
-/* The programs stand beside this one. */
-static void find_programs(struct server *server)
-{
-    char self[4096];
-    ssize_t const length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length <= 0)
-        die(EXIT_TEMPORARY, "/proc/self/exe", errno);
-    self[length] = 0;
-    char *const slash = strrchr(self, '/');
-    *slash = 0;
-    serve_folder_join(&server->programs, self, names[SMTPD]);
-    if (access(server->programs.s, X_OK) == 0) {
-        server->programs.len = strlen(self);
-        server->programs.s[server->programs.len] = 0;
-    } else if (!stralloc_copys(&server->programs, CONFIGURED_LIBEXEC) ||
-               !stralloc_0(&server->programs)) {
-        die(EXIT_TEMPORARY, "out of memory", errno);
-    }
 }
 
 /* After SIGKILL the sessions of the server before may still hold its port while they end: that is
@@ -119,7 +98,8 @@ _Noreturn static void run_program(struct server const *server, int which, int re
 {
     stralloc path = STRALLOC_ZERO;
     sigset_t none;
-    serve_folder_join(&path, server->programs.s, names[which]);
+    if (!program_path(&path, names[which]))
+        die(EXIT_TEMPORARY, "out of memory", errno);
     char const *const scheduler[] = {path.s,
                                      "-C",
                                      server->folder.control.s,
@@ -244,7 +224,7 @@ static void print_ready(uint16_t port, bool chosen)
 
 int main(int argc, char const *const *argv)
 {
-    static struct server server = {.programs = STRALLOC_ZERO};
+    static struct server server;
     uint16_t port = DEFAULT_PORT;
     sigset_t signals;
     log_start("ekiden-serve");
@@ -262,7 +242,6 @@ int main(int argc, char const *const *argv)
     umask(022);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     serve_folder_make(&server.folder, root);
-    find_programs(&server);
     server.listener = bind_port(&port);
     server.inject = bind_inject(&server);
     start(&server, SCHEDULER, -1);

@@ -1,7 +1,6 @@
 #include "tools/submission.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -98,18 +97,15 @@ static void mark_message(stralloc *user)
     add(user, text, length);
 }
 
-/* By -f, Return-Path, the environment, in this order. */
+/* By -f (taken already), Return-Path, the environment, in this order. */
 static void choose_sender(struct work *work)
 {
     struct submission const *const submission = work->submission;
     struct sender_names const *const names = &work->names;
     struct compose *const compose = &work->compose;
     stralloc plain = STRALLOC_ZERO;
-    if (submission->sender) {
-        if (*submission->sender)
-            compose_envelope_address(compose, &work->sender, submission->sender);
+    if (submission->sender)
         return;
-    }
     if (compose->has_return_path && !submission->ignore_return_path &&
         !(names->flags & SENDER_NOT_RETURN_PATH)) {
         add(&work->sender, compose->return_path.s, compose->return_path.len);
@@ -217,9 +213,9 @@ static void compose_message(struct work *work)
     struct compose *const compose = &work->compose;
     bool const arguments = submission->arguments && *submission->arguments;
     compose->names = &work->names;
-    compose->from = submission->sender_is_from && submission->sender && *submission->sender
-                        ? submission->sender
-                        : NULL;
+    if (submission->sender && *submission->sender)
+        compose_envelope_address(compose, &work->sender, submission->sender);
+    compose->from = submission->sender_is_from && work->sender.len ? &work->sender : NULL;
     compose->header_recipients = submission->recipients == SUBMISSION_HEADER ||
                                  submission->recipients == SUBMISSION_BOTH ||
                                  (submission->recipients == SUBMISSION_EITHER && !arguments);
@@ -248,7 +244,7 @@ void submission_run(struct submission const *submission)
         print_message(&work);
     } else {
         if (!work.compose.recipient_count)
-            problem_die(PROBLEM_RECIPIENT,
+            problem_die(PROBLEM_USAGE,
                         "5.5.3 no recipients: neither the command line nor the "
                         "message's header names any that counts",
                         0);
