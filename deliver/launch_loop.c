@@ -85,18 +85,29 @@ static void log_end(struct launch_user const *user, pid_t pid, int status)
     log_write(&line);
 }
 
-/* What it said last may still lie in its socket; that is read first. */
+/* What an ended process said last may still lie in its socket; that is read first. One that was
+ * stopped, which only its user can have done, is not waited for. */
+static void process_changed(struct launch *launch, struct launch_user *user, int status)
+{
+    if (WIFSTOPPED(status)) {
+        if (!user->killed)
+            launch_user_expire(launch, user);
+        return;
+    }
+    log_end(user, user->pid, status);
+    user->pid = 0;
+    user->killed = false;
+    user->deadline = program_clock() + LAUNCH_END_SECONDS * 1000;
+}
+
 static void reap(struct loop *loop)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0)
         for (struct launch_user *user = loop->launch->users; user; user = user->next)
             if (user->pid == pid) {
-                log_end(user, pid, status);
-                user->pid = 0;
-                user->killed = false;
-                user->deadline = program_clock() + LAUNCH_END_SECONDS * 1000;
+                process_changed(loop->launch, user, status);
                 break;
             }
 }
