@@ -2,7 +2,6 @@
 
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from measure import CpuGroup
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import other_servers  # noqa: E402  (found by the line above)
+from measure import CpuGroup  # noqa: E402
 
 DOMAIN = "demo.example"
 USER = "alice"
@@ -139,101 +141,14 @@ class Ekiden(Server):
 
 
 class Postfix(Server):
-    """Debian's Postfix: its defaults, one virtual Maildir, an own configuration and queue folder.
-
-    The daemons are not chrooted (that costs at their start only, and the folder would need parts of
-    /etc). Nothing listens for its log, which spares Postfix that cost.
-    """
+    """Debian's Postfix: its defaults, one virtual Maildir."""
 
     name = "postfix"
-    daemons = "/usr/lib/postfix/sbin"
+    missing = other_servers.Postfix.missing
 
-    services = """
-127.0.0.1:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-proxywrite unix - - n - 1 proxymap
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-local unix - n n - - local
-virtual unix - n n - - virtual
-lmtp unix - - n - - lmtp
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-"""
-    settings = """
-compatibility_level = 3.6
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-daemon_directory = {daemons}
-command_directory = /usr/sbin
-meta_directory = {folder}/etc
-shlib_directory = /usr/lib/postfix
-mail_owner = postfix
-setgid_group = postdrop
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-myhostname = bench.{domain}
-mydestination =
-mynetworks = 127.0.0.0/8
-alias_maps =
-virtual_mailbox_domains = {domain}
-virtual_mailbox_base = {folder}/mail
-virtual_mailbox_maps = inline:{{ {user}@{domain}={user}/Maildir/ }}
-virtual_minimum_uid = 100
-virtual_uid_maps = static:65534
-virtual_gid_maps = static:65534
-"""
-    queue_folders = (
-        "active bounce corrupt defer deferred flush hold incoming private saved trace".split()
-    )
-
-    @classmethod
-    def missing(cls):
-        """Why it cannot run here, or None."""
-        if os.geteuid() != 0:
-            return "needs root"
-        return None if os.path.exists(cls.daemons + "/master") else "is not installed"
-
-    def configure(self):
-        words = {
-            "folder": self.folder,
-            "port": self.port,
-            "domain": DOMAIN,
-            "user": USER,
-            "daemons": self.daemons,
-        }
-        etc = self.folder / "etc"
-        etc.mkdir()
-        (etc / "main.cf").write_text(self.settings.format(**words))
-        (etc / "master.cf").write_text(self.services.format(**words))
-        (etc / "dynamicmaps.cf").write_text("")
-        queue = self.folder / "queue"
-        queue.mkdir()
-        (queue / "pid").mkdir()
-        for name in self.queue_folders:
-            (queue / name).mkdir(mode=0o700)
-            shutil.chown(queue / name, "postfix")
-        for name, mode in (("maildrop", 0o730), ("public", 0o710)):
-            (queue / name).mkdir()
-            shutil.chown(queue / name, "postfix", "postdrop")
-            os.chmod(queue / name, mode)
-        (self.folder / "data").mkdir(mode=0o700)
-        shutil.chown(self.folder / "data", "postfix")
-        (self.folder / "mail").mkdir()
-        os.chown(self.folder / "mail", NOBODY, NOBODY)
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.postfix = other_servers.Postfix(self.folder, self.port, DOMAIN, [USER])
 
     def answers(self):
         try:
@@ -244,10 +159,9 @@ virtual_gid_maps = static:65534
             return False
 
     def start(self):
-        self.configure()
-        environment = {**os.environ, "MAIL_CONFIG": str(self.folder / "etc")}
-        command = [self.daemons + "/master", "-s", "-c", str(self.folder / "etc")]
-        self.launch(command, stdout=self.log, env=environment)
+        self.postfix.configure()
+        environment = {**os.environ, **self.postfix.environment}
+        self.launch(self.postfix.command(), stdout=self.log, env=environment)
         wait_for(self.answers, 30, "a greeting of Postfix")
 
     def queue_is_empty(self):
