@@ -107,6 +107,7 @@ WAYS = {
     "421": lambda good: ("421 4.3.2 closing", CLOSE),
     "4xx": lambda good: "450 4.7.1 not now",
     "5xx": lambda good: "550 5.7.1 never",
+    "5xx and gone": lambda good: ("550 5.7.1 never", CLOSE),
     "garbage": lambda good: b"\0\xff\x1b[2J garbage\r\n",
     "bare-code": lambda good: b"25\r\n",
     "354": lambda good: "354 go",
@@ -128,6 +129,9 @@ def expected(stage, way, pipelining):
     if way == "5xx":
         # a server that does not want us at all says nothing about this mail
         return {"connect": "s", "greeting": "s", "EHLO": "r"}.get(stage, "h")
+    if way == "5xx and gone":
+        # there is nobody left for HELO
+        return "s" if stage in ("greeting", "EHLO") else "h"
     if way == "354":
         # in the place of another answer
         return {"DATA": "r"}.get(stage, "s")
