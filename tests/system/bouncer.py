@@ -6,6 +6,7 @@ import email
 import email.policy
 import os
 import quopri
+import resource
 import shutil
 import socket
 import struct
@@ -49,8 +50,12 @@ class Bouncer:
 
     # --- the process ---
 
-    def start(self, tracer=(), environment=None):
-        """TRACER: the beginning of a command line that also changes the user."""
+    def start(self, tracer=(), environment=None, file_size=None):
+        """TRACER: the beginning of a command line that also changes the user. FILE_SIZE: the limit
+        of a file's bytes."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, resource.RLIM_INFINITY))
+
         self.link, theirs = socket.socketpair()
         self.link.settimeout(PATIENCE)
         queue = os.open(self.folder / "queue", os.O_RDONLY | os.O_DIRECTORY)
@@ -58,7 +63,9 @@ class Bouncer:
                    str(queue)]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=theirs, stderr=log, pass_fds=[queue],
-                                            env=environment, **({} if tracer else self.user))
+                                            env=environment,
+                                            preexec_fn=limit if file_size else None,
+                                            **({} if tracer else self.user))
         theirs.close()
         os.close(queue)
         return self

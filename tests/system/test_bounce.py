@@ -1,7 +1,6 @@
 """ekiden-bounce: what a report says, to whom, and what it never does, whatever it is about."""
 
 import os
-import resource
 import signal
 import subprocess
 import tempfile
@@ -478,17 +477,16 @@ def test_killed_it_leaves_the_report_whole_or_none(make_bouncer):
     assert answered == 4 and complete >= answered
 
 
-def test_no_room_for_the_report(bouncer):
+def test_no_room_for_the_report(make_bouncer):
     """The same by a limit of the process, wherever the tests run."""
+    bouncer = make_bouncer(start=False)
     name = bouncer.failed(("bob@far.test", SAID), body=b"Subject: x\n\n" + b"line\n" * 9000)
-    pid, limits = bouncer.process.pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    bouncer.ask(bouncer.queued([("bob@far.test", TODO)]))  # it has set its own limits
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    bouncer.start(file_size=20_000)
     letter, text = bouncer.ask(name)
     assert letter == "Z" and text.startswith("4.3.1 ")
     assert bouncer.new() == []
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
-    assert bouncer.report(name).original[0] == "message/rfc822"
+    assert bouncer.end() == 0
+    assert bouncer.start().report(name).original[0] == "message/rfc822"
 
 
 @pytest.mark.root
