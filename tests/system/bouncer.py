@@ -54,7 +54,8 @@ class Bouncer:
         """TRACER: the beginning of a command line that also changes the user. FILE_SIZE: the limit
         of a file's bytes."""
         def limit():
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, resource.RLIM_INFINITY))
+            most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, most))
 
         self.link, theirs = socket.socketpair()
         self.link.settimeout(PATIENCE)
