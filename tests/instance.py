@@ -21,7 +21,7 @@ DEFAULTS = {  # those of ekiden-serve, which leaves a control folder alone that 
     "users": "alice\nbob\npostmaster:alice\n",
 }
 PROGRAMS = ("ekiden-serve", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local",
-            "ekiden-bounce", "ekiden-launch", "ekiden-dotqmail")
+            "ekiden-bounce", "ekiden-launch", "ekiden-dotqmail", "ekiden-inject", "sendmail")
 FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_-]*)=("(?:[^"\\]|\\.)*"|\S*)')
 # How long is waited for what must come: it costs where nothing comes, and nowhere else. Less than
 # the time after which deferred mail is tried again by itself.
@@ -119,6 +119,7 @@ class Instance:
         self.sanitized = sanitized
         self.patience = PATIENCE
         self.process = None
+        self.machine = None  # a Machine (system/machine.py) in whose network it runs
         self.port = None
         self.environment = {}
         self.arguments = []
@@ -234,6 +235,8 @@ class Instance:
         if self.user:
             user, group = self.user
             line = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *line]
+        if self.machine:
+            line = ["nsenter", "-t", str(self.machine.pid), "-n", *line]
         return line
 
     def start(self):
@@ -357,7 +360,9 @@ class Instance:
     # --- mail ---
 
     def connect(self, source=None, timeout=None):
-        return Client(self.port, source, timeout=timeout or self.patience)
+        timeout = timeout or self.patience
+        connected = self.machine and self.machine.connect(self.port, timeout=timeout, source=source)
+        return Client(self.port, source, timeout=timeout, connected=connected)
 
     def session(self, source=None, name="client.example"):
         """A connection that has been greeted and has said EHLO."""

@@ -39,8 +39,10 @@ def as_bytes(text):
 
 
 class Client:
-    def __init__(self, port, source=None, host="127.0.0.1", timeout=90):
-        self.socket = socket.create_connection(
+    """CONNECTED is a socket that somebody else has connected, in another network for example."""
+
+    def __init__(self, port, source=None, host="127.0.0.1", timeout=90, connected=None):
+        self.socket = connected or socket.create_connection(
             (host, port), timeout, source_address=(source, 0) if source else None
         )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
