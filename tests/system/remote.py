@@ -281,6 +281,7 @@ class Remote:
 def queue_file(folder, build, message=MESSAGE):
     """A file as the queue has it: its path, and where the message lies and what its checksum is."""
     folder = Path(folder)
+    folder.chmod(0o755)
     queue = folder / "queue"
     for name in (queue, queue / "new"):
         name.mkdir()
