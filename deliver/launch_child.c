@@ -53,7 +53,7 @@ void launch_child_restrict(void)
 {
     uint32_t const needed = 1u << CAP_SETUID | 1u << CAP_SETGID;
     /* The bounding set as well, where that is allowed; no_new_privs holds in any case. */
-    for (int i = 0; privilege_is_root() && prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1; i++)
+    for (int i = 0; privilege_is_root() && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
         if (i != CAP_SETUID && i != CAP_SETGID && i != CAP_SETPCAP)
             (void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
     if (privilege_is_root()) {

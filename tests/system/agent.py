@@ -9,6 +9,9 @@ import subprocess
 
 from instance import PATIENCE
 
+# As root programs are run as somebody who owns nothing.
+NOBODY = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+
 
 def as_bytes(text):
     return text if isinstance(text, bytes) else text.encode()
@@ -22,6 +25,7 @@ class Queued:
         new = queue / "new"
         for folder in (queue, new, queue / "notes"):
             folder.mkdir(exist_ok=True)
+            folder.chmod(0o777)
         before = set(os.listdir(new))
         envelope = b"F" + as_bytes(sender) + b"\0"
         envelope += b"".join(b"T" + as_bytes(one) + b"\0" for one in recipients) + b"\0"
@@ -29,7 +33,7 @@ class Queued:
         (queue / "envelope").write_bytes(envelope)
         with open(queue / "message", "rb") as zero, open(queue / "envelope", "rb") as one:
             subprocess.run([programs / "ekiden-queue", "-Q", queue], stdin=zero, stdout=one,
-                           check=True)
+                           check=True, **NOBODY)
         (name,) = set(os.listdir(new)) - before
         self.path = new / name
         end = re.fullmatch(rb"\nend (\d{20}) (\d{20}) ([0-9a-f]{16}) ([0-9a-f]{16})\n",

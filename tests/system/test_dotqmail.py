@@ -8,10 +8,10 @@ import subprocess
 import time
 
 import pytest
+from agent import NOBODY
 from instance import PATIENCE, wait_for
 
 IS_ROOT = os.geteuid() == 0
-ACCOUNT = {"user": "nobody", "group": "nogroup", "extra_groups": []} if IS_ROOT else {}
 SENDER = "ann@far.test"
 MESSAGE = b"Subject: hello\nReturn-Path: <forged@far.test>\n\nFrom the start\n>From there\nlast"
 HARD = (64, 65, 70, 76, 77, 78, 100, 112)
@@ -47,7 +47,7 @@ class Home:
         with open(self.base / "message", "rb") as zero:
             return subprocess.run(command, stdin=zero, capture_output=True, timeout=timeout,
                                   check=False, env={"PATH": os.environ["PATH"], "SECRET": "x"},
-                                  **ACCOUNT)
+                                  **NOBODY)
 
     def read(self, name):
         return (self.folder / name).read_bytes()
@@ -65,7 +65,7 @@ class Home:
         self.base.chmod(0o777)
         self.server = subprocess.Popen(
             [self.programs / "ekiden-queue", "-l", self.inject, "-Q", queue, "-C",
-             self.base / "control"], **ACCOUNT)
+             self.base / "control"], **NOBODY)
         wait_for(self.inject.exists, what="the injector's socket")
 
     def forwarded(self):
@@ -463,5 +463,5 @@ def test_usage(home):
     for arguments in ([], ["bob"], ["-t", "0"], ["-q"], ["a", "relative", "a", "", "", "h", "", ""]):
         result = subprocess.run([home.programs / "ekiden-dotqmail", *arguments],
                                 stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                                **ACCOUNT)
+                                **NOBODY)
         assert result.returncode == 100, arguments
