@@ -21,7 +21,8 @@ DEFAULTS = {  # those of ekiden-serve, which leaves a control folder alone that 
     "users": "alice\nbob\npostmaster:alice\n",
 }
 PROGRAMS = ("ekiden-serve", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local",
-            "ekiden-bounce", "ekiden-launch", "ekiden-dotqmail", "ekiden-inject", "sendmail")
+            "ekiden-bounce", "ekiden-launch", "ekiden-dotqmail", "ekiden-remote", "ekiden-inject",
+            "sendmail")
 FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_-]*)=("(?:[^"\\]|\\.)*"|\S*)')
 # How long is waited for what must come: it costs where nothing comes, and nowhere else. Less than
 # the time after which deferred mail is tried again by itself.
