@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -102,6 +102,35 @@ def test_dead_first_mx(world):
     assert sink.connections == [TWO]
     assert [event["result"] for event in remote.events("remote-attempt")] == ["unreachable",
                                                                               "settled"]
+
+
+@contextmanager
+def black_hole(address, port):
+    """A listener whose queue is full: the kernel drops who knocks then."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((address, port))
+        listener.listen(0)
+        for _ in range(8):
+            knock = stack.enter_context(socket.socket())
+            knock.settimeout(0.3)
+            try:
+                knock.connect((address, port))
+            except TimeoutError:
+                break
+        else:
+            pytest.skip("a full queue drops nobody here")
+        yield
+
+
+def test_black_hole_before_a_good_mx(world):
+    _, sink, remote = world({**mx("a.test", (10, "dead.test"), (20, "two.test")),
+                             **hosts(dead=DEAD, two=TWO)}, timeoutconnect="1")
+    with black_hole(DEAD, sink.port):
+        assert remote.result("a.test")[0] == "r"
+    first, second = remote.events("remote-attempt")
+    assert first["result"] == "unreachable" and "timed out" in first["reason"]
+    assert second["result"] == "settled" and sink.connections == [TWO]
 
 
 @pytest.mark.parametrize("behaviour", ["drop", ("greeting", "421 4.3.2 not now"),
