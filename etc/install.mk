@@ -49,6 +49,7 @@ install-programs: all
 	  $(call install_file,$(BUILD)/$(program),$(SBIN)/$(program),0755))
 	$(foreach program,$(filter-out $(tools_programs),$(programs)),\
 	  $(call install_file,$(BUILD)/$(program),$(LIBEXEC)/$(program),0755))
+	$(foreach name,mailq newaliases,ln -sf sendmail '$(DESTDIR)$(SBIN)/$(name)' &&) :
 
 install-man:
 	$(foreach page,$(man_pages),\

@@ -1,6 +1,7 @@
 #include "tools/submission.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -234,6 +235,8 @@ static void compose_message(struct work *work)
 void submission_run(struct submission const *submission)
 {
     static struct work work;
+    signal(SIGPIPE, SIG_IGN); /* a reader that has gone is a write error */
+    signal(SIGXFSZ, SIG_IGN); /* so is a limit of file size */
     work.submission = submission;
     sender_names_read(&work.names, submission_control(submission->control));
     if (submission->name)
