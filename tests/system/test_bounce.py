@@ -7,7 +7,7 @@ import tempfile
 import time
 
 import pytest
-from bouncer import DONE, FAILED, HOST, TODO, Bouncer, Report, remove
+from bouncer import DONE, FAILED, HOST, TODO, Bouncer, QueuedReport, remove
 from instance import SANITIZER, Process, wait_for
 
 SAID = "5.1.1 mx.far.test[192.0.2.7]:25 said: 550 5.1.1 <bob@far.test>: no such user"
@@ -440,7 +440,7 @@ def test_many_orders_at_once(bouncer):
     numbers = [bouncer.order(name) for name in names]
     answers = [bouncer.answer() for _ in names]
     assert [answer[0] for answer in answers] == numbers
-    made = [Report(bouncer.path(text.split()[-1]).read_bytes(), text.split()[-1])
+    made = [QueuedReport(bouncer.path(text.split()[-1]).read_bytes(), text.split()[-1])
             for _, _, text in answers]
     assert [report.recipients_reported for report in made] == [[f"user{i}@x.test"]
                                                                for i in range(40)]
@@ -473,7 +473,7 @@ def test_killed_it_leaves_the_report_whole_or_none(make_bouncer):
         content = bouncer.path(report).read_bytes()
         if len(content) > 81 and content[-81:].startswith(b"\nend "):
             complete += 1
-            assert Report(content, report).original == ("message/rfc822", BIG)
+            assert QueuedReport(content, report).original == ("message/rfc822", BIG)
     assert answered == 4 and complete >= answered
 
 
