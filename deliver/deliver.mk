@@ -7,4 +7,4 @@ deliver_modules  += remote_job remote_settings remote_ourselves remote_name remo
 deliver_modules  += remote_fence remote_world remote_child remote_master remote_single
 deliver_modules  += forward_message mbox mbox_quote message_stage program
 deliver_modules  += dotqmail dotqmail_agent dotqmail_environment dotqmail_file dotqmail_forward dotqmail_maildir dotqmail_parse dotqmail_program
-deliver_modules  += launch_account launch_child launch_loop launch_settings launch_user
+deliver_modules  += launch_account launch_child launch_loop launch_settings launch_take launch_user

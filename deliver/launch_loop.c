@@ -9,6 +9,7 @@
 #include <skalibs/selfpipe.h>
 #include <skalibs/sig.h>
 
+#include "deliver/launch_take.h"
 #include "deliver/program.h"
 #include "lib/log.h"
 
@@ -47,27 +48,6 @@ static void lose_scheduler(struct loop *loop, int exit_code)
     stop(loop, exit_code, LAUNCH_GONE_SECONDS);
     for (struct launch_user *user = loop->launch->users; user; user = user->next)
         launch_user_close(loop->launch, user, "4.3.0 the scheduler is gone");
-}
-
-static void reload(struct loop *loop)
-{
-    struct launch_settings fresh = {.default_delivery = STRALLOC_ZERO};
-    struct control_error error;
-    struct log_line line;
-    enum control_result const result = launch_settings_load(&fresh, loop->control, &error);
-    if (!control_watch_is_settled(loop->watch)) {
-        launch_settings_free(&fresh);
-        return;
-    }
-    if (result == CONTROL_ERROR) {
-        log_begin(&line, "settings-not-loaded");
-        log_text(&line, "error", error.text);
-        log_text(&line, "next", "the last good settings stay in use");
-        log_write(&line);
-        return;
-    }
-    launch_settings_free(&loop->launch->settings);
-    loop->launch->settings = fresh;
 }
 
 static void log_end(struct launch_user const *user, pid_t pid, int status)
@@ -121,7 +101,7 @@ static void handle_signals(struct loop *loop)
             stop(loop, 0, LAUNCH_STOP_SECONDS);
             break;
         case SIGHUP:
-            reload(loop);
+            launch_settings_reload(&loop->launch->settings, loop->control, loop->watch);
             break;
         case SIGCHLD:
             reap(loop);
@@ -131,42 +111,13 @@ static void handle_signals(struct loop *loop)
         }
 }
 
-/* Takes over one job, or defers it at once. False: the scheduler speaks another language. */
-static bool take_job(struct launch *launch, unixmessage const *message)
-{
-    struct job job;
-    if (!job_parse(&job, message->s, message->len)) {
-        unixmessage_drop(message);
-        if (job.number)
-            launch_defer(launch, "", job.number, "4.3.5 the delivery job is malformed");
-        return job.number != 0;
-    }
-    char const *refused = NULL;
-    struct launch_user *user = NULL;
-    if (job.kind != JOB_SYSTEM || message->nfds != 1)
-        refused = "4.3.5 this is no delivery job for a system user";
-    else if (strlen(job.target) > LAUNCH_NAME_MAX)
-        refused = "4.3.5 the account has a name that is too long";
-    else if (!(user = launch_user_find(launch, job.target)))
-        refused = "4.3.0 delivery needs more memory";
-    else if (user->killed)
-        refused = "4.3.0 an earlier delivery process of this user does not end";
-    else if (!launch_user_add(launch, user, job.number, message->s, message->len, message->fds[0]))
-        refused = "4.3.0 delivery needs more memory";
-    if (refused) {
-        unixmessage_drop(message);
-        launch_defer(launch, job.target, job.number, refused);
-    }
-    return true;
-}
-
 static void take_jobs(struct loop *loop)
 {
     unixmessage message;
     while (!loop->stopping && loop->launch->jobs < LAUNCH_JOBS_MAX)
         switch (agent_link_receive(&loop->launch->link, &message)) {
         case AGENT_LINK_JOB:
-            if (!take_job(loop->launch, &message)) {
+            if (!launch_take(loop->launch, &message)) {
                 log_failure("agent-ends", "the scheduler sent something that is no job", 0);
                 stop(loop, 111, LAUNCH_STOP_SECONDS);
             }
@@ -281,7 +232,7 @@ static void turn(struct loop *loop, int signals)
     }
     if (((ready > 0 && polled[POLL_WATCH].revents) || control_watch_wait(loop->watch) == 0) &&
         control_watch_check(loop->watch))
-        reload(loop);
+        launch_settings_reload(&loop->launch->settings, loop->control, loop->watch);
     if (ready <= 0)
         return;
     for (unsigned int i = POLL_USERS; i < count; i++) {

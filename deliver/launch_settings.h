@@ -3,6 +3,7 @@
 #define EKIDEN_LAUNCH_SETTINGS_H
 
 #include "lib/control.h"
+#include "lib/control_watch.h"
 
 #define LAUNCH_TIMEOUT_DEFAULT 300 /* seconds */
 #define LAUNCH_TIMEOUT_MAX     86400
@@ -16,6 +17,9 @@ struct launch_settings {
 enum control_result launch_settings_load(struct launch_settings *settings,
                                          struct control const *control,
                                          struct control_error *error);
+/* Loads both anew after a change, unless another one came meanwhile; what is wrong is logged. */
+void launch_settings_reload(struct launch_settings *settings, struct control const *control,
+                            struct control_watch *watch);
 void launch_settings_free(struct launch_settings *settings);
 
 #endif
