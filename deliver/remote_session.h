@@ -60,12 +60,13 @@ enum remote_outcome {
  * is not settled, DATA, the message. Closes nothing, and does not say QUIT: the caller first hands
  * the results on, for whatever happens before makes the mail come twice. SIGPIPE must be ignored.
  * Needs about 128 KiB of stack, and no more whatever the server sends.
- * - a failing greeting, EHLO or HELO, a 421 before DATA's end, silence, garbage or a lost
- * connection before the final dot was sent: REMOTE_NEXT
- * - 4xx or 5xx to MAIL or DATA, or to the message: all recipients not yet settled get that result
- * - after the final dot without an answer: all recipients of it are deferred, never tried elsewhere
- *   in this try (RFC 5321 4.2.5, RFC 1047), to not double the mail more often than the protocol
- * forces
+ * - a failing greeting, EHLO or HELO, a 421 before the final dot was sent, silence, garbage, an
+ * answer too many or a lost connection before that: REMOTE_NEXT
+ * - 4xx or 5xx to MAIL or DATA, or to the message, also while it is being sent: all recipients not
+ * yet settled get that result. An acceptance that comes before the final dot counts for nothing
+ * - after the final dot without an answer that can be understood: all recipients of it are
+ * deferred, never tried elsewhere in this try (RFC 5321 4.2.5, RFC 1047), to not double the mail
+ * more often than the protocol forces
  * - what cannot pass (8-bit without 8BITMIME, UTF-8 without SMTPUTF8, too large for SIZE) fails
  * with 5.6.3, 5.6.7, 5.3.4
  * - message bytes that do not fit their sum while they are sent: the connection is dropped before

@@ -540,6 +540,12 @@ static void another_server_is_asked(void **state)
          {HELLO, MAIL, OK, RCPT_A, OK, DATA, "<354 go\r\n421 no\r\n", "~"},
          "-",
          "4.3.2 mx[192.0.2.1]:25 said: 421 no (message)"},
+        /* while the rest is awaited the message does not slip out: the next server gets it too */
+        {.name = "half an answer to the message comes with 354",
+         {HELLO, MAIL, OK, RCPT_A, OK, DATA, "<354 go\r\n25", "~"},
+         "-",
+         "4.4.2 ",
+         .timeout = 4},
         {.name = "a reply that is cut",
          {HELLO, MAIL, "<250-ok\r\n25"},
          "-",
@@ -646,39 +652,80 @@ static _Noreturn void serve_stubbornly(int descriptor, unsigned int count)
     _exit(0);
 }
 
-static void long_pipelines_do_not_block(void **state)
+/* Answers all of a pipeline when it has seen its first command, and reads the rest then. */
+static _Noreturn void serve_hastily(int descriptor, unsigned int count)
 {
-    (void)state;
-    enum { COUNT = 5000 };
+    alarm(60);
+    if (write(descriptor, "220 hi\r\n", 8) != 8)
+        _exit(1);
+    expect_octets(descriptor, "EHLO us.example\r\n");
+    if (write(descriptor, "250-hi\r\n250 PIPELINING\r\n", 24) != 24)
+        _exit(1);
+    expect_octets(descriptor, "MAIL FROM:<s@x.example>\r\n");
+    for (unsigned int i = 0; i < count + 1; i++)
+        if (write(descriptor, "250 ok\r\n", 8) != 8)
+            _exit(0); /* the client has had enough */
+    _exit(0);
+}
+
+/* Runs a session with COUNT recipients and SERVER, with little room in the kernel. Returns the
+ * outcome; *recipients is to be freed. */
+static enum remote_outcome run_long(void server(int, unsigned int), unsigned int count,
+                                    struct remote_recipient **recipients, struct failure *failure)
+{
     int ends[2], size = 4096;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     for (int i = 0; i < 2; i++)
         assert_int_equal(setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
-    pid_t const server = fork();
-    assert_true(server >= 0);
-    if (server == 0) {
+    pid_t const pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
         close(ends[0]);
-        serve_stubbornly(ends[1], COUNT);
+        signal(SIGPIPE, SIG_IGN);
+        server(ends[1], count);
     }
     close(ends[1]);
     assert_int_equal(ndelay_on(ends[0]), 0);
     struct remote_session session = session_of(ends[0], 60);
-    struct remote_recipient *const recipients = calloc(COUNT, sizeof *recipients);
-    struct failure failure;
-    assert_non_null(recipients);
-    for (unsigned int i = 0; i < COUNT; i++)
-        recipients[i].address = "a-rather-long-name-of-a-recipient@a-long-domain.y.example";
+    *recipients = calloc(count, sizeof **recipients);
+    assert_non_null(*recipients);
+    for (unsigned int i = 0; i < count; i++)
+        (*recipients)[i].address = "a-rather-long-name-of-a-recipient@a-long-domain.y.example";
     struct remote_transaction transaction = {.sender = "s@x.example",
                                              .message = message_of(PLAIN, strlen(PLAIN)),
-                                             .recipients = recipients,
-                                             .count = COUNT};
-    assert_int_equal(remote_session_run(&session, &transaction, &failure), REMOTE_SETTLED);
-    for (unsigned int i = 0; i < COUNT; i++) /* MAIL is line 1, recipient 0 line 2: 550 */
-        assert_int_equal(recipients[i].failure.result, i % 2 ? JOB_DELIVERED : JOB_FAILED);
+                                             .recipients = *recipients,
+                                             .count = count};
+    enum remote_outcome const outcome = remote_session_run(&session, &transaction, failure);
     remote_session_quit(&session);
     close(ends[0]);
     close(transaction.message.descriptor);
-    assert_int_equal(exit_of(server), 0);
+    assert_int_equal(exit_of(pid), 0);
+    return outcome;
+}
+
+static void long_pipelines_do_not_block(void **state)
+{
+    enum { COUNT = 5000 };
+    struct remote_recipient *recipients;
+    struct failure failure;
+    (void)state;
+    assert_int_equal(run_long(serve_stubbornly, COUNT, &recipients, &failure), REMOTE_SETTLED);
+    for (unsigned int i = 0; i < COUNT; i++) /* MAIL is line 1, recipient 0 line 2: 550 */
+        assert_int_equal(recipients[i].failure.result, i % 2 ? JOB_DELIVERED : JOB_FAILED);
+    free(recipients);
+}
+
+static void answers_before_commands_are_none(void **state)
+{
+    enum { COUNT = 5000 };
+    struct remote_recipient *recipients;
+    struct failure failure;
+    (void)state;
+    assert_int_equal(run_long(serve_hastily, COUNT, &recipients, &failure), REMOTE_NEXT);
+    assert_string_equal(failure.text,
+                        "4.5.0 mx[192.0.2.1]:25 answers before it was asked: 250 ok (RCPT)");
+    for (unsigned int i = 0; i < COUNT; i++)
+        assert_false(recipients[i].settled);
     free(recipients);
 }
 
@@ -692,6 +739,7 @@ int main(void)
         cmocka_unit_test(no_other_server_is_asked),
         cmocka_unit_test(a_damaged_message_is_cut_off),
         cmocka_unit_test(long_pipelines_do_not_block),
+        cmocka_unit_test(answers_before_commands_are_none),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, 0, 0);
