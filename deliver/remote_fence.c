@@ -3,23 +3,72 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#include "deliver/remote_master.h"
 #include "lib/dns.h"
 #include "lib/sandbox.h"
 
 #define MEMORY_MAX      (64u << 20)
 #define DESCRIPTORS_MAX 128 /* one a question to the DNS, and a few */
 
-static int const calls[] = {
-    DNS_SYSTEM_CALLS,
-    /* the connection */
-    SYS_poll, SYS_ppoll, SYS_bind, SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername,
-    SYS_shutdown, SYS_fcntl, SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_recvmsg,
-    /* the message, the results, the log */
-    SYS_pread64, SYS_sendmsg,
-    /* skalibs, libc */
-    SYS_clock_nanosleep, SYS_nanosleep, SYS_restart_syscall, SYS_rt_sigaction, SYS_rt_sigprocmask,
-    SYS_rt_sigreturn, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_uname, SYS_exit, SYS_exit_group,
-    SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_futex};
+#ifdef SYS_poll
+#define POLL_CALLS SYS_poll, SYS_ppoll
+#else
+#define POLL_CALLS SYS_ppoll
+#endif
+#define NETWORK_CALLS                                                                              \
+    DNS_SYSTEM_CALLS, /* the connection */                                                         \
+        POLL_CALLS, SYS_bind, SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername,    \
+        SYS_shutdown, SYS_fcntl, SYS_read, SYS_write, SYS_readv, SYS_writev,                       \
+        SYS_recvmsg,              /* the message, the results, the log */                          \
+        SYS_pread64, SYS_sendmsg, /* skalibs, libc */                                              \
+        SYS_clock_nanosleep, SYS_nanosleep, SYS_restart_syscall, SYS_rt_sigaction,                 \
+        SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_uname,       \
+        SYS_exit, SYS_exit_group, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect,         \
+        SYS_madvise, SYS_futex
+
+static int const network_calls[] = {NETWORK_CALLS};
+
+static int const master_calls[] = {
+    NETWORK_CALLS,
+    /* control files and resolv.conf */
+    SYS_openat,
+    SYS_newfstatat,
+    SYS_fstat,
+    SYS_statx,
+    SYS_lseek,
+#ifdef SYS_stat
+    SYS_stat,
+#endif
+    /* processes */
+    SYS_clone,
+    SYS_set_robust_list,
+    SYS_wait4,
+    SYS_kill,
+    SYS_socketpair,
+    SYS_signalfd4,
+    /* what a new one does before its own fence */
+    SYS_prctl,
+    SYS_getppid,
+    SYS_dup3,
+    SYS_close_range,
+    SYS_prlimit64,
+    SYS_getrlimit,
+    SYS_setrlimit,
+    SYS_landlock_create_ruleset,
+    SYS_landlock_restrict_self,
+    SYS_seccomp,
+#ifdef SYS_dup2
+    SYS_dup2,
+#endif
+};
+
+void remote_fence_enter_master(void)
+{
+    struct sandbox_limits const limits = {
+        .descriptors = REMOTE_CHILDREN_MAX + 64, .file_size = UINT64_MAX, .processes = UINT64_MAX};
+    sandbox_limit(&limits);
+    sandbox_allow_calls(master_calls, sizeof master_calls / sizeof *master_calls);
+}
 
 void remote_fence_enter(void)
 {
@@ -29,5 +78,5 @@ void remote_fence_enter(void)
                                           .processes = 0};
     sandbox_limit(&limits);
     sandbox_allow_paths(NULL, 0);
-    sandbox_allow_calls(calls, sizeof calls / sizeof *calls);
+    sandbox_allow_calls(network_calls, sizeof network_calls / sizeof *network_calls);
 }

@@ -13,6 +13,7 @@
 
 #include "deliver/agent_link.h"
 #include "deliver/remote_child.h"
+#include "deliver/remote_fence.h"
 #include "lib/control_watch.h"
 #include "lib/log.h"
 
@@ -297,6 +298,7 @@ int remote_master_serve(int socket, struct control const *control, struct remote
     master = (struct master){.control = control, .settings = settings};
     if (!start(&master, socket))
         return 111;
+    remote_fence_enter_master();
     while (!is_done(&master))
         turn(&master);
     /* Those that are left cannot tell anybody their results: they end with us (PR_SET_PDEATHSIG),

@@ -107,11 +107,14 @@ class Sink:
     def dialogue(self, connection, address, behaviour):
         lines = connection.makefile("rb")
 
-        def say(what, reply):
+        def say(what, reply, taken=None):
+            """TAKEN is a message: it counts before its sender knows."""
             if what == behaviour[0]:
                 reply = behaviour[1]
                 if not reply:
                     raise OSError("as the script has it")
+            if taken and reply[0] == "2":
+                self.messages.append(taken)
             connection.sendall(reply.encode() + b"\r\n")
             return reply[0]
 
@@ -136,8 +139,7 @@ class Sink:
                     if not piece:
                         return
                     data += piece[1:] if piece.startswith(b".") else piece
-                if say("dot", "250 2.0.0 taken") == "2":
-                    self.messages.append((address, sender, recipients, data))
+                say("dot", "250 2.0.0 taken", (address, sender, recipients, data))
             elif verb == "QUIT":
                 say(verb, "221 2.0.0 bye")
                 return

@@ -182,6 +182,7 @@ def test_fence_of_a_delivery(setting, message, sanitized):
     child = Process(pid)
     assert child.uid != 0
     if not sanitized:
+        assert Process(remote.process.pid).status("Seccomp") == "2"
         assert child.status("Seccomp") == "2" and child.status("NoNewPrivs") == "1"
         limits = child.read("limits")
         assert [line.split()[2] for line in limits.splitlines()
