@@ -11,7 +11,7 @@ from faults import environment, faults_of, points_of, tracer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
-from bouncer import Report  # noqa: E402
+from bouncer import QueuedReport  # noqa: E402
 
 
 def run(bouncer, order, *options, sandbox=False):
@@ -38,7 +38,7 @@ def complete_reports(bouncer):
     for name in bouncer.new():
         content = bouncer.path(name).read_bytes()
         if content[-81:].startswith(b"\nend "):
-            report = Report(content, name)
+            report = QueuedReport(content, name)
             assert report.recipients_reported == ["bob@far.test", "ben@far.test"]
             found += 1
         os.unlink(bouncer.path(name))
