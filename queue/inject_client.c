@@ -14,7 +14,10 @@
 #include "queue/injection.h"
 #include "queue/queue_list.h"
 
-#define CONNECT_SECONDS 60 /* while more connections wait than the server's backlog holds */
+#define CONNECT_SECONDS   60    /* while more connections wait than the server's backlog holds */
+#define BUSY_MILLISECONDS 30000 /* while this user has too many connections */
+#define PAUSE_FIRST       20    /* milliseconds, doubled each time */
+#define PAUSE_LAST        1000
 
 char const *inject_client_path(char const *given)
 {
@@ -126,7 +129,7 @@ static int connect_to(char const *path)
     return result == 0 ? client : -1;
 }
 
-bool inject_client_open(struct inject_client *client, char const *path)
+static bool try_to_open(struct inject_client *client, char const *path)
 {
     client->status = QUEUE_OK;
     client->bits = 0;
@@ -140,6 +143,19 @@ bool inject_client_open(struct inject_client *client, char const *path)
     errno = 0;
     await_next(client);
     return client->status == QUEUE_OK;
+}
+
+bool inject_client_open(struct inject_client *client, char const *path)
+{
+    int64_t const deadline = now() + BUSY_MILLISECONDS;
+    int pause = PAUSE_FIRST;
+    while (!try_to_open(client, path)) {
+        if (client->status != QUEUE_BUSY || now() >= deadline)
+            return false;
+        (void)poll(NULL, 0, pause);
+        pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
+    }
+    return true;
 }
 
 /* Sends what is gathered, and BYTES behind it: together no more than fits into a packet. */

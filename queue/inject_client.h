@@ -27,8 +27,9 @@ struct inject_client {
  * the configured one. */
 char const *inject_client_path(char const *given);
 
-/* Connects to the socket PATH and waits until a message would be taken. False: client->status says
- * why (inject_client_explain), and errno more of it when it is not 0; *client is closed. */
+/* Connects to the socket PATH and waits until a message would be taken; where this user has too
+ * many connections it tries again, for half a minute. False: client->status says why
+ * (inject_client_explain), and errno more of it when it is not 0; *client is closed. */
 bool inject_client_open(struct inject_client *client, char const *path);
 
 /* One message: begin, at least one recipient, then the message's bytes (LF line ends), then commit

@@ -21,7 +21,7 @@
 
 #define EXIT_CONFIGURATION 100
 #define EXIT_TEMPORARY     111
-#define END_SECONDS        10  /* for sessions to end the message at hand */
+#define END_SECONDS        5  /* for sessions to end the message at hand */
 #define PAUSE_MILLISECONDS 100 /* where no connection can be accepted: descriptors, memory */
 
 struct listener {

@@ -22,6 +22,7 @@ struct injector {
     time_t opened;                  /* of a peer's message, on the monotonic clock */
     char next[QUEUE_ID_LENGTH + 1]; /* the id of the next message */
     struct hops hops;
+    uint64_t taken; /* bytes of the message, without our own Received */
     struct queue_file file;
     char packet[1 + PACKET_DATA_MAX];
 };
@@ -78,6 +79,7 @@ static void open_message(struct injector *injector, unsigned int bits)
     struct queue_file *const file = &injector->file;
     hold_end(injector, true);
     injector->opened = now();
+    injector->taken = 0;
     hops_start(&injector->hops);
     queue_file_create(file, injector->folder, injector->next, bits & INJECTION_8BIT,
                       bits & INJECTION_UTF8);
@@ -123,7 +125,8 @@ static void put_message(struct injector *injector, char const *bytes, size_t len
         hops_add(&injector->hops, bytes, length);
     if (injector->hops.count >= HOPS_MAX)
         fail(file, QUEUE_LOOP);
-    if (limit && file->message_length + length > limit)
+    injector->taken += length;
+    if (limit && injector->taken > limit)
         fail(file, QUEUE_TOO_LARGE);
     queue_file_message(file, bytes, length);
 }
@@ -189,13 +192,24 @@ static bool list(struct injector *injector)
     return answer(injector, bytes, sizeof bytes);
 }
 
+/* True for bits that can come now: OPEN where no message is open and nowhere else, its flags with
+ * it, one end at most. */
+static bool is_in_order(struct injector const *injector, unsigned int bits)
+{
+    unsigned int const flags = INJECTION_8BIT | INJECTION_UTF8;
+    unsigned int const ends = INJECTION_COMMIT | INJECTION_ABORT;
+    if ((bits & ~(INJECTION_OPEN | flags | ends)) || (bits & ends) == ends)
+        return false;
+    return bits & INJECTION_OPEN ? !injector->open : injector->open && !(bits & flags);
+}
+
 /* Handles one packet. False ends the session: the partner broke the protocol, or is gone. */
 static bool handle(struct injector *injector, size_t length)
 {
     unsigned int const bits = (unsigned char)injector->packet[0];
     if (injector->peer && bits == INJECTION_LIST && length == 1 && !injector->open)
         return list(injector);
-    if (injector->open == !!(bits & INJECTION_OPEN))
+    if (!is_in_order(injector, bits))
         return refuse(injector, "the partner broke the protocol");
     if (injector->peer && injector->open && now() - injector->opened > INJECT_MESSAGE_SECONDS)
         return refuse(injector, "the message took more than an hour");
