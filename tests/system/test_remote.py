@@ -173,6 +173,28 @@ def test_changed_settings_are_taken_up(setting, message):
     assert remote.end() == 0
 
 
+@pytest.mark.root
+@pytest.mark.needs("unshare", "setpriv")
+def test_a_changed_resolv_conf_is_taken_up(setting, message, folder):
+    """Without the control file nameservers; nobody serves names on these addresses."""
+    _, remote = setting()
+    resolv = folder / "resolv.conf"
+    resolv.write_text("nameserver 127.0.0.250\n")
+    if subprocess.run(["unshare", "-m", "true"]).returncode != 0:
+        pytest.skip("no mount namespaces here")
+    setup = (f"mount --bind {resolv} /etc/resolv.conf && exec "
+             'setpriv --reuid=65534 --regid=65534 --clear-groups "$@"')
+    remote.start(prefix=("unshare", "-m", "sh", "-c", setup, "sh"), user=0)
+    remote.give("a.test", {1: "a@a.test"}, message)
+    assert remote.answers(1)[1][0] == "Z"
+    assert not remote.events("settings-loaded")
+    resolv.write_text("nameserver 127.0.0.251\nnameserver 127.0.0.252\n")
+    remote.give("a.test", {2: "a@a.test"}, message)
+    assert remote.answers(1)[2][0] == "Z"
+    assert len(remote.events("settings-loaded")) == 1
+    assert remote.end() == 0
+
+
 def test_fence_of_a_delivery(setting, message, sanitized):
     sink, remote = setting({ONE: "silent"}, timeoutremote="600")
     remote.start()
