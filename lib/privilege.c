@@ -90,6 +90,15 @@ bool privilege_find(struct privilege_user *user, char const *name)
     return true;
 }
 
+bool privilege_uid(char const *name, uid_t *uid)
+{
+    struct privilege_user user;
+    bool const found = find_in_file(&user, name) == FOUND;
+    if (found)
+        *uid = user.uid;
+    return found;
+}
+
 static void die(char const *what)
 {
     log_failure("privilege-not-dropped", what, errno);
@@ -150,6 +159,43 @@ void privilege_drop(struct privilege_user const *user, char const *root)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         die("not dumpable");
 #endif
+}
+
+static bool changes_users(int capability)
+{
+    return capability == CAP_SETUID || capability == CAP_SETGID;
+}
+
+/* The kernel gives uid 0 all that is in the bounding set at each execve. A process without
+ * CAP_SETPCAP cannot make that set smaller; then no_new_privs keeps an execve from giving more than
+ * there was before. */
+static void bound_capabilities(void)
+{
+    for (int capability = 0; capability <= CAP_LAST_CAP; capability++) {
+        if (changes_users(capability) || prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != 1)
+            continue;
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0)
+            continue;
+        if (errno != EPERM || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+            die("the bounding set of capabilities");
+        return;
+    }
+}
+
+void privilege_keep_changing_users(void)
+{
+    if (!privilege_is_root())
+        return;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    data[0].permitted = data[0].effective = 1u << CAP_SETUID | 1u << CAP_SETGID;
+    if (setgroups(0, NULL) != 0)
+        die("setgroups");
+    bound_capabilities();
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+        die("ambient capabilities");
+    if (syscall(SYS_capset, &header, data) != 0)
+        die("capset");
 }
 
 void privilege_refuse_root(void)

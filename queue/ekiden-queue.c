@@ -167,8 +167,9 @@ static bool parse_arguments(struct arguments *arguments, int argc, char const *c
 }
 
 struct users {
-    struct privilege_user injector, scheduler, local;
+    struct privilege_user injector, scheduler;
     bool has_local;
+    uid_t local;
 };
 
 /* The folders that a server needs: as in ekiden-send and ekiden-smtpd, whoever starts first makes
@@ -187,17 +188,15 @@ static bool make_layout(char const *path, struct users const *users)
 static bool drop(struct users *users, char const *queue, bool serves)
 {
     bool const root = privilege_is_root();
-    users->has_local = false;
+    users->has_local = serves && privilege_uid(CONFIGURED_USER_LOCAL, &users->local);
     if (!root && !serves)
         return true;
     if (!privilege_find(&users->injector, CONFIGURED_USER_INJECTOR))
         return false;
-    if (root && serves) {
-        users->has_local = privilege_find(&users->local, CONFIGURED_USER_LOCAL);
-        if (!privilege_find(&users->scheduler, CONFIGURED_USER_SCHEDULER) ||
-            !make_layout(queue, users))
-            return false;
-    }
+    if (root && serves &&
+        (!privilege_find(&users->scheduler, CONFIGURED_USER_SCHEDULER) ||
+         !make_layout(queue, users)))
+        return false;
     privilege_drop(&users->injector, NULL);
     return true;
 }
@@ -210,7 +209,7 @@ static int serve(struct arguments const *arguments, struct users const *users,
     server->listener = socket->descriptor;
     server->own = geteuid();
     server->has_local = users->has_local;
-    server->local = users->has_local ? users->local.uid : 0;
+    server->local = users->has_local ? users->local : 0;
     if (control_open(&server->control, arguments->control, &error) == CONTROL_ERROR) {
         log_failure("configuration-refused", error.text, 0);
         return 100;

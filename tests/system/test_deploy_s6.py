@@ -71,3 +71,14 @@ def test_a_service_stops_when_told(server, name):
     server.run(f"s6-svc -wu -T {PATIENCE}000 -u /service/{name}")
     wait_for(server.listens, what="the listener")
     deliver(server, message("up again"))
+
+
+def test_local_submission(server):
+    server.install("Local submission without systemd")
+    socket = server.path("/run/ekiden/inject")
+    wait_for(socket.exists, what="the injector's socket")
+    before = len(server.mailbox("anna"))
+    run_as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sendmail"]
+    server.run(*run_as, "anna@example.org", input="Subject: from here\n\nbody\n")
+    found = server.wait_for_mail("anna", before + 1)
+    assert any(b"invoked by uid 65534);" in mail for mail in found)

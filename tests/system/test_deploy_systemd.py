@@ -20,10 +20,12 @@ pytestmark = [
 # end their processes (CAP_KILL) and chroot (CAP_SYS_CHROOT, the system call chroot is in @mount).
 # ekiden-send must change users as well. Both may make the queue (RestrictSUIDSGID). The service of
 # one connection starts without mount namespaces and without systemd's seccomp, which cost more than
-# the session itself.
+# the session itself. ekiden-inject must see who its peers are (PrivateUsers) and drops what it does
+# not have (capset, setrlimit).
 EXPOSURE = {
     "ekiden-smtpd.service": 27,
     "ekiden-send.service": 17,
+    "ekiden-inject.service": 8,
     "ekiden-smtpd-each@.service": 73,
 }
 
@@ -63,7 +65,7 @@ def stop(machine, *units):
 
 def test_the_units_are_well_formed(machine):
     units = machine.run("ls /usr/lib/systemd/system/ekiden-*").split()
-    assert len(units) == 5
+    assert len(units) == 7
     # An instance stands for the template, man pages may be missing where man is not installed.
     names = [unit.replace("@", "@1") for unit in units]
     assert machine.run("systemd-analyze", "verify", "--man=no", *names) == ""
@@ -247,3 +249,20 @@ def test_each_caps_the_connections_of_one_address(each):
         what="the end of the sessions",
     )
     deliver(each, message("room again"))
+
+
+def test_local_submission(machine):
+    """The socket starts ekiden-queue, which is never root; a user without privilege sends."""
+    machine.install("Local submission")
+    sent = "From: you@example.net\nTo: anna@example.org\nSubject: from here\n\nbody\n"
+    run_as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sendmail", "-t"]
+    machine.run(*run_as, input=sent)
+    (arrived,) = machine.wait_for_mail("anna")
+    assert b"invoked by uid 65534);" in arrived and arrived.endswith(b"\n\nbody\n")
+    names = machine.users()
+    for process in machine.processes("ekiden-queue"):
+        assert names[process.uid] == "ekidenq"
+        assert process.status("Seccomp") == "2" and process.status("CapEff").strip("0") == ""
+    machine.run("mailq")
+    stop(machine, "ekiden-inject.socket", "ekiden-inject.service")
+    assert not machine.path("/run/ekiden/inject").exists()
