@@ -78,7 +78,8 @@ def test_local_submission(server):
     socket = server.path("/run/ekiden/inject")
     wait_for(socket.exists, what="the injector's socket")
     before = len(server.mailbox("anna"))
-    run_as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sendmail"]
+    run_as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    run_as += ["/usr/local/sbin/sendmail"]
     server.run(*run_as, "anna@example.org", input="Subject: from here\n\nbody\n")
     found = server.wait_for_mail("anna", before + 1)
     assert any(b"invoked by uid 65534);" in mail for mail in found)

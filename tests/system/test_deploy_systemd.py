@@ -255,7 +255,8 @@ def test_local_submission(machine):
     """The socket starts ekiden-queue, which is never root; a user without privilege sends."""
     machine.install("Local submission")
     sent = "From: you@example.net\nTo: anna@example.org\nSubject: from here\n\nbody\n"
-    run_as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sendmail", "-t"]
+    run_as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    run_as += ["/usr/local/sbin/sendmail", "-t"]
     machine.run(*run_as, input=sent)
     (arrived,) = machine.wait_for_mail("anna")
     assert b"invoked by uid 65534);" in arrived and arrived.endswith(b"\n\nbody\n")
@@ -263,6 +264,6 @@ def test_local_submission(machine):
     for process in machine.processes("ekiden-queue"):
         assert names[process.uid] == "ekidenq"
         assert process.status("Seccomp") == "2" and process.status("CapEff").strip("0") == ""
-    machine.run("mailq")
+    machine.run("/usr/local/sbin/mailq")
     stop(machine, "ekiden-inject.socket", "ekiden-inject.service")
     assert not machine.path("/run/ekiden/inject").exists()
