@@ -5,11 +5,10 @@
 
 #include "lib/address.h"
 #include "lib/control_host.h"
+#include "queue/queue_lifetime.h"
 
 #define MAX_BYTES_DEFAULT 50000
 #define MAX_BYTES_MAX     (1u << 30)
-#define LIFETIME_DEFAULT  604800
-#define LIFETIME_MAX      (UINT64_C(10) * 366 * 86400)
 
 static bool is_local_part(char const *text, size_t length)
 {
@@ -86,13 +85,15 @@ static enum control_result load_all(struct bounce_settings *settings, struct con
     if (control_number(control, "bouncemaxbytes", &settings->max_bytes, 0, MAX_BYTES_MAX, error) ==
         CONTROL_ERROR)
         return CONTROL_ERROR;
-    return control_number(control, "queuelifetime", &settings->lifetime, 0, LIFETIME_MAX, error);
+    return control_number(control, "queuelifetime", &settings->lifetime, 0, QUEUE_LIFETIME_MAX,
+                          error);
 }
 
 enum control_result bounce_settings_load(struct bounce_settings *settings,
                                          struct control const *control, struct control_error *error)
 {
-    struct bounce_settings loaded = {.max_bytes = MAX_BYTES_DEFAULT, .lifetime = LIFETIME_DEFAULT};
+    struct bounce_settings loaded = {.max_bytes = MAX_BYTES_DEFAULT,
+                                     .lifetime = QUEUE_LIFETIME_DEFAULT};
     if (load_all(&loaded, control, error) == CONTROL_ERROR) {
         bounce_settings_free(&loaded);
         return CONTROL_ERROR;
