@@ -10,9 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Attaches a filter that allows the COUNT system calls in CALLS (numbers, any order) and ends the
- * process for all others (SIGSYS: the parent logs it). The filter is a binary tree, so that a call
- * costs a few comparisons. Dies with exit 111 on failure. */
+/* Attaches a filter that allows the COUNT system calls in CALLS (numbers, any order) and sysinfo,
+ * which the C library makes on its own account (qsort), and ends the process for all others
+ * (SIGSYS: the parent logs it). The filter is a binary tree, so that a call costs a few
+ * comparisons. Dies with exit 111 on failure. */
 void sandbox_allow_calls(int const *calls, size_t count);
 
 enum sandbox_access {
@@ -30,8 +31,9 @@ struct sandbox_path {
  * weaker on kernels without Landlock: it is the second fence behind uid and modes. */
 void sandbox_allow_paths(struct sandbox_path const *paths, size_t count);
 
-/* Limits: private writable memory in bytes (0: leave), descriptors, file size in bytes (0: none may be written;
- * UINT64_MAX: leave), processes more than this one (0: fork fails; UINT64_MAX: leave). */
+/* Limits: private writable memory in bytes (0: leave), descriptors, file size in bytes (0: none may
+ * be written; UINT64_MAX: leave), processes more than this one (0: fork fails; UINT64_MAX: leave).
+ */
 struct sandbox_limits {
     uint64_t memory, descriptors, file_size, processes;
 };

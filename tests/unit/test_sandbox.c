@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,9 +28,26 @@ static int run(int (*act)(void))
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* A prime number of calls, so that the tree is not balanced. */
-static int const calls[] = {SYS_exit_group, SYS_getpid, SYS_write,  SYS_read,
-                            SYS_openat,     SYS_close,  SYS_sendmsg};
+/* A prime number of calls with the one that is always there, so that the tree is not balanced. */
+static int const calls[] = {SYS_exit_group, SYS_getpid,  SYS_write, SYS_read, SYS_openat,
+                            SYS_close,      SYS_sendmsg, SYS_brk,   SYS_mmap, SYS_munmap};
+
+static int compare(void const *one, void const *other)
+{
+    return *(int const *)one - *(int const *)other;
+}
+
+/* With more memory than the C library sorts without a question to the kernel. */
+static int a_large_table_is_sorted(void)
+{
+    static int table[100000];
+    int const count = sizeof table / sizeof *table;
+    sandbox_allow_calls(calls, sizeof calls / sizeof *calls);
+    for (int i = 0; i < count; i++)
+        table[i] = count - i;
+    qsort(table, (size_t)count, sizeof *table, compare);
+    return table[0] == 1 && table[count - 1] == count ? 0 : 1;
+}
 
 static int each_allowed_call_works(void)
 {
@@ -60,6 +78,7 @@ static void calls_are_filtered(void **state)
 {
     (void)state;
     assert_int_equal(run(each_allowed_call_works), 0);
+    assert_int_equal(run(a_large_table_is_sorted), 0);
 #ifndef EKIDEN_SANITIZE
     assert_int_equal(run(a_forbidden_call), -SIGSYS);
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
