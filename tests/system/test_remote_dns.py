@@ -214,6 +214,14 @@ def test_50_mx_that_are_dead(world):
     assert [attempt["host"] for attempt in attempts] == [f"h{n // 2}.test" for n in range(10)]
 
 
+def test_900_mx(world):
+    """They are sorted behind the fence, and the best comes last in the answer."""
+    others = [(n, f"h{n}.test") for n in range(1, 900)]
+    _, sink, remote = world({**mx("a.test", *others, (0, "best.test")), **hosts(best=ONE)})
+    assert remote.result("a.test")[0] == "r"
+    assert sink.connections == [ONE]
+
+
 def test_literal(world):
     names, sink, remote = world({})
     assert remote.result(f"[{ONE}]", f"bob@[{ONE}]")[0] == "r"
