@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -30,11 +29,11 @@ static _Noreturn void die(char const *what)
     _exit(111);
 }
 
-static void set_capabilities(uint32_t set)
+static void give_up_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct const data[2] = {{.effective = set, .permitted = set}};
-    if (syscall(SYS_capset, &header, data) != 0)
+    struct __user_cap_data_struct const none[2] = {0};
+    if (syscall(SYS_capset, &header, none) != 0)
         die("capset");
 }
 
@@ -51,17 +50,10 @@ static void forbid_new_privilege(void)
 
 void launch_child_restrict(void)
 {
-    uint32_t const needed = 1u << CAP_SETUID | 1u << CAP_SETGID;
-    /* The bounding set as well, where that is allowed; no_new_privs holds in any case. */
-    for (int i = 0; privilege_is_root() && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
-        if (i != CAP_SETUID && i != CAP_SETGID && i != CAP_SETPCAP)
-            (void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
-    if (privilege_is_root()) {
-        (void)prctl(PR_CAPBSET_DROP, CAP_SETPCAP, 0, 0, 0);
-        if (setgroups(0, NULL) != 0)
-            die("setgroups");
-    }
-    set_capabilities(privilege_is_root() ? needed : 0);
+    if (privilege_is_root())
+        privilege_keep_changing_users();
+    else
+        give_up_capabilities();
     forbid_new_privilege();
 }
 
@@ -153,7 +145,7 @@ pid_t launch_child_start(struct launch_program const *program,
     reset_signals();
     if (privilege_is_root())
         become_user(account);
-    set_capabilities(0);
+    give_up_capabilities();
     forbid_new_privilege();
     execute(program, settings, account);
 }
