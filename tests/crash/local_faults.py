@@ -50,12 +50,15 @@ def send_job(link, number, job):
     offset, length, checksum = END.search(stored).groups()
     fields = [
         str(number).encode(),
+        b"m",
         job.mailbox.encode(),
+        b"",  # no extension
         f"{job.mailbox}@demo.example".encode(),
         b"sender@elsewhere.example",
         str(int(offset)).encode(),
         str(int(length)).encode(),
         checksum,
+        b"",  # no flags
     ]
     data = b"".join(field + b"\0" for field in fields)
     with open(job.queue_file, "rb") as file:

@@ -198,11 +198,15 @@ def test_a_failure_is_temporary_and_quick(ask, case):
     name = f"{case}.test"
     records, behaviours = hostile({case: argument})
     with NameServer(records, behaviours) as server, NameServer(records) as good:
+        began = time.monotonic()
         assert ask([server], "A", name, seconds=60) == []
+        seconds = time.monotonic() - began
         assert ask.code == TEMPORARY
         assert text in ask.errors
-        # Not before EDNS was left out, for those that may not know it; and once by TCP.
-        assert server.asked(name, transport="udp") == (2 if case in ("formerr", "notimp") else 1)
+        # Not before EDNS was left out, for those that may not know it; and once by TCP. A server
+        # that was stalled for a second may be asked again before its answer comes.
+        expected = 2 if case in ("formerr", "notimp") else 1
+        assert server.asked(name, transport="udp") in range(expected, expected + 1 + int(seconds))
         assert server.asked(name, transport="tcp") == (1 if "tcp" in case or "trunc" in case else 0)
         assert ask([server, good], "A", name) == [f"{name} A {ADDRESS}"]
         assert ask.code == 0
