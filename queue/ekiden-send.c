@@ -1,9 +1,8 @@
 /* ekiden-send: the scheduler. Takes mail from the queue, gives it to the delivery agents, and says
- * by marks, renames and removals what became of it. It holds no message bytes and, once it has
- * started, no privilege. */
+ * by notes, marks, renames and removals what became of it. It holds no message bytes and, once it
+ * has started, no privilege. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <skalibs/types.h>
 
 #include "configured.h"
+#include "lib/accounts.h"
 #include "lib/log.h"
 #include "lib/privilege.h"
 #include "lib/sandbox.h"
@@ -23,15 +23,17 @@
 #include "queue/send.h"
 #include "queue/send_fence.h"
 #include "queue/send_loop.h"
+#include "queue/send_start.h"
 
 #define USAGE                                                                                      \
-    "ekiden-send [ -C control ] [ -Q queue ] [ -M mailroot ] [ -n workers ] [ -x programs ]"
+    "ekiden-send [ -C control ] [ -Q queue ] [ -M mailroot ] [ -i inject ] [ -n workers ] "        \
+    "[ -x programs ]"
 #define WORKERS_DEFAULT 2
 
 enum { PERMANENT = 100, TEMPORARY = 111 };
 
 struct options {
-    char const *control, *queue, *mail, *programs;
+    char const *control, *queue, *mail, *inject, *programs;
     unsigned int workers;
 };
 
@@ -53,9 +55,10 @@ static struct options read_options(int argc, char const *const *argv)
     struct options options = {.control = CONFIGURED_CONTROL,
                               .queue = CONFIGURED_QUEUE,
                               .mail = CONFIGURED_MAIL,
+                              .inject = CONFIGURED_INJECT,
                               .workers = WORKERS_DEFAULT};
     subgetopt state = SUBGETOPT_ZERO;
-    for (int option; (option = subgetopt_r(argc, argv, "C:Q:M:n:x:", &state)) >= 0;)
+    for (int option; (option = subgetopt_r(argc, argv, "C:Q:M:i:n:x:", &state)) >= 0;)
         switch (option) {
         case 'C':
             options.control = state.arg;
@@ -66,12 +69,15 @@ static struct options read_options(int argc, char const *const *argv)
         case 'M':
             options.mail = state.arg;
             break;
+        case 'i':
+            options.inject = state.arg;
+            break;
         case 'x':
             options.programs = state.arg;
             break;
         case 'n':
             if (!uint0_scan(state.arg, &options.workers) || !options.workers ||
-                options.workers > SEND_AGENTS_MAX)
+                options.workers > SEND_AGENTS_LOCAL_MAX)
                 die(PERMANENT, "expected a number of workers from 1 to 16", state.arg, 0);
             break;
         default:
@@ -103,37 +109,20 @@ static void lock_queue(int queue, char const *path)
             path, errno == EWOULDBLOCK ? 0 : errno);
 }
 
-/* The folder of the agents' programs: the one that this program lies in, as in a build folder, when
- * they are there too. */
-static void find_program(char path[PATH_MAX], char const *folder, char const *name)
+static void start_agents(struct send *send, struct options const *options, int mail,
+                         struct privilege_user const *injector)
 {
-    char own[PATH_MAX];
-    ssize_t const length = folder ? -1 : readlink("/proc/self/exe", own, sizeof own);
-    if (length > 0 && length < (ssize_t)sizeof own) {
-        own[length] = 0;
-        char *const slash = strrchr(own, '/');
-        if (slash) {
-            *slash = 0;
-            if (snprintf(path, PATH_MAX, "%s/%s", own, name) < PATH_MAX && access(path, X_OK) == 0)
-                return;
-        }
-    }
-    if (snprintf(path, PATH_MAX, "%s/%s", folder ? folder : CONFIGURED_LIBEXEC, name) >= PATH_MAX)
-        die(PERMANENT, "the path is too long", folder, 0);
-    if (access(path, X_OK) != 0)
-        die(TEMPORARY, "cannot execute the delivery agent", path, errno);
-}
-
-static void start_agents(struct send *send, struct options const *options,
-                         struct privilege_user const *local, int mail)
-{
-    char path[PATH_MAX];
-    find_program(path, options->programs, "ekiden-local");
-    struct send_agent_start const start = {
-        .kind = SEND_AGENT_LOCAL, .path = path, .user = local, .mail = mail};
-    for (; send->agent_count < options->workers; send->agent_count++)
-        if (!send_agent_start(send->agents + send->agent_count, &start))
-            exit(TEMPORARY);
+    struct send_start start = {.control = options->control,
+                               .inject = options->inject,
+                               .programs = options->programs,
+                               .workers = options->workers,
+                               .mail = mail,
+                               .injector = *injector};
+    if (!privilege_find(&start.local, CONFIGURED_USER_LOCAL) ||
+        !privilege_find(&start.remote, CONFIGURED_USER_REMOTE))
+        exit(PERMANENT);
+    if (!send_start_agents(send, &start))
+        exit(TEMPORARY);
 }
 
 static void load_settings(struct send *send)
@@ -161,7 +150,7 @@ static void log_started(struct options const *options)
 int main(int argc, char const *const *argv)
 {
     static struct send send;
-    struct privilege_user scheduler, injector, local;
+    struct privilege_user scheduler, injector;
     struct control_error error;
     int signals;
     log_start("ekiden-send");
@@ -172,17 +161,17 @@ int main(int argc, char const *const *argv)
     /* As root, when it is: descriptors of all that is used later. */
     send.queue = open_folder(options.queue, "cannot open the queue");
     int const mail = open_folder(options.mail, "cannot open the folder of the mailboxes");
+    int const accounts = open_folder(ACCOUNTS_FOLDER, "cannot open the folder of the accounts");
     if (control_open(&send.control, options.control, &error) == CONTROL_ERROR)
         die(TEMPORARY, error.text, NULL, 0);
     if (!privilege_find(&scheduler, CONFIGURED_USER_SCHEDULER) ||
-        !privilege_find(&injector, CONFIGURED_USER_INJECTOR) ||
-        !privilege_find(&local, CONFIGURED_USER_LOCAL))
+        !privilege_find(&injector, CONFIGURED_USER_INJECTOR))
         return PERMANENT;
     if (!queue_layout_make(send.queue, &scheduler, &injector))
         return TEMPORARY;
     lock_queue(send.queue, options.queue);
     watch_settings(&send, options.control);
-    start_agents(&send, &options, &local, mail);
+    start_agents(&send, &options, mail, &injector);
     close(mail);
 
     /* From here on as the scheduler, whose group is the one that queue files belong to. */
@@ -192,10 +181,11 @@ int main(int argc, char const *const *argv)
     load_settings(&send);
     send_active_start(&send.active);
     send_jobs_start(&send.jobs);
+    send.settings_serial = 1; /* that of an empty window is 0 */
     if (!send_source_start(&send.source, send.queue, send_now(), send_clock()) ||
         !send_loop_signals(&signals))
         return TEMPORARY;
-    send_fence(send.queue, send.control.directory);
+    send_fence(send.queue, send.control.directory, accounts);
     log_started(&options);
     return send_loop(&send, signals);
 }

@@ -17,9 +17,11 @@ struct send {
     int queue; /* descriptor of the queue folder */
     struct control control;
     struct send_settings settings;
+    uint64_t settings_serial; /* counts the loads */
     struct send_source source;
     struct send_active active;
     struct send_jobs jobs;
+    struct send_transactions transactions;
     struct send_agent agents[SEND_AGENTS_MAX];
     unsigned int agent_count;
     struct control_watch watch; /* of the control folder; without one SIGHUP does it */

@@ -1,64 +1,122 @@
 /* The messages that are being tried now: a bounded number, found by id; in memory is only what is
- * being delivered. */
+ * being delivered.
+ *
+ * A message is worked through in two lanes that never wait for each other: one hands its recipients
+ * here to the local agents, the other its recipients elsewhere to the remote agent. In a lane it
+ * stands in one of these lists, or in none when it has nothing more to hand out there:
+ *   waiting   to be looked at
+ *   blocked   all places of the lane were taken
+ *   capped    (remote) its destinations have all the places that they may have
+ * and in `reports` when it waits for ekiden-bounce. */
 #ifndef EKIDEN_SEND_ACTIVE_H
 #define EKIDEN_SEND_ACTIVE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <skalibs/stralloc.h>
+
 #include "queue/queue_file.h"
 #include "queue/queue_layout.h"
+#include "queue/report_job.h"
+#include "queue/send_window.h"
 
-#define SEND_ACTIVE_MAX     1000
-#define SEND_ACTIVE_BUCKETS 1024 /* a power of two */
+#define SEND_ACTIVE_MAX     3000 /* each has a descriptor */
+#define SEND_ACTIVE_BUCKETS 4096 /* a power of two */
+
+enum send_lane { SEND_LANE_LOCAL, SEND_LANE_REMOTE, SEND_LANES };
+
+/* Is the sender to be told of a delay? Decided when the first recipient of a try is put off. */
+enum send_warning { SEND_WARNING_UNKNOWN, SEND_WARNING_DUE, SEND_WARNING_NONE };
 
 /* One try of one message. A recipient's mark in CONTENT is what this try knows: the file may be
  * behind by the recipients from DIRTY_FROM to DIRTY_TO. */
 struct send_message {
-    struct send_message *in_bucket, *in_waiting, *in_touched; /* links of send_active */
-    bool is_touched;
+    struct send_message *in_bucket, *in_touched; /* links of send_active */
+    struct send_message *in_lane[SEND_LANES], *in_reports;
+    bool is_touched, is_idle;
     char id[QUEUE_ID_LENGTH + 1];
     int place;
     int descriptor; /* owned, read-only: agents share it */
     struct queue_message content;
-    uint32_t next;                        /* the first recipient that was not looked at yet */
-    uint32_t in_flight;                   /* recipients that an agent has */
+    uint64_t began;            /* when this try did, seconds since 1970 */
+    unsigned char *handed;     /* owned: a bit a recipient, set when it was handed out or settled */
+    uint32_t next[SEND_LANES]; /* the first recipient that the lane has not looked at yet */
+    bool is_waiting[SEND_LANES]; /* in its lane's list `waiting` */
+    bool ended[SEND_LANES];      /* nothing more to hand out */
+    struct send_window window;   /* remote recipients, by destination */
+    uint32_t in_flight;          /* recipients that an agent has, and a report that one has */
     uint32_t delivered, deferred, failed; /* results of this try */
     uint32_t dirty_from, dirty_to;        /* equal: the file has all marks */
-    bool left;                            /* the try was broken off: the file stays where it is */
-    bool corrupt; /* an agent found that the message bytes do not fit their checksum */
+    stralloc notes;                       /* owned: lines that notes/ID does not have yet */
+    stralloc failing;                     /* owned: uint32_t, the recipients that fail by these */
+    enum send_warning warning;
+    uint32_t delayed;             /* recipients of which a delay was noted */
+    bool asked[REPORT_DELAY + 1]; /* the report of this kind was asked for in this try */
+    enum report_kind report;      /* the one that is asked for now */
+    bool report_waits;            /* in the list of reports */
+    bool is_reported; /* failures were: that is to be on the disk before their notes go */
+    bool left;        /* the try was broken off: the file stays where it is */
+    bool corrupt;     /* an agent found that the message bytes do not fit their checksum */
 };
 
 /* True when this try has nothing more to do. */
 bool send_message_is_over(struct send_message const *message);
 
+/* Was recipient INDEX handed out in this try, or settled? */
+bool send_message_is_handed(struct send_message const *message, uint32_t index);
+void send_message_set_handed(struct send_message *message, uint32_t index, bool handed);
+
 /* Frees MESSAGE and closes its file. It must not be in send_active. */
 void send_message_free(struct send_message *message);
+
+/* First in, first out. */
+struct send_list {
+    struct send_message *first, **end;
+};
 
 struct send_active {
     struct send_message *buckets[SEND_ACTIVE_BUCKETS];
     unsigned int count;
-    struct send_message *waiting, **waiting_end; /* messages with recipients to hand out */
-    struct send_message *touched;                /* messages with news in this turn */
+    unsigned int idle; /* of these: those that do nothing but wait for a place in a lane */
+    unsigned int in_slot[QUEUE_SLOTS]; /* how many of the slot are active */
+    struct send_list waiting[SEND_LANES], blocked[SEND_LANES], capped, reports;
+    struct send_message *touched; /* messages with news in this turn */
 };
 void send_active_start(struct send_active *active);
 
 struct send_message *send_active_find(struct send_active const *active, char const *id);
 void send_active_add(struct send_active *active, struct send_message *message);
 
-/* Takes MESSAGE out. It must be in neither of the lists below. */
+/* Takes MESSAGE out. It must be in none of the lists below. */
 void send_active_remove(struct send_active *active, struct send_message *message);
 
-/* The list of messages with recipients to hand out, first in first out; a message that gave one
- * away goes to the end, so that one with a million recipients does not hold up the others. */
-void send_active_push_waiting(struct send_active *active, struct send_message *message);
-struct send_message *send_active_pop_waiting(struct send_active *active);
+/* Puts MESSAGE at the end of one of LANE's lists; a message that gave a recipient away goes to the
+ * end, so that one with a million of them does not hold up the others. */
+void send_active_push_waiting(struct send_active *active, enum send_lane lane,
+                              struct send_message *message);
+void send_active_push_blocked(struct send_active *active, enum send_lane lane,
+                              struct send_message *message);
+void send_active_push_capped(struct send_active *active, struct send_message *message);
+
+/* Takes the first of LANE: of those waiting, else, where there is ROOM, of those blocked. NULL:
+ * none. */
+struct send_message *send_active_pop(struct send_active *active, enum send_lane lane, bool room);
+
+/* A destination or the settings have changed: those capped wait again. */
+void send_active_uncap(struct send_active *active);
+
+void send_active_push_report(struct send_active *active, struct send_message *message);
+struct send_message *send_active_pop_report(struct send_active *active);
+
+/* Counts MESSAGE as idle or not, after anything about it has changed. */
+void send_active_reckon(struct send_active *active, struct send_message *message);
+
+/* True when some message waits in a list. */
+bool send_active_has_waiting(struct send_active const *active);
 
 /* The set of messages that got a result. */
 void send_active_touch(struct send_active *active, struct send_message *message);
 struct send_message *send_active_pop_touched(struct send_active *active);
-
-/* Tells for each slot of the wheel whether a message from it is active. */
-void send_active_slots(struct send_active const *active, bool busy[QUEUE_SLOTS]);
 
 #endif

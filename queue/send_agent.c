@@ -43,25 +43,33 @@ static char const *approach(char const *path)
     return relative;
 }
 
+/* What the agent finds open: the socket as fd 0, what it inherits as SEND_AGENT_DESCRIPTOR, and
+ * the log. All else is close-on-exec. */
+static void place_descriptors(int socket, int inherited)
+{
+    if (dup2(socket, 0) < 0)
+        die("dup2");
+    if (inherited == SEND_AGENT_DESCRIPTOR ? fcntl(inherited, F_SETFD, 0) != 0
+        : inherited >= 0                   ? dup2(inherited, SEND_AGENT_DESCRIPTOR) < 0
+                                           : false)
+        die("the descriptor to inherit");
+}
+
 /* In the child: becomes the agent. */
 static _Noreturn void become(struct send_agent_start const *start, int socket)
 {
-    char number[16];
     char const *const program = approach(start->path);
-    privilege_drop(start->user, NULL);
+    if (start->user)
+        privilege_drop(start->user, NULL);
+    else
+        privilege_keep_changing_users();
     /* After the drop, which clears it. It works only where scheduler and agent are one user (the
      * kernel asks whether the dying parent may signal the child); the end of the socket is what
      * ends an agent in all cases. */
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
         die("PR_SET_PDEATHSIG");
-    if (dup2(socket, 0) < 0)
-        die("dup2");
-    int const mail = fcntl(start->mail, F_DUPFD, 3); /* a copy is not close-on-exec */
-    if (mail < 0)
-        die("mail root");
-    snprintf(number, sizeof number, "%d", mail);
-    char *const arguments[] = {(char *)start->path, (char *)"-m", number, NULL};
-    execve(program, arguments, environ);
+    place_descriptors(socket, start->inherited);
+    execve(program, (char *const *)start->arguments, environ);
     die(start->path);
 }
 
@@ -89,18 +97,42 @@ bool send_agent_start(struct send_agent *agent, struct send_agent_start const *s
     return true;
 }
 
-bool send_agent_put(struct send_agent *agent, struct job const *job, int descriptor)
+unsigned int send_agent_least_loaded(struct send_agent const *agents, unsigned int count,
+                                     enum send_agent_kind kind)
 {
-    stralloc bytes = STRALLOC_ZERO;
-    bool put = job_format(&bytes, job);
-    if (put) {
-        unixmessage const message = {.s = bytes.s, .len = bytes.len, .fds = &descriptor, .nfds = 1};
-        put = unixmessage_put(&agent->sender, &message);
+    unsigned int best = count;
+    for (unsigned int i = 0; i < count; i++)
+        if (agents[i].alive && agents[i].kind == kind &&
+            (best == count || agents[i].in_flight < agents[best].in_flight))
+            best = i;
+    return best;
+}
+
+unsigned int send_agent_in_flight(struct send_agent const *agents, unsigned int count,
+                                  enum send_agent_kind kind)
+{
+    unsigned int sum = 0;
+    for (unsigned int i = 0; i < count; i++)
+        if (agents[i].kind == kind)
+            sum += agents[i].in_flight;
+    return sum;
+}
+
+bool send_agent_put(struct send_agent *agent, stralloc const *bytes, unsigned int answers,
+                    int const *descriptors, unsigned int descriptor_count)
+{
+    static unsigned char const all_but_first = 0xfe;
+    int passed[SEND_AGENT_DESCRIPTORS_MAX];
+    memcpy(passed, descriptors, descriptor_count * sizeof *passed);
+    unixmessage const message = {
+        .s = bytes->s, .len = bytes->len, .fds = passed, .nfds = descriptor_count};
+    if (unixmessage_put_and_close(&agent->sender, &message, &all_but_first)) {
+        agent->in_flight += answers;
+        return true;
     }
-    stralloc_free(&bytes);
-    if (put)
-        agent->in_flight++;
-    return put;
+    for (unsigned int i = 1; i < descriptor_count; i++)
+        close(passed[i]);
+    return false;
 }
 
 bool send_agent_flush(struct send_agent *agent)

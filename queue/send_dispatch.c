@@ -1,110 +1,82 @@
 #include "queue/send_dispatch.h"
 
-#include <string.h>
-
 #include "lib/log.h"
-#include "queue/send_finish.h"
+#include "queue/send_report.h"
+#include "queue/send_result.h"
+#include "queue/send_step.h"
 
-#define RECIPIENTS_A_TURN 128
+#define RECIPIENTS_A_TURN 1024
 
-static bool has_room(struct send const *send)
+/* Of each lane, in the order of enum send_lane. */
+static struct {
+    enum send_step (*step)(struct send *, struct send_message *, unsigned int *);
+    bool (*has_room)(struct send const *);
+} const lanes[SEND_LANES] = {{send_local_step, send_local_has_room},
+                             {send_remote_step, send_remote_has_room}};
+
+static void end_lane(struct send *send, struct send_message *message, enum send_lane lane)
 {
-    return send_jobs_count(&send->jobs) < send->settings.local;
+    message->ended[lane] = true;
+    if (lane == SEND_LANE_REMOTE)
+        send_window_free(&message->window);
+    send_active_reckon(&send->active, message);
+    send_active_touch(&send->active, message);
 }
 
-/* The living agent of this kind that has the least to do; agent_count when there is none. */
-static unsigned int least_loaded(struct send const *send, enum send_agent_kind kind)
+/* Hands out as long as there are places and recipients. True when more could be done at once. */
+static bool lane_turn(struct send *send, enum send_lane lane)
 {
-    unsigned int best = send->agent_count;
-    for (unsigned int i = 0; i < send->agent_count; i++) {
-        struct send_agent const *const agent = send->agents + i;
-        if (agent->alive && agent->kind == kind &&
-            (best == send->agent_count || agent->in_flight < send->agents[best].in_flight))
-            best = i;
+    struct send_active *const active = &send->active;
+    unsigned int budget = RECIPIENTS_A_TURN;
+    struct send_message *message;
+    while (budget && (message = send_active_pop(active, lane, lanes[lane].has_room(send)))) {
+        enum send_step const step = message->corrupt || message->left
+                                        ? SEND_STEP_ENDED
+                                        : lanes[lane].step(send, message, &budget);
+        switch (step) {
+        case SEND_STEP_MORE:
+            send_active_push_waiting(active, lane, message);
+            break;
+        case SEND_STEP_BLOCKED:
+            send_active_push_blocked(active, lane, message);
+            break;
+        case SEND_STEP_CAPPED:
+            send_active_push_capped(active, message);
+            break;
+        case SEND_STEP_FAILED:
+            send_active_push_blocked(active, lane, message);
+            return false;
+        case SEND_STEP_ENDED:
+            end_lane(send, message, lane);
+            break;
+        }
     }
-    return best;
-}
-
-/* False when the job could not be handed over now. */
-static bool deliver_local(struct send *send, struct send_message *message, uint32_t index,
-                          struct route const *route)
-{
-    unsigned int const agent = least_loaded(send, SEND_AGENT_LOCAL);
-    if (agent == send->agent_count || !has_room(send))
-        return false;
-    struct send_job *const noted = send_jobs_add(&send->jobs, message, index, agent);
-    struct job const job = {.number = noted->number,
-                            .kind = JOB_MAILBOX,
-                            .target = route->mailbox,
-                            .extension = route->extension,
-                            .recipient = message->content.recipients[index].address,
-                            .sender = message->content.sender,
-                            .offset = message->content.message_offset,
-                            .length = message->content.message_length,
-                            .sum = message->content.message_sum,
-                            .body_8bit = message->content.body_8bit,
-                            .smtputf8 = message->content.smtputf8};
-    if (!send_agent_put(send->agents + agent, &job, message->descriptor)) {
-        send_jobs_remove(&send->jobs, noted);
-        return false;
-    }
-    message->in_flight++;
-    return true;
-}
-
-/* Routing is decided here, at each try, and never kept in the queue: a corrected control file helps
- * mail that waits already. False when the recipient has to wait for room. */
-static bool hand_out(struct send *send, struct send_message *message, uint32_t index)
-{
-    struct queue_recipient const *const recipient = message->content.recipients + index;
-    struct route route;
-    routing_find(&send->settings.routing, recipient->address, recipient->length, &route);
-    switch (route.kind) {
-    case ROUTE_MAILBOX:
-        return deliver_local(send, message, index, &route);
-    case ROUTE_UNKNOWN:
-        send_finish_result(send, message, index, JOB_FAILED, "5.1.1 no such mailbox here");
-        break;
-    case ROUTE_SYSTEM:
-    case ROUTE_ALIAS:
-    case ROUTE_REMOTE:
-        send_finish_result(send, message, index, JOB_DEFERRED,
-                           "4.4.0 no remote delivery agent in this version");
-        break;
-    }
-    return true;
-}
-
-static void skip_settled(struct send_message *message)
-{
-    struct queue_message const *const content = &message->content;
-    while (message->next < content->recipient_count &&
-           content->recipients[message->next].mark != ENVELOPE_TODO)
-        message->next++;
+    return budget == 0;
 }
 
 bool send_dispatch_turn(struct send *send)
 {
-    for (unsigned int handed = 0; handed < RECIPIENTS_A_TURN; handed++) {
-        struct send_message *const message = send->active.waiting;
-        if (!message)
-            return false;
-        if (message->corrupt || message->left)
-            message->next = message->content.recipient_count;
-        skip_settled(message);
-        if (message->next < message->content.recipient_count) {
-            if (!hand_out(send, message, message->next))
-                return false;
-            message->next++;
-            skip_settled(message);
-        }
-        send_active_pop_waiting(&send->active);
-        if (message->next < message->content.recipient_count)
-            send_active_push_waiting(&send->active, message);
-        else
-            send_active_touch(&send->active, message);
+    bool const local = lane_turn(send, SEND_LANE_LOCAL);
+    bool const remote = lane_turn(send, SEND_LANE_REMOTE);
+    return local || remote;
+}
+
+/* The job has ended, with an answer or without. */
+static void end_job(struct send *send, struct send_job *job)
+{
+    struct send_message *const message = job->message;
+    if (send->agents[job->agent].kind == SEND_AGENT_REMOTE) {
+        uint64_t const destination = send->transactions.table[job->transaction].destination;
+        bool const capped =
+            send_transactions_is_capped(&send->transactions, destination, send->settings.remote);
+        if (send_transactions_answer(&send->transactions, job->transaction) && capped)
+            send_active_uncap(&send->active);
     }
-    return true;
+    send->agents[job->agent].in_flight--;
+    message->in_flight--;
+    send_jobs_remove(&send->jobs, job);
+    send_active_reckon(&send->active, message);
+    send_active_touch(&send->active, message);
 }
 
 bool send_dispatch_answers(struct send *send, unsigned int agent)
@@ -124,33 +96,36 @@ bool send_dispatch_answers(struct send *send, unsigned int agent)
             log_failure("agent-answer", "the number of no delivery that this agent has", 0);
             return false;
         }
-        job->message->in_flight--;
-        send->agents[agent].in_flight--;
-        send_finish_result(send, job->message, job->recipient, answer.result, answer.text);
-        send_jobs_remove(&send->jobs, job);
+        if (job->recipient == SEND_JOB_REPORT)
+            send_report_answer(send, job->message, &answer);
+        else
+            send_result(send, job->message, job->recipient, answer.result, answer.text);
+        end_job(send, job);
     }
 }
 
 void send_dispatch_lost(struct send *send, unsigned int agent)
 {
-    for (unsigned int place = 0; place < SEND_JOBS_MAX; place++) {
+    for (unsigned int place = 0; place < send->jobs.used; place++) {
         struct send_job *const job = send->jobs.jobs + place;
         if (!job->message || job->agent != agent)
             continue;
         job->message->left = true;
-        job->message->in_flight--;
-        send_active_touch(&send->active, job->message);
-        send_jobs_remove(&send->jobs, job);
+        end_job(send, job);
     }
-    send->agents[agent].in_flight = 0;
 }
 
 void send_dispatch_stop(struct send *send)
 {
     struct send_message *message;
-    while ((message = send_active_pop_waiting(&send->active))) {
+    send_active_uncap(&send->active);
+    for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
+        while ((message = send_active_pop(&send->active, lane, true))) {
+            message->left = true;
+            end_lane(send, message, lane);
+        }
+    while ((message = send_active_pop_report(&send->active))) {
         message->left = true;
-        message->next = message->content.recipient_count;
         send_active_touch(&send->active, message);
     }
 }

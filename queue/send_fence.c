@@ -25,16 +25,17 @@ static int const calls[] = {
     /* memory */
     SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_futex};
 
-/* One a message, one an agent, and some. */
+/* One a message, one an agent, the notes of reports, and some. */
 #define DESCRIPTORS (SEND_ACTIVE_MAX + SEND_AGENTS_MAX + 64)
 
-void send_fence(int queue, int control)
+void send_fence(int queue, int control, int accounts)
 {
     struct sandbox_limits const limits = {
         .descriptors = DESCRIPTORS, .file_size = UINT64_MAX, .processes = 0};
     struct sandbox_path const paths[] = {
         {.directory = queue, .access = SANDBOX_READ | SANDBOX_WRITE},
-        {.directory = control, .access = SANDBOX_READ}};
+        {.directory = control, .access = SANDBOX_READ},
+        {.directory = accounts, .access = SANDBOX_READ}};
     sandbox_limit(&limits);
     sandbox_allow_paths(paths, sizeof paths / sizeof *paths);
     sandbox_allow_calls(calls, sizeof calls / sizeof *calls);

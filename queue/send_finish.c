@@ -6,61 +6,13 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "queue/notes.h"
 #include "queue/send_marks.h"
 #include "queue/send_place.h"
+#include "queue/send_report.h"
+#include "queue/send_result.h"
 #include "queue/send_schedule.h"
 #include "queue/send_take.h"
-
-static char const *name_of(enum job_result result)
-{
-    switch (result) {
-    case JOB_DELIVERED:
-        return "delivered";
-    case JOB_FAILED:
-        return "failed";
-    case JOB_CORRUPT:
-        return "corrupt";
-    case JOB_DEFERRED:
-        break;
-    }
-    return "deferred";
-}
-
-static void note_result(struct send_message *message, uint32_t index, enum job_result result,
-                        char const *text)
-{
-    struct queue_recipient const *const recipient = message->content.recipients + index;
-    struct log_line line;
-    log_begin(&line, "delivery");
-    log_text(&line, "id", message->id);
-    log_bytes(&line, "recipient", recipient->address, recipient->length);
-    log_text(&line, "result", name_of(result));
-    log_text(&line, "text", text);
-    log_write(&line);
-    switch (result) {
-    case JOB_DELIVERED:
-        message->delivered++;
-        send_marks_set(message, index, ENVELOPE_DONE);
-        break;
-    case JOB_FAILED:
-        message->failed++;
-        send_marks_set(message, index, ENVELOPE_FAILED);
-        break;
-    case JOB_CORRUPT:
-        message->corrupt = true;
-        break;
-    case JOB_DEFERRED:
-        message->deferred++;
-        break;
-    }
-}
-
-void send_finish_result(struct send *send, struct send_message *message, uint32_t index,
-                        enum job_result result, char const *text)
-{
-    note_result(message, index, result, text);
-    send_active_touch(&send->active, message);
-}
 
 static void log_end(struct send_message const *message, char const *event, char const *key,
                     char const *value)
@@ -92,41 +44,20 @@ static void stay(struct send *send, struct send_message const *message, char con
     send_source_keep(&send->source, message->place);
 }
 
-/* A mark that cannot be written costs one more copy at the next try, and is no reason to go without
- * that try. */
-static bool write_marks(struct send *send, struct send_message *message, enum send_marks_how how)
-{
-    struct log_line line;
-    if (send_marks_write(send->queue, message, how))
-        return true;
-    log_begin(&line, "not-marked");
-    log_text(&line, "id", message->id);
-    log_errno(&line, errno);
-    log_write(&line);
-    return false;
-}
-
-/* Without a mark or a sync: a crash before the removal is on the disk costs one more copy. */
+/* Nothing is left to do. Without a mark or a sync: a crash before the removal is on the disk costs
+ * one more copy. Only what was reported is marked so durably before its notes go, or else a crash
+ * between the two removals would leave failures without their reasons. */
 static void finish_done(struct send *send, struct send_message *message)
 {
+    if (!message->is_reported || send_result_write(send, message, SEND_MARKS_SYNC))
+        notes_remove(send->queue, message->id);
     if (send_place_remove(send->queue, message->place, message->id) || errno == ENOENT) {
         log_end(message, "done", NULL, NULL);
         return;
     }
     stay(send, message, "unlink");
     /* It is on the disk still: now marks have to tell that it is done. */
-    write_marks(send, message, SEND_MARKS_WRITE);
-}
-
-static void finish_held(struct send *send, struct send_message *message, char const *reason)
-{
-    /* Synced in any case: a failure may come from a try whose sync failed. */
-    if (!write_marks(send, message, SEND_MARKS_SYNC))
-        stay(send, message, "mark");
-    else if (send_place_move(send->queue, message->place, SEND_PLACE_HOLD, message->id))
-        log_end(message, "held", "reason", reason);
-    else
-        stay(send, message, "rename to hold/");
+    send_result_write(send, message, SEND_MARKS_WRITE);
 }
 
 static void finish_deferred(struct send *send, struct send_message *message)
@@ -139,7 +70,8 @@ static void finish_deferred(struct send *send, struct send_message *message)
     uint64_t const delay =
         send_schedule_delay(message->content.arrival, now, random, SEND_WHEEL_LONGEST);
     int const slot = send_wheel_slot(&send->source.wheel, now, delay);
-    write_marks(send, message, SEND_MARKS_WRITE);
+    /* What was reported is synced, or else it is reported once more. */
+    send_result_write(send, message, message->is_reported ? SEND_MARKS_SYNC : SEND_MARKS_WRITE);
     if (slot != message->place &&
         !send_place_move(send->queue, message->place, slot, message->id)) {
         stay(send, message, "rename to the wheel");
@@ -153,51 +85,66 @@ static void finish_deferred(struct send *send, struct send_message *message)
     log_end(message, "deferred", "next", number + at);
 }
 
-static void expire(struct send_message *message)
+/* A try that was broken off, or that found damage: the end of it, whatever its recipients' marks
+ * are. */
+static bool finish_early(struct send *send, struct send_message *message)
 {
-    for (uint32_t i = 0; i < message->content.recipient_count; i++)
-        if (message->content.recipients[i].mark == ENVELOPE_TODO)
-            note_result(message, i, JOB_FAILED, "5.4.7 the queue lifetime of the message is over");
-}
-
-static void finish(struct send *send, struct send_message *message)
-{
+    if (!message->corrupt && !message->left)
+        return false;
+    send_result_write(send, message, SEND_MARKS_WRITE);
     if (message->corrupt) {
-        write_marks(send, message, SEND_MARKS_WRITE);
         if (send_take_aside(send, message->place, message->id, "message bytes damaged"))
             log_end(message, "set-aside", NULL, NULL);
-        return;
+        return true;
     }
-    if (message->left) {
-        write_marks(send, message, SEND_MARKS_WRITE);
-        send_source_keep(&send->source, message->place);
-        log_end(message, "left", "reason", "the try was broken off");
-        return;
-    }
+    send_source_keep(&send->source, message->place);
+    log_end(message, "left", "reason", "the try was broken off");
+    return true;
+}
+
+/* The order that makes it one report at least, never none, wherever a crash comes:
+ *   1. the reason of a failure is noted, synced;
+ *   2. its mark becomes `-`, synced (1 and 2: send_result_write, in the turn of the result);
+ *   3. ekiden-bounce commits the report as a message of the queue, and answers K;
+ *   4. the mark becomes `+`;
+ *   5. the message goes, or is put off.
+ * Before 2 the recipient counts as untried; between 2 and 4 it is found with its `-` and the report
+ * is made (once more), also in a try that has nothing to deliver. Nothing but 4 takes a `-` away,
+ * and nothing removes a message that has one: when the report cannot be made, or ekiden-bounce is
+ * gone, the message keeps its marks and comes again with its next try. */
+static bool finish(struct send *send, struct send_message *message)
+{
+    if (finish_early(send, message))
+        return true;
+    send_result_note(send, message);
     struct send_marks_count const count = send_marks_count(message);
-    bool const expired =
-        count.todo &&
-        send_schedule_is_expired(message->content.arrival, send_now(), send->settings.lifetime);
-    if (expired)
-        expire(message);
-    if (count.todo && !expired)
+    bool const failure = count.failed && !message->asked[REPORT_FAILURE];
+    bool const delay = count.todo && message->delayed && !message->asked[REPORT_DELAY];
+    /* ekiden-bounce reports what the files say. */
+    if ((failure || delay) && send->stopping) {
+        message->left = true;
+        return finish_early(send, message);
+    }
+    if ((failure || delay) && send_result_write(send, message, SEND_MARKS_WRITE)) {
+        send_report_ask(send, message, failure ? REPORT_FAILURE : REPORT_DELAY);
+        return false;
+    }
+    if (count.todo || count.failed)
         finish_deferred(send, message);
-    else if (count.failed || expired)
-        finish_held(send, message, expired ? "lifetime" : "failed");
     else
         finish_done(send, message);
+    return true;
 }
 
 void send_finish_turn(struct send *send)
 {
     struct send_message *message;
     while ((message = send_active_pop_touched(&send->active))) {
-        if (send_message_is_over(message)) {
-            finish(send, message);
+        if (!send_message_is_over(message)) {
+            send_result_write(send, message, SEND_MARKS_WRITE);
+        } else if (finish(send, message)) {
             send_active_remove(&send->active, message);
             send_message_free(message);
-        } else {
-            write_marks(send, message, SEND_MARKS_WRITE);
         }
     }
 }

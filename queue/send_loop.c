@@ -12,6 +12,7 @@
 #include "lib/log.h"
 #include "queue/send_dispatch.h"
 #include "queue/send_finish.h"
+#include "queue/send_report.h"
 #include "queue/send_take.h"
 
 #define STEPS_A_TURN     64   /* entries of folders looked at, before others have their turn */
@@ -64,6 +65,8 @@ static void reload(struct send *send)
     if (result == CONTROL_OK) {
         send_settings_free(&send->settings);
         send->settings = fresh;
+        send->settings_serial++;
+        send_active_uncap(&send->active);
         log_begin(&line, "settings-loaded");
     } else {
         log_begin(&line, "settings-not-loaded");
@@ -147,12 +150,21 @@ static void flush_agents(struct send *send)
             lose_agent(send, i);
 }
 
+/* A message that only waits for a place in a lane does not count, so that one lane being full does
+ * not keep the other from getting mail. */
+static bool has_room(struct send const *send)
+{
+    struct send_active const *const active = &send->active;
+    return active->count - active->idle < send->settings.messages &&
+           active->count < SEND_ACTIVE_MAX;
+}
+
 /* Takes messages while there is room. True when there is more to look at now. */
 static bool take(struct send *send)
 {
     struct send_candidate candidate;
     for (unsigned int step = 0; step < STEPS_A_TURN; step++) {
-        if (send->active.count >= send->settings.messages)
+        if (!has_room(send))
             return false;
         switch (send_source_next(&send->source, &candidate)) {
         case SEND_SOURCE_FOUND:
@@ -179,8 +191,11 @@ static bool work(struct send *send)
     flush_agents(send);
     unsigned int const before = send->active.count;
     send_finish_turn(send);
+    if (!send->stopping)
+        send_report_turn(send);
+    flush_agents(send);
     /* What has left makes room. */
-    return more || (!send->stopping && send->active.count < before);
+    return more || send->active.touched || (!send->stopping && send->active.count < before);
 }
 
 static unsigned int add(struct pollfd *polled, unsigned int index, int descriptor, short events)
@@ -191,7 +206,7 @@ static unsigned int add(struct pollfd *polled, unsigned int index, int descripto
 
 static void fill_polled(struct send *send, int signals, struct pollfd polled[POLL_MAX])
 {
-    bool const room = !send->stopping && send->active.count < send->settings.messages;
+    bool const room = !send->stopping && has_room(send);
     add(polled, POLL_SIGNALS, signals, POLLIN);
     add(polled, POLL_WATCH, send->stopping ? -1 : send->watch.descriptor, POLLIN);
     add(polled, POLL_WAKE, room ? send->source.wake.descriptor : -1, POLLIN);
@@ -211,7 +226,7 @@ static int wait_milliseconds(struct send const *send, bool more, uint64_t stop_a
     if (send->stopping)
         return stop_at > clock ? (int)(stop_at - clock) * 1000 : 0;
     /* Something could not be handed to an agent, and no answer will wake us. */
-    if (send->active.waiting && send_jobs_count(&send->jobs) == 0)
+    if (send_active_has_waiting(&send->active) && send->jobs.count == 0)
         return RETRY_SECONDS * 1000;
     uint64_t wait = send_wheel_wait(&send->source.wheel, send_now());
     if (send->source.look_at < clock + wait)
@@ -235,9 +250,7 @@ static void handle_polled(struct send *send, struct pollfd const polled[POLL_MAX
 
 static void save_cursor(struct send *send)
 {
-    bool busy[QUEUE_SLOTS];
-    send_active_slots(&send->active, busy);
-    send_wheel_save(&send->source.wheel, busy);
+    send_wheel_save(&send->source.wheel, send->active.in_slot);
 }
 
 /* Closing its socket is what tells an agent to end. */
@@ -266,7 +279,7 @@ int send_loop(struct send *send, int signals)
         bool const more = work(send);
         if (send->stopping && stop_at == UINT64_MAX)
             stop_at = send_clock() + STOP_SECONDS;
-        if (send->stopping && (send_jobs_count(&send->jobs) == 0 || send_clock() >= stop_at))
+        if (send->stopping && (send->jobs.count == 0 || send_clock() >= stop_at))
             break;
         save_cursor(send);
         fill_polled(send, signals, polled);

@@ -19,6 +19,14 @@ void send_marks_set(struct send_message *message, uint32_t index, enum envelope_
     }
 }
 
+void send_marks_reported(struct send_message *message)
+{
+    for (uint32_t i = 0; i < message->content.recipient_count; i++)
+        if (message->content.recipients[i].mark == ENVELOPE_FAILED)
+            send_marks_set(message, i, ENVELOPE_DONE);
+    message->is_reported = true;
+}
+
 static bool write_mark(int descriptor, struct queue_recipient const *recipient)
 {
     char const mark = (char)recipient->mark;

@@ -1,7 +1,7 @@
 /* The marks of a message's recipients, in memory and in its file.
  *
  * A mark is one byte, overwritten in place. ENVELOPE_DONE goes without a sync: losing it costs one
- * more copy. ENVELOPE_FAILED is synced before anything else is done with the message. */
+ * more copy. ENVELOPE_FAILED is synced, after the note that it stands for (queue/notes.h). */
 #ifndef EKIDEN_SEND_MARKS_H
 #define EKIDEN_SEND_MARKS_H
 
@@ -9,6 +9,9 @@
 
 /* Notes MARK for recipient INDEX in memory. */
 void send_marks_set(struct send_message *message, uint32_t index, enum envelope_mark mark);
+
+/* The sender was told of all failures: their marks become ENVELOPE_DONE in memory. */
+void send_marks_reported(struct send_message *message);
 
 enum send_marks_how {
     SEND_MARKS_WRITE, /* synced when a failure is among them */

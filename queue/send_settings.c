@@ -2,33 +2,49 @@
 
 #include <stddef.h>
 
+#include "lib/smtproutes.h"
+#include "queue/queue_lifetime.h"
 #include "queue/send_active.h"
 #include "queue/send_jobs.h"
 
-#define LIFETIME_DEFAULT 604800
-#define LIFETIME_MAX     (UINT64_C(10) * 366 * 86400)
-#define MESSAGES_DEFAULT 200
-#define LOCAL_DEFAULT    100
+#define WARNING_DEFAULT 14400
+/* Messages of which nothing is on its way, when both kinds of places are taken. So the one kind
+ * being full does not keep mail for the other from being looked at. */
+#define MESSAGES_DEFAULT_MORE 60
+#define LOCAL_DEFAULT         100
+/* Half of it, 20, is what one destination may have, and what Postfix gives one: receivers are used
+ * to that. The other half is qmail's default for all: so much is left whatever one destination
+ * does. */
+#define REMOTE_DEFAULT 40
 
 enum control_result send_settings_load(struct send_settings *settings,
                                        struct control const *control, struct control_error *error)
 {
-    struct send_settings loaded = {.lifetime = LIFETIME_DEFAULT,
-                                   .messages = MESSAGES_DEFAULT,
+    struct send_settings loaded = {.lifetime = QUEUE_LIFETIME_DEFAULT,
+                                   .delay_warning = WARNING_DEFAULT,
                                    .local = LOCAL_DEFAULT,
+                                   .remote = REMOTE_DEFAULT,
                                    .loaded = true};
     struct {
         char const *name;
         uint64_t *value, minimum, maximum;
-    } const numbers[] = {{"queuelifetime", &loaded.lifetime, 0, LIFETIME_MAX},
+    } const numbers[] = {{"queuelifetime", &loaded.lifetime, 0, QUEUE_LIFETIME_MAX},
+                         {"delaywarning", &loaded.delay_warning, 0, QUEUE_LIFETIME_MAX},
                          {"concurrencyqueue", &loaded.messages, 1, SEND_ACTIVE_MAX},
-                         {"concurrencylocal", &loaded.local, 1, SEND_JOBS_MAX}};
+                         {"concurrencylocal", &loaded.local, 1, SEND_JOBS_LOCAL_MAX},
+                         {"concurrencyremote", &loaded.remote, 1, SEND_TRANSACTIONS_MAX}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (control_number(control, numbers[i].name, numbers[i].value, numbers[i].minimum,
                            numbers[i].maximum, error) == CONTROL_ERROR)
             return CONTROL_ERROR;
-    if (routing_load(&loaded.routing, control, error) == CONTROL_ERROR)
+    if (!loaded.messages)
+        loaded.messages = loaded.local + loaded.remote + MESSAGES_DEFAULT_MORE;
+    if (smtproutes_load(&loaded.routes, control, error) == CONTROL_ERROR)
         return CONTROL_ERROR;
+    if (routing_load(&loaded.routing, control, error) == CONTROL_ERROR) {
+        table_free(&loaded.routes);
+        return CONTROL_ERROR;
+    }
     send_settings_free(settings);
     *settings = loaded;
     return CONTROL_OK;
@@ -36,7 +52,9 @@ enum control_result send_settings_load(struct send_settings *settings,
 
 void send_settings_free(struct send_settings *settings)
 {
-    if (settings->loaded)
+    if (settings->loaded) {
         routing_free(&settings->routing);
+        table_free(&settings->routes);
+    }
     settings->loaded = false;
 }

@@ -7,12 +7,17 @@
 
 #include "lib/control.h"
 #include "lib/routing.h"
+#include "lib/table.h"
 
 struct send_settings {
     uint64_t lifetime;      /* `queuelifetime`, seconds, default a week; then a message fails */
-    uint64_t messages;      /* `concurrencyqueue`, default 200: messages tried at the same time */
-    uint64_t local;         /* `concurrencylocal`, default 100: local deliveries at the same time */
+    uint64_t delay_warning; /* `delaywarning`, seconds, default 4 hours: the sender is told then */
+    uint64_t messages;      /* `concurrencyqueue`, default 60 more than the following two together:
+                               messages tried at the same time, those aside that only wait for a place */
+    uint64_t local;  /* `concurrencylocal`, default 100: deliveries to this machine's users */
+    uint64_t remote; /* `concurrencyremote`, default 40: transactions with other servers */
     struct routing routing; /* owned */
+    struct table routes;    /* owned: lib/smtproutes.h */
     bool loaded;
 };
 

@@ -70,10 +70,25 @@ static void judge_incomplete(struct send *send, struct send_candidate const *can
         log_event("not-removed", candidate->id, "unfinished file", errno);
 }
 
+/* What is settled counts as handed out. False when out of memory. */
+static bool begin_try(struct send_message *message)
+{
+    uint32_t const count = message->content.recipient_count;
+    message->handed = calloc(1, count / 8 + 1);
+    if (!message->handed)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (message->content.recipients[i].mark != ENVELOPE_TODO)
+            send_message_set_handed(message, i, true);
+    message->began = send_now();
+    return true;
+}
+
 static void accept_message(struct send *send, struct send_message *message)
 {
     send_active_add(&send->active, message);
-    send_active_push_waiting(&send->active, message);
+    for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
+        send_active_push_waiting(&send->active, lane, message);
 }
 
 static void read_message(struct send *send, struct send_candidate const *candidate, int descriptor)
@@ -89,8 +104,12 @@ static void read_message(struct send *send, struct send_candidate const *candida
     memcpy(message->id, candidate->id, sizeof message->id);
     switch (queue_file_read(descriptor, &message->content)) {
     case QUEUE_READ_OK:
-        accept_message(send, message);
-        return;
+        if (begin_try(message)) {
+            accept_message(send, message);
+            return;
+        }
+        keep(send, candidate, "memory", errno);
+        break;
     case QUEUE_READ_INCOMPLETE:
         judge_incomplete(send, candidate, descriptor);
         break;

@@ -146,7 +146,7 @@ uint64_t send_wheel_open(struct send_wheel *wheel, int queue)
 }
 
 /* The oldest tick of which something is left: all before it are done with. */
-static uint64_t oldest_tick(struct send_wheel const *wheel, bool const busy[QUEUE_SLOTS])
+static uint64_t oldest_tick(struct send_wheel const *wheel, unsigned int const busy[QUEUE_SLOTS])
 {
     uint64_t const first = wheel->taken > QUEUE_SLOTS ? wheel->taken - QUEUE_SLOTS : 0;
     for (uint64_t tick = first; tick < wheel->taken; tick++) {
@@ -157,7 +157,7 @@ static uint64_t oldest_tick(struct send_wheel const *wheel, bool const busy[QUEU
     return wheel->taken;
 }
 
-void send_wheel_save(struct send_wheel *wheel, bool const busy[QUEUE_SLOTS])
+void send_wheel_save(struct send_wheel *wheel, unsigned int const busy[QUEUE_SLOTS])
 {
     char text[CURSOR_DIGITS + 1];
     uint64_t const tick = oldest_tick(wheel, busy);

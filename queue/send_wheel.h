@@ -74,8 +74,8 @@ void send_wheel_again_all(struct send_wheel *wheel);
  * none. Without a file it is made; when that fails, it is done without. */
 uint64_t send_wheel_open(struct send_wheel *wheel, int queue);
 
-/* Writes the cursor when it moved. BUSY tells for each slot whether a message from it is being
+/* Writes the cursor when it moved. BUSY tells for each slot how many messages of it are being
  * tried. */
-void send_wheel_save(struct send_wheel *wheel, bool const busy[QUEUE_SLOTS]);
+void send_wheel_save(struct send_wheel *wheel, unsigned int const busy[QUEUE_SLOTS]);
 
 #endif

@@ -1,5 +1,7 @@
-"""ekiden-send on a queue of its own, with a delivery agent that does as its mailboxes are named."""
+"""ekiden-send on a queue of its own, with agents that do as their recipients are named
+(fake_agent.py)."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,53 +11,8 @@ from pathlib import Path
 
 from instance import FIELD, PATIENCE, wait_for
 
-AGENT = r'''#!/usr/bin/python3 -I
-"""An agent (deliver/job.h): the mailbox's name says what becomes of the delivery."""
-import array, os, signal, socket, struct, sys, time
-link = socket.socket(fileno=0)
-folder = os.path.dirname(sys.argv[0])
-record = os.open(os.path.join(folder, "deliveries"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-begun = os.open(os.path.join(folder, "begun"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-data, descriptors = b"", []
-while True:
-    bytes, control, flags, _ = link.recvmsg(65536, socket.CMSG_SPACE(4 * 250))
-    if not bytes:
-        sys.exit(0)
-    data += bytes
-    for level, kind, value in control:
-        passed = array.array("i")
-        passed.frombytes(value)
-        descriptors += passed
-    while len(data) >= 6:
-        length, count = struct.unpack(">IH", data[:6])
-        if len(data) < 6 + length:
-            break
-        job = data[6:6 + length].split(b"\0")
-        data = data[6 + length:]
-        number, mailbox, recipient = job[0], job[2].decode(), job[4].decode()
-        descriptor = descriptors.pop(0)
-        body = os.pread(descriptor, int(job[7]), int(job[6]))
-        os.close(descriptor)
-        what = mailbox.rstrip("0123456789")
-        if what == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if what == "silent":
-            continue
-        if what == "slow":
-            time.sleep(0.5)
-        if what == "held":
-            os.write(begun, b"held\n")
-            os.close(os.open(os.path.join(folder, "go"), os.O_RDONLY))
-        letter, text = {"defer": (b"Z", b"4.2.0 not now"), "fail": (b"D", b"5.2.0 never"),
-                        "corrupt": (b"C", b"4.3.0 damaged"),
-                        "stranger": (b"K", b"2.0.0")}.get(what, (b"K", b"2.0.0 delivered"))
-        if letter == b"K":
-            os.write(record, ("%s %s %s\n" % (recipient, job[5].decode(), body.hex())).encode())
-        if what == "stranger":
-            number = b"12345"
-        answer = number + b"\0" + letter + b"\0" + text + b"\0"
-        link.sendall(struct.pack(">IH", len(answer), 0) + answer)
-'''
+AGENT = Path(__file__).with_name("fake_agent.py")
+AGENTS = ("ekiden-local", "ekiden-launch", "ekiden-remote", "ekiden-bounce")
 MAILBOXES = ("ok", "defer", "fail", "corrupt", "die", "silent", "slow", "held", "stranger")
 DOMAIN = "local.test"
 
@@ -76,9 +33,10 @@ class Scheduler:
             os.chmod(self.folder / name, 0o777)
             if self.user:
                 shutil.chown(self.folder / name, "nobody", "nogroup")
-        agent = self.folder / "agent" / "ekiden-local"
-        agent.write_text(AGENT)
-        agent.chmod(0o755)
+        shutil.copy(AGENT, self.folder / "agent" / "fake_agent.py")
+        (self.folder / "agent" / "fake_agent.py").chmod(0o755)
+        for name in AGENTS:
+            (self.folder / "agent" / name).symlink_to("fake_agent.py")
         os.mkfifo(self.folder / "agent" / "go")
         self.set("me", f"{DOMAIN}\n")
         self.set("users", "".join(f"{name}\n{name}2\n" for name in MAILBOXES))
@@ -133,7 +91,7 @@ class Scheduler:
     def queue(self):
         return self.folder / "queue"
 
-    def inject(self, *recipients, body=b"Subject: x\n\nhello\n", sender="from@elsewhere.test"):
+    def inject(self, *recipients, body=b"Subject: x\n\nhello\n", sender="from@sender.test"):
         """Queues a message, durably."""
         envelope = "".join(f"T{name}\0" for name in recipients)
         (self.folder / "message").write_bytes(body)
@@ -157,6 +115,10 @@ class Scheduler:
             if folder.is_dir():
                 found.update((name, place) for name in os.listdir(folder))
         return found
+
+    def notes(self):
+        """id -> text, of all notes."""
+        return {path.name: path.read_text() for path in (self.queue / "notes").iterdir()}
 
     def place(self, name):
         return self.files().get(name)
@@ -187,13 +149,32 @@ class Scheduler:
         return self.wait(lambda: len(found := self.events(event, **fields)) >= count and found,
                          f"event {event} {fields}")
 
+    def noted(self, name):
+        """What the agents have written to the file NAME, a list a line."""
+        path = self.folder / "agent" / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
     def deliveries(self):
-        """(recipient, sender, body) of what the agent delivered."""
-        path = self.folder / "agent" / "deliveries"
-        if not path.exists():
-            return []
-        rows = (line.split(" ") for line in path.read_text().splitlines())
-        return [(row[0], row[1], bytes.fromhex(row[2])) for row in rows]
+        """(recipient, sender, body) of what was delivered here."""
+        return [(row[0], row[1], bytes.fromhex(row[2])) for row in self.noted("deliveries")]
+
+    def transactions(self):
+        """(host, recipients) of what the remote agent was asked for."""
+        return [(row[0], row[4]) for row in self.noted("transactions")]
+
+    def sent(self):
+        """The recipients elsewhere that were served."""
+        return [row[0] for row in self.noted("sent")]
+
+    def reports(self):
+        """(kind, id, [recipient and reason]) of the reports that were made."""
+        return [(kind, name, dict(told)) for kind, name, told in self.noted("reports")]
+
+    def tell(self, name, text=""):
+        """Puts a file beside the agents that tells them what to do."""
+        path = self.folder / "agent" / name
+        path.with_name("." + name).write_text(text)
+        path.with_name("." + name).rename(path)
 
     def await_held(self):
         """Waits until an agent is at work on a delivery that lasts until it is released."""

@@ -98,47 +98,373 @@ def test_alarm_tries_each_message_once(scheduler):
     assert tries == {name: 2 for name in names}
 
 
-def test_failed_is_held(scheduler):
-    name = scheduler.inject_named(at("ok"), at("fail"), at("nobody-here"))
-    (held,) = scheduler.await_event("held")
-    assert held["reason"] == "failed" and held["failed"] == "2"
-    assert scheduler.place(name) == "hold"
-    assert scheduler.marks(name) == [DONE, FAILED, FAILED]
-    texts = {event["recipient"]: event["text"] for event in scheduler.events("delivery")}
-    assert texts[at("nobody-here")].startswith("5.1.1")
+def test_failures_are_reported_once(scheduler):
+    scheduler.inject(at("ok"), at("fail"), at("nobody-here"))
+    (done,) = scheduler.await_event("done")
+    ((kind, name, told),) = scheduler.reports()
+    assert (kind, name, done["failed"]) == ("failure", done["id"], "2")
+    assert told[at("fail")] == "5.2.0 never"
+    assert told[at("nobody-here")].startswith("5.1.1")
+    assert scheduler.files() == {} and scheduler.notes() == {}
 
 
-def test_failed_and_deferred_is_held_when_nothing_is_left(scheduler):
-    name = scheduler.inject_named(at("fail"), at("defer"))
-    queued = time.time()
+def test_failures_are_reported_while_others_are_put_off(scheduler):
+    name = scheduler.inject_named(at("fail"), at("defer"), at("fail2"))
     scheduler.await_event("deferred")
-    assert scheduler.marks(name) == [FAILED, TODO]
-    scheduler.set("queuelifetime", "0\n")
+    assert scheduler.marks(name) == [DONE, TODO, DONE]
+    assert scheduler.reports() == [
+        ("failure", name, {at("fail"): "5.2.0 never", at("fail2"): "5.2.0 never"})
+    ]
+    scheduler.set("users", "defer:ok\n")
     scheduler.await_event("settings-loaded")
-    scheduler.wait(lambda: time.time() > queued + 1, "an age of a second")
+    restart(scheduler)
     scheduler.process.send_signal(signal.SIGALRM)
-    (held,) = scheduler.await_event("held")
-    assert held["reason"] == "lifetime"
-    assert scheduler.place(name) == "hold"
-    assert scheduler.marks(name) == [FAILED, FAILED]
+    scheduler.await_event("done", id=name)
+    assert len(scheduler.reports()) == 1
+    assert scheduler.files() == {} and scheduler.notes() == {}
 
 
-def test_remote_waits_for_its_agent(scheduler):
-    name = scheduler.inject_named("someone@elsewhere.test", at("ok"))
+@pytest.mark.parametrize("others", [(), ("defer",)])
+def test_report_that_is_put_off(scheduler, others):
+    """It is asked for again at the next try, after a restart too, until it is made."""
+    scheduler.tell("bounce", "defer")
+    name = scheduler.inject_named(at("fail"), *map(at, others))
+    scheduler.await_event("deferred", id=name)
+    assert scheduler.marks(name)[0] == FAILED
+    scheduler.process.send_signal(signal.SIGALRM)
+    scheduler.await_event("deferred", 2, id=name)
+    restart(scheduler)
+    (scheduler.folder / "agent" / "bounce").unlink()
+    scheduler.process.send_signal(signal.SIGALRM)
+    scheduler.await_event("deferred" if others else "done", 3 if others else 1, id=name)
+    assert len(scheduler.noted("asked")) == 3
+    assert scheduler.reports() == [("failure", name, {at("fail"): "5.2.0 never"})]
+    assert not others or scheduler.marks(name) == [DONE, TODO]
+
+
+def test_reporter_that_dies(scheduler):
+    """H09: a report whose success the scheduler does not learn of is made again: never none."""
+    scheduler.tell("bounce", "die")
+    scheduler.inject(at("fail"))
+    assert scheduler.end() == 111
+    (name,) = scheduler.files()
+    assert scheduler.marks(name) == [FAILED]
+    (scheduler.folder / "agent" / "bounce").unlink()
+    scheduler.start()
+    scheduler.await_event("done", id=name)
+    assert scheduler.reports() == 2 * [("failure", name, {at("fail"): "5.2.0 never"})]
+
+
+def test_sigterm_with_a_report_on_its_way(scheduler):
+    scheduler.tell("bounce", "silent")
+    name = scheduler.inject_named(at("fail"))
+    scheduler.wait(lambda: scheduler.noted("asked"), "the question")
+    assert scheduler.stop() == 0
+    assert scheduler.marks(name) == [FAILED]
+
+
+def test_failure_that_cannot_be_noted(scheduler):
+    """It is put off: no mark without its reason."""
+    (scheduler.queue / "notes").rmdir()
+    name = scheduler.inject_named(at("fail"), at("ok"), at("defer"))
     scheduler.await_event("deferred")
-    (event,) = scheduler.events("delivery", recipient="someone@elsewhere.test")
-    assert event["result"] == "deferred" and event["text"].startswith("4.4.0")
-    assert scheduler.marks(name) == [TODO, DONE]
+    scheduler.events("not-noted")
+    assert scheduler.marks(name) == [TODO, DONE, TODO]
+    assert scheduler.reports() == []
+    assert scheduler.stop() == 0
+    scheduler.start()  # makes the folder
+    scheduler.process.send_signal(signal.SIGALRM)
+    scheduler.await_event("deferred", 2, id=name)
+    assert scheduler.reports() == [("failure", name, {at("fail"): "5.2.0 never"})]
+
+
+def test_message_of_an_older_version(stopped):
+    """Marked as failed, and without notes: the sender is told, if not why."""
+    stopped.start()
+    stopped.tell("bounce", "defer")
+    name = stopped.inject_named(at("fail"))
+    stopped.await_event("deferred")
+    stopped.stop()
+    (stopped.queue / "notes" / name).unlink()
+    (stopped.queue / "notes").rmdir()
+    stopped.path(name).rename(stopped.queue / "new" / name)
+    (stopped.folder / "agent" / "bounce").unlink()
+    stopped.start()
+    stopped.await_event("done", id=name)
+    assert stopped.reports() == [("failure", name, {at("fail"): None})]
+
+
+def await_age(scheduler, name, seconds):
+    """Until message NAME is older than SECONDS, by its own arrival and in whole seconds."""
+    head = scheduler.path(name).read_bytes()
+    arrival = int(re.search(rb"@([0-9]+)\0", head).group(1))
+    scheduler.wait(lambda: int(time.time()) > arrival + seconds, f"an age of {seconds} s")
+
+
+def test_lifetime(scheduler):
+    """H12: a try after the lifetime is the last; what fails then is reported with its reason."""
+    name = scheduler.inject_named(at("fail"), at("defer"), "defer@elsewhere.test", at("ok"))
+    scheduler.await_event("deferred")
+    scheduler.set("queuelifetime", "0\n")
+    scheduler.set("users", "ok\ndefer\n")
+    scheduler.await_event("settings-loaded")
+    await_age(scheduler, name, 0)
+    restart(scheduler)
+    assert scheduler.place(name), "no message fails without a try"
+    scheduler.process.send_signal(signal.SIGALRM)
+    scheduler.await_event("done", id=name)
+    (_, _, told) = scheduler.reports()[1]
+    given_up = r"5\.4\.7 given up after [0-9]+ (seconds|hours); the last try said: 4\.2\.0 not now"
+    assert set(told) == {at("defer"), "defer@elsewhere.test"}
+    assert all(re.match(given_up, text) for text in told.values())
+    assert scheduler.recipients() == ["ok"]
+
+
+def test_lifetime_is_over_but_the_try_succeeds(stopped):
+    stopped.set("queuelifetime", "0\n")
+    stopped.start()
+    stopped.stop()
+    name = stopped.inject_named(at("ok"), "someone@elsewhere.test")
+    await_age(stopped, name, 0)
+    stopped.start()
+    stopped.await_event("done", id=name)
+    assert stopped.recipients() == ["ok"] and stopped.sent() == ["someone@elsewhere.test"]
+    assert stopped.reports() == []
+
+
+def test_warning_of_a_delay(stopped):
+    """Once, of those that wait still, and not for the null sender."""
+    stopped.set("delaywarning", "1\n")
+    stopped.set("queuelifetime", "86400\n")
+    stopped.start()
+    name = stopped.inject_named(at("defer"), at("ok"), at("defer2"))
+    other = stopped.inject_named(at("defer"), sender="")
+    stopped.await_event("deferred", 2)
+    assert stopped.reports() == []
+    await_age(stopped, other, 1)
+    stopped.tell("bounce", "defer")
+    stopped.process.send_signal(signal.SIGALRM)
+    stopped.await_event("deferred", 4)
+    assert stopped.noted("asked") == [["delay", name]] and stopped.reports() == []
+    (stopped.folder / "agent" / "bounce").unlink()
+    for count in (6, 8):
+        restart(stopped)
+        stopped.process.send_signal(signal.SIGALRM)
+        stopped.await_event("deferred", count)
+        text = "4.2.0 not now"
+        assert stopped.reports() == [("delay", name, {at("defer"): text, at("defer2"): text})]
+    stopped.set("users", "defer:fail\ndefer2:ok\n")
+    stopped.await_event("settings-loaded")
+    restart(stopped)
+    stopped.process.send_signal(signal.SIGALRM)
+    stopped.await_event("done", 2)
+    assert stopped.reports()[1:] in [
+        [("failure", one, {at("defer"): "5.2.0 never"}), ("failure", two, {at("defer"): "5.2.0 never"})]
+        for one, two in ((name, other), (other, name))
+    ]
+    assert stopped.notes() == {}
+
+
+def test_warning_can_be_switched_off(stopped):
+    stopped.set("delaywarning", "0\n")
+    stopped.start()
+    stopped.stop()
+    name = stopped.inject_named(at("defer"))
+    await_age(stopped, name, 1)
+    stopped.start()
+    stopped.await_event("deferred", id=name)
+    assert stopped.noted("asked") == []
+
+
+def test_remote_recipients_of_one_destination_go_together(scheduler):
+    scheduler.set("smtproutes", "routed.test:[2001:db8::1]:2525\n.below.test:relay.test\n")
+    scheduler.await_event("settings-loaded")
+    recipients = ["a@One.test", "b@two.test", "c@one.test", "d@x.below.test", "e@y.BELOW.test",
+                  "f@routed.test", at("ok"), "g@[192.0.2.1]", "h@two.test"]
+    scheduler.inject(*recipients, sender="s@x.test")
+    (done,) = scheduler.await_event("done")
+    assert done["delivered"] == "9"
+    assert {(host, port, way, tuple(names))
+            for host, port, way, _, names, _, _ in scheduler.noted("transactions")} == {
+        ("one.test", 25, "mx", ("a@One.test", "c@one.test")),
+        ("two.test", 25, "mx", ("b@two.test", "h@two.test")),
+        ("relay.test", 25, "host", ("d@x.below.test", "e@y.BELOW.test")),
+        ("2001:db8::1", 2525, "host", ("f@routed.test",)),
+        ("[192.0.2.1]", 25, "mx", ("g@[192.0.2.1]",)),
+    }
+    assert scheduler.recipients() == ["ok"]
+    assert scheduler.files() == {}
+
+
+def test_recipient_without_a_usable_domain(scheduler):
+    scheduler.inject("x@", "y@" + "a" * 300 + ".test", "z@fine.test")
+    scheduler.await_event("done")
+    ((_, _, told),) = scheduler.reports()
+    assert len(told) == 2 and all(text.startswith("5.1.3") for text in told.values())
+    assert scheduler.sent() == ["z@fine.test"]
+
+
+def test_answers_of_one_transaction_differ(scheduler):
+    """I13."""
+    name = scheduler.inject_named("ok@x.test", "fail@x.test", "defer@x.test", "ok2@x.test")
+    scheduler.await_event("deferred")
+    assert scheduler.marks(name) == [DONE, DONE, TODO, DONE]
+    assert scheduler.reports() == [("failure", name, {"fail@x.test": "5.2.0 never, says x.test"})]
+    assert sorted(scheduler.sent()) == ["ok2@x.test", "ok@x.test"]
+    scheduler.process.send_signal(signal.SIGALRM)
+    scheduler.await_event("deferred", 2)
+    assert scheduler.transactions()[1:] == [("x.test", ["defer@x.test"])]
+
+
+def test_a_thousand_recipients_at_fifty_destinations(scheduler):
+    """Half of them fail in different ways: one report, each failure in it once, and everyone else
+    is served once (H06)."""
+    recipients = [f"{'fail' if index % 40 < 20 else 'user'}{index}@d{index % 50}.test"
+                  for index in range(1000)]
+    scheduler.inject(*recipients)
+    scheduler.await_event("done")
+    ((_, _, told),) = scheduler.reports()
+    failing = [name for name in recipients if name.startswith("fail")]
+    assert set(told) == set(failing) and len(scheduler.noted("reports")[0][2]) == len(failing) == 500
+    assert Counter(scheduler.sent()) == Counter(set(recipients) - set(failing))
+    assert Counter(host for host, _ in scheduler.transactions()) == {
+        f"d{index}.test": 1 for index in range(50)
+    }
+
+
+def test_a_transaction_is_bounded(scheduler):
+    scheduler.inject(*(f"user{index}@one.test" for index in range(250)))
+    scheduler.await_event("done")
+    assert [len(names) for _, names in scheduler.transactions()] == [100, 100, 50]
+    assert len(set(scheduler.sent())) == 250
+
+
+def test_one_destination_does_not_hold_up_others(stopped):
+    """N18: messages for a dead host have half of the places, and a bound on those that wait does
+    not stop local mail nor other hosts."""
+    stopped.set("concurrencyremote", "6\n")
+    stopped.set("concurrencyqueue", "5\n")
+    stopped.start()
+    for index in range(40):
+        stopped.inject(f"user{index}@hang.test")
+    stopped.inject(at("ok"), "first@hang.test", "second@fine.test")
+    for index in range(10):
+        stopped.inject(f"user{index}@fine.test", at("ok2"))
+    stopped.await_event("done", 10)
+    stopped.wait(lambda: len(stopped.sent()) == 11, "all that goes elsewhere")
+    assert sorted(stopped.recipients()) == ["ok"] + ["ok2"] * 10
+    hanging = [names for host, names in stopped.transactions() if host == "hang.test"]
+    assert len(hanging) == 3
+    stopped.tell("unhang")
+    stopped.await_event("done", 51)
+    assert len(set(stopped.sent())) == len(stopped.sent()) == 52
+    assert stopped.files() == {}
+
+
+def test_remote_places_that_are_all_taken_do_not_stop_local_mail(stopped):
+    stopped.set("concurrencyremote", "2\n")
+    stopped.set("concurrencyqueue", "3\n")
+    stopped.start()
+    for index in range(20):
+        stopped.inject(f"user@hang{index}.test", at("ok"))
+    stopped.wait(lambda: len(stopped.recipients()) == 20, "local mail")
+    assert len(stopped.transactions()) == 2
+    stopped.tell("unhang")
+    stopped.await_event("done", 20)
+    assert len(stopped.sent()) == len(set(host for host, _ in stopped.transactions())) == 20
+
+
+def test_local_places_that_are_all_taken_do_not_stop_remote_mail(stopped):
+    stopped.set("concurrencylocal", "1\n")
+    stopped.set("concurrencyqueue", "2\n")
+    stopped.start()
+    stopped.inject(at("held"))
+    stopped.await_held()
+    for index in range(20):
+        stopped.inject(at("ok"), f"user{index}@fine.test")
+    stopped.inject("last@fine.test")
+    stopped.await_event("done")
+    stopped.wait(lambda: len(stopped.sent()) == 21, "remote mail")
+    assert stopped.recipients() == []
+    stopped.release()
+    stopped.await_event("done", 22)
+
+
+def test_remote_agent_that_dies(scheduler):
+    """Nothing is lost, and nobody who was served is served again."""
+    scheduler.inject("user@one.test", at("ok"))
+    scheduler.await_event("done")
+    name = scheduler.inject_named("die@two.test", at("defer"))
+    assert scheduler.end() == 111
+    assert scheduler.place(name) == "new"
+    scheduler.set("locals", "local.test\ntwo.test\n")
+    scheduler.set("users", "die:ok\ndefer:ok\n")
+    scheduler.start()
+    scheduler.await_event("done", id=name)
+    assert Counter(scheduler.sent()) == {"user@one.test": 1}
+
+
+def test_other_kinds_of_local_delivery(stopped):
+    """An alias goes to the local agent with its targets, a system user to the launcher."""
+    stopped.set("aliases", f"list: a@x.test, b@y.test\nowner-list: boss@{DOMAIN}\n")
+    stopped.set("systemusers", "games\n")
+    stopped.start()
+    stopped.inject(at("list"), at("games-extension"))
+    stopped.await_event("done")
+    rows = {row[0]: row[3:] for row in stopped.noted("deliveries")}
+    assert rows[at("games-extension")] == ["ekiden-launch", "s", "games", "extension"]
+    program, kind, targets, owner = rows[at("list")]
+    assert (program, kind) == ("ekiden-local", "a")
+    assert targets.split("\n") == ["a@x.test", "b@y.test"]
+    assert owner == at("owner-list")
+
+
+def test_how_agents_are_started(stopped):
+    stopped.start("-n", "2", "-i", "/run/socket")
+    stopped.wait(lambda: len(stopped.noted("arguments")) == 5, "five agents")
+    folder = stopped.folder
+    assert sorted([Path(row[0]).name, *row[1:]] for row in stopped.noted("arguments")) == sorted([
+        ["ekiden-local", "-m", "3", "-i", "/run/socket"],
+        ["ekiden-local", "-m", "3", "-i", "/run/socket"],
+        ["ekiden-launch", "-C", f"{folder}/control", "-i", "/run/socket",
+         "-x", f"{folder}/agent"],
+        ["ekiden-remote", "-C", f"{folder}/control", "-a"],
+        ["ekiden-bounce", "-C", f"{folder}/control", "-q", "3"],
+    ])
+
+
+@pytest.mark.parametrize("name", ["ekiden-local", "ekiden-launch", "ekiden-remote",
+                                  "ekiden-bounce"])
+def test_agent_that_is_not_installed(stopped, name):
+    (stopped.folder / "agent" / name).unlink()
+    done = subprocess.run(stopped.command(), capture_output=True, text=True, **stopped.user)
+    assert done.returncode == 111
+    assert name in done.stderr and "install it" in done.stderr
+
+
+def test_descriptors_are_given_back(scheduler):
+    """Of messages, and of the notes that go to the reporter."""
+
+    def held():
+        return len(os.listdir(f"/proc/{scheduler.process.pid}/fd"))
+
+    scheduler.inject(at("fail"), "user@one.test", at("ok"))
+    scheduler.await_event("done")
+    before = held()
+    for count in range(2, 8):
+        scheduler.inject(at("fail"), "user@one.test", at("ok"))
+        scheduler.await_event("done", count)
+    scheduler.wait(lambda: held() <= before, "no more descriptors than before")
 
 
 def test_corrected_control_file_helps_queued_mail(scheduler):
     """And a malformed one changes nothing."""
-    name = scheduler.inject_named("ok@elsewhere.test")
+    name = scheduler.inject_named("ok@defer.test")
     scheduler.await_event("deferred")
     scheduler.set("queuelifetime", "forever\n")
     (event,) = scheduler.await_event("settings-not-loaded")
     assert "queuelifetime:1" in event["error"]
-    scheduler.set("locals", "elsewhere.test\nlocal.test\n")
+    scheduler.set("locals", "defer.test\nlocal.test\n")
     scheduler.await_event("settings-not-loaded", 2)
     scheduler.set("queuelifetime", "3600\n")
     scheduler.await_event("settings-loaded")
@@ -177,7 +503,7 @@ def test_agent_that_ends_or_lies(scheduler, mailbox):
 def test_sigterm_waits_for_what_is_in_flight(scheduler):
     scheduler.inject(at("held"))
     agents = children(scheduler)
-    assert len(agents) == 2
+    assert len(agents) == 5
     scheduler.await_held()
     scheduler.process.send_signal(signal.SIGTERM)
     scheduler.release()
@@ -375,13 +701,17 @@ def test_rename_that_cannot_be_done(scheduler):
 
 def test_message_of_that_name_is_never_replaced(scheduler):
     name = scheduler.inject_named(at("silent"))
-    (scheduler.queue / "hold" / name).write_text("another")
     scheduler.kill()
-    scheduler.set("users", "silent:fail\n")
+    for slot in range(512):
+        (scheduler.queue / f"wheel/{slot:03}" / name).write_text("another")
+    now = int(time.time()) // 64
+    (scheduler.queue / "wheel/cursor").write_bytes(b"%020d\n" % (now * 64))
+    scheduler.set("users", "silent:defer\n")
     scheduler.start()
     scheduler.await_event("not-settled", id=name)
-    assert (scheduler.queue / "hold" / name).read_text() == "another"
     assert (scheduler.queue / "new" / name).exists()
+    assert all((scheduler.queue / f"wheel/{slot:03}" / name).read_text() == "another"
+               for slot in range(512) if (slot - now) % 512 > 3)
 
 
 def test_files_moved_away_under_it(scheduler):

@@ -197,7 +197,7 @@ static void the_cursor_never_passes_what_is_left(void **state)
 {
     char path[] = "/tmp/ekiden-wheel-XXXXXX";
     char folder[64], file[64];
-    bool busy[QUEUE_SLOTS] = {false};
+    unsigned int busy[QUEUE_SLOTS] = {0};
     int first;
     (void)state;
     assert_non_null(mkdtemp(path));
@@ -209,7 +209,7 @@ static void the_cursor_never_passes_what_is_left(void **state)
 
     assert_int_equal(send_wheel_open(&wheel, queue), 0);
     send_wheel_start(&wheel, START, START - 9 * TICK);
-    busy[slot_of(START - 3 * TICK)] = true;
+    busy[slot_of(START - 3 * TICK)] = 2;
     send_wheel_save(&wheel, busy);
     assert_int_equal(send_wheel_open(&reader, queue), 0); /* it had not moved */
     close(reader.cursor);
@@ -217,7 +217,7 @@ static void the_cursor_never_passes_what_is_left(void **state)
     send_wheel_save(&wheel, busy);
     assert_int_equal(send_wheel_open(&reader, queue), START - 3 * TICK);
     close(reader.cursor);
-    busy[slot_of(START - 3 * TICK)] = false;
+    busy[slot_of(START - 3 * TICK)] = 0;
     send_wheel_keep(&wheel, slot_of(START - TICK));
     send_wheel_save(&wheel, busy);
     assert_int_equal(send_wheel_open(&reader, queue), START - TICK);

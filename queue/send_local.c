@@ -1,0 +1,103 @@
+/* The local lane: mailboxes and aliases by ekiden-local, system users by ekiden-launch. The two
+ * share their places: what hangs in one user's program is a local delivery like any other. */
+#include <string.h>
+
+#include "queue/send_result.h"
+#include "queue/send_step.h"
+
+bool send_local_has_room(struct send const *send)
+{
+    return send_agent_in_flight(send->agents, send->agent_count, SEND_AGENT_LOCAL) +
+               send_agent_in_flight(send->agents, send->agent_count, SEND_AGENT_LAUNCH) <
+           send->settings.local;
+}
+
+/* False when out of memory. */
+static bool hand_out(struct send *send, struct send_message *message, uint32_t index,
+                     enum send_agent_kind kind, struct job *job)
+{
+    stralloc bytes = STRALLOC_ZERO;
+    unsigned int const agent = send_agent_least_loaded(send->agents, send->agent_count, kind);
+    if (agent == send->agent_count)
+        return false;
+    struct send_job *const noted = send_jobs_add(&send->jobs, message, index, agent);
+    job->number = noted->number;
+    bool const put = job_format(&bytes, job) &&
+                     send_agent_put(send->agents + agent, &bytes, 1, &message->descriptor, 1);
+    stralloc_free(&bytes);
+    if (!put) {
+        send_jobs_remove(&send->jobs, noted);
+        return false;
+    }
+    send_message_set_handed(message, index, true);
+    message->in_flight++;
+    return true;
+}
+
+static bool deliver(struct send *send, struct send_message *message, uint32_t index,
+                    struct route const *route)
+{
+    static char targets[JOB_TARGET_MAX + 1];
+    struct queue_message const *const content = &message->content;
+    struct job job = {.kind = JOB_MAILBOX,
+                      .target = route->mailbox,
+                      .extension = route->extension,
+                      .recipient = content->recipients[index].address,
+                      .sender = content->sender,
+                      .offset = content->message_offset,
+                      .length = content->message_length,
+                      .sum = content->message_sum,
+                      .body_8bit = content->body_8bit,
+                      .smtputf8 = content->smtputf8};
+    if (route->kind == ROUTE_SYSTEM) {
+        job.kind = JOB_SYSTEM;
+    } else if (route->kind == ROUTE_ALIAS) {
+        if (route->targets_length >= sizeof targets) {
+            send_result(send, message, index, JOB_DEFERRED,
+                        "4.3.5 the alias has more targets than one delivery can have");
+            return true;
+        }
+        memcpy(targets, route->targets, route->targets_length);
+        targets[route->targets_length] = 0;
+        job.kind = JOB_ALIAS;
+        job.target = targets;
+        job.extension = route->owner;
+    }
+    return hand_out(send, message, index,
+                    route->kind == ROUTE_SYSTEM ? SEND_AGENT_LAUNCH : SEND_AGENT_LOCAL, &job);
+}
+
+enum send_step send_local_step(struct send *send, struct send_message *message,
+                               unsigned int *budget)
+{
+    uint32_t *const next = message->next + SEND_LANE_LOCAL;
+    for (; *next < message->content.recipient_count; ++*next) {
+        struct queue_recipient const *const recipient = message->content.recipients + *next;
+        struct route route;
+        if (send_message_is_handed(message, *next))
+            continue;
+        if (*budget == 0)
+            return SEND_STEP_MORE;
+        --*budget;
+        routing_find(&send->settings.routing, recipient->address, recipient->length, &route);
+        switch (route.kind) {
+        case ROUTE_REMOTE: /* of the other lane */
+            continue;
+        case ROUTE_UNKNOWN:
+            send_message_set_handed(message, *next, true);
+            send_result(send, message, *next, JOB_FAILED, "5.1.1 no such mailbox here");
+            continue;
+        case ROUTE_MAILBOX:
+        case ROUTE_SYSTEM:
+        case ROUTE_ALIAS:
+            break;
+        }
+        if (!send_local_has_room(send))
+            return SEND_STEP_BLOCKED;
+        if (!deliver(send, message, *next, &route))
+            return SEND_STEP_FAILED;
+        ++*next;
+        return SEND_STEP_MORE;
+    }
+    return SEND_STEP_ENDED;
+}

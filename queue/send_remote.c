@@ -1,0 +1,195 @@
+/* The remote lane: all recipients of a message with one destination in one transaction. */
+#include <string.h>
+
+#include "deliver/remote_job.h"
+#include "lib/checksum.h"
+#include "lib/smtproutes.h"
+#include "queue/send_result.h"
+#include "queue/send_step.h"
+
+bool send_remote_has_room(struct send const *send)
+{
+    return send->transactions.count < send->settings.remote;
+}
+
+enum found {
+    FOUND_REMOTE,  /* *route says where to */
+    FOUND_LOCAL,   /* of the other lane */
+    FOUND_NOWHERE, /* the address has no domain that can be looked up */
+};
+
+static enum found find(struct send const *send, struct queue_recipient const *recipient,
+                       struct smtproute *destination)
+{
+    struct route route;
+    routing_find(&send->settings.routing, recipient->address, recipient->length, &route);
+    if (route.kind != ROUTE_REMOTE)
+        return FOUND_LOCAL;
+    char const *const at = memrchr(recipient->address, '@', recipient->length);
+    if (!at)
+        return FOUND_NOWHERE;
+    size_t const length = (size_t)(recipient->address + recipient->length - (at + 1));
+    return smtproutes_find(&send->settings.routes, at + 1, length, destination) ? FOUND_REMOTE
+                                                                                : FOUND_NOWHERE;
+}
+
+static bool is_same(struct smtproute const *one, struct smtproute const *other)
+{
+    return one->port == other->port && one->by_mx == other->by_mx &&
+           !strcmp(one->host, other->host);
+}
+
+static uint64_t hash(struct smtproute const *route)
+{
+    struct checksum sum;
+    checksum_start(&sum);
+    checksum_add(&sum, route->host, strlen(route->host));
+    checksum_add(&sum, &route->port, sizeof route->port);
+    checksum_add(&sum, &route->by_mx, sizeof route->by_mx);
+    return checksum_end(&sum);
+}
+
+/* Looks at the recipients that follow, and puts the remote ones into the window. */
+static void fill(struct send *send, struct send_message *message, unsigned int *budget)
+{
+    struct send_window *const window = &message->window;
+    uint32_t *const next = message->next + SEND_LANE_REMOTE;
+    send_window_open(window);
+    for (; *next < message->content.recipient_count && send_window_room(window); ++*next) {
+        struct smtproute route;
+        if (send_message_is_handed(message, *next))
+            continue;
+        if (*budget == 0)
+            break;
+        --*budget;
+        switch (find(send, message->content.recipients + *next, &route)) {
+        case FOUND_LOCAL:
+            break;
+        case FOUND_NOWHERE:
+            send_message_set_handed(message, *next, true);
+            send_result(send, message, *next, JOB_FAILED,
+                        "5.1.3 the address has no domain that mail can be sent to");
+            break;
+        case FOUND_REMOTE:
+            send_window_add(window, hash(&route), *next);
+        }
+    }
+    send_window_close(window);
+}
+
+/* Puts those recipients of GROUP into JOB that go where its first one goes: all, but for two
+ * destinations with one hash, and but for the bound on a job. They count as handed out. */
+static void gather(struct send *send, struct send_message *message, uint32_t group,
+                   struct remote_job *job, uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX],
+                   struct smtproute *first)
+{
+    for (bool more = true; more && job->count < REMOTE_JOB_RECIPIENTS_MAX;) {
+        uint32_t const index = send_window_first(&message->window, group);
+        struct queue_recipient const *const recipient = message->content.recipients + index;
+        struct smtproute route;
+        /* The window is of these settings, so it is as remote as it was then. */
+        if (find(send, recipient, &route) != FOUND_REMOTE)
+            break;
+        if (job->count == 0)
+            *first = route;
+        else if (!is_same(first, &route))
+            break;
+        indexes[job->count] = index;
+        job->recipients[job->count++].address = recipient->address;
+        send_message_set_handed(message, index, true);
+        more = send_window_take(&message->window, group);
+    }
+}
+
+/* False when out of memory. */
+static bool put(struct send *send, struct send_message *message, struct remote_job *job,
+                uint32_t const *indexes, uint64_t destination)
+{
+    struct send_job *noted[REMOTE_JOB_RECIPIENTS_MAX];
+    stralloc bytes = STRALLOC_ZERO;
+    unsigned int const agent =
+        send_agent_least_loaded(send->agents, send->agent_count, SEND_AGENT_REMOTE);
+    if (agent == send->agent_count)
+        return false;
+    for (unsigned int i = 0; i < job->count; i++) {
+        noted[i] = send_jobs_add(&send->jobs, message, indexes[i], agent);
+        job->recipients[i].number = noted[i]->number;
+    }
+    bool const done =
+        remote_job_format(&bytes, job) &&
+        send_agent_put(send->agents + agent, &bytes, job->count, &message->descriptor, 1);
+    stralloc_free(&bytes);
+    unsigned int const transaction =
+        done ? send_transactions_begin(&send->transactions, destination, job->count) : 0;
+    for (unsigned int i = 0; i < job->count; i++) {
+        noted[i]->transaction = transaction;
+        if (!done)
+            send_jobs_remove(&send->jobs, noted[i]);
+    }
+    if (done)
+        message->in_flight += job->count;
+    return done;
+}
+
+static enum send_step hand_out(struct send *send, struct send_message *message, uint32_t group)
+{
+    uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX];
+    struct queue_message const *const content = &message->content;
+    uint64_t const destination = message->window.groups[group].destination;
+    struct smtproute route;
+    struct remote_job job = {.sender = content->sender,
+                             .body_8bit = content->body_8bit,
+                             .smtputf8 = content->smtputf8,
+                             .offset = content->message_offset,
+                             .length = content->message_length,
+                             .sum = content->message_sum};
+    gather(send, message, group, &job, indexes, &route);
+    job.host = route.host;
+    job.port = route.port;
+    job.by_mx = route.by_mx;
+    if (put(send, message, &job, indexes, destination))
+        return SEND_STEP_MORE;
+    /* They are looked at once more. */
+    for (unsigned int i = 0; i < job.count; i++)
+        send_message_set_handed(message, indexes[i], false);
+    message->next[SEND_LANE_REMOTE] =
+        send_window_drop(&message->window, indexes[0] < message->next[SEND_LANE_REMOTE]
+                                               ? indexes[0]
+                                               : message->next[SEND_LANE_REMOTE]);
+    return SEND_STEP_FAILED;
+}
+
+/* The first group with a destination that may have one more transaction; group_count: none. */
+static uint32_t choose(struct send const *send, struct send_window const *window)
+{
+    uint32_t group = 0;
+    while (group < window->group_count &&
+           send_transactions_is_capped(&send->transactions, window->groups[group].destination,
+                                       send->settings.remote))
+        group++;
+    return group;
+}
+
+enum send_step send_remote_step(struct send *send, struct send_message *message,
+                                unsigned int *budget)
+{
+    struct send_window *const window = &message->window;
+    uint32_t *const next = message->next + SEND_LANE_REMOTE;
+    uint32_t const count = message->content.recipient_count;
+    if (!send_window_reserve(window, count - *next))
+        return SEND_STEP_FAILED;
+    if (window->serial != send->settings_serial) {
+        *next = send_window_drop(window, *next);
+        window->serial = send->settings_serial;
+    }
+    uint32_t group = choose(send, window);
+    if (group == window->group_count && *next < count && send_window_room(window)) {
+        fill(send, message, budget);
+        group = choose(send, window);
+    }
+    if (group < window->group_count)
+        return send_remote_has_room(send) ? hand_out(send, message, group) : SEND_STEP_BLOCKED;
+    if (*next < count && send_window_room(window))
+        return SEND_STEP_MORE;
+    return window->group_count ? SEND_STEP_CAPPED : SEND_STEP_ENDED;
+}
