@@ -9,7 +9,7 @@ import time
 
 import pytest
 from agent import NOBODY
-from instance import PATIENCE, wait_for
+from instance import PATIENCE, Process, wait_for
 
 IS_ROOT = os.geteuid() == 0
 SENDER = "ann@far.test"
@@ -221,17 +221,25 @@ def test_program_killed_by_a_signal(home):
     expect(home.deliver(), 111, "signal 9")
 
 
-def is_running(path):
-    pid = int(path.read_text())
-    return os.path.exists(f"/proc/{pid}") and "Z" not in open(f"/proc/{pid}/stat").read().split()[2]
+def is_running(pid):
+    return Process(int(pid)).stat()[:1] not in ([], ["Z"])
 
 
 def test_a_program_that_sleeps(home):
     """It is killed with all of its process group."""
     home.write(".qmail", "|echo $$ > pid; sleep 1000 & echo $! > child; wait\n")
-    expect(home.deliver(options=["-t", "1"]), 111, "stopped after 1 seconds")
+    expect(home.deliver(options=["-t", "3"]), 111, "stopped after 3 seconds")
     for name in ("pid", "child"):
-        wait_for(lambda path=home.folder / name: not is_running(path), what=f"the end of {name}")
+        wait_for(lambda pid=home.read(name): not is_running(pid), what=f"the end of {name}")
+
+
+def test_a_program_that_forks(home):
+    """A hundred children are as easily killed as one."""
+    home.write(".qmail", "|for i in $(seq 100); do sleep 1000 & echo $! >> children; done; wait\n")
+    expect(home.deliver(options=["-t", "3"]), 111, "stopped after 3 seconds")
+    children = home.read("children").split()
+    assert children
+    wait_for(lambda: not any(map(is_running, children)), what="the end of all children")
 
 
 def test_a_child_left_behind(home):
@@ -407,8 +415,9 @@ def test_owners(home):
         ("bob-list-owner@local.test", recipients),
         ("bob-list-owner-joe=far.test@local.test", recipients[:1]),
         ("bob-list-owner-jim=near.test@local.test", recipients[1:])}
-    expect(home.deliver("list", sender=""), 0)  # a bounce stays one
-    assert ("", recipients) in home.forwarded()
+    for bounce in ("", "#@[]"):  # stays one
+        expect(home.deliver("list", sender=bounce), 0)
+        assert (bounce, recipients) in home.forwarded()
 
 
 def test_many_forwards(home):
