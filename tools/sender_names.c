@@ -76,6 +76,7 @@ static void read_hosts(struct sender_names *names, char const *path)
     names->default_domain = read_host(&control, "QMAILDEFAULTDOMAIN", "defaultdomain", me);
     names->plus_domain = read_host(&control, "QMAILPLUSDOMAIN", "plusdomain", me);
     names->id_host = read_host(&control, "QMAILIDHOST", "idhost", me);
+    free(me);
     control_close(&control);
 }
 

@@ -20,6 +20,7 @@ OPEN_COMMIT = b"\x03"
 ENVELOPE = b"Fx@y.example\0Talice@demo.example\0\0"
 OK, TOO_LONG, REFUSED, TOO_LARGE, LOOP, BUSY, MALFORMED = 0, 11, 31, 34, 35, 71, 91
 FIRST, SECOND = 47116, 47117  # users of their own, without limits on anything else
+QUIET = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
 PER_USER, ALL = 20, 160  # inject_limits.h: INJECT_PER_USER; INJECT_CONNECTIONS without the reserve
 
 
@@ -95,9 +96,7 @@ class Injector:
         drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if IS_ROOT else []
         os.chmod(self.folder, 0o777)
         with open(self.log, "ab") as log:
-            process = subprocess.Popen(
-                [*drop, *map(str, command)], stderr=log, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
-            )
+            process = subprocess.Popen([*drop, *map(str, command)], stderr=log, env=QUIET)
         wait_for(lambda: b"event=listening" in self.log.read_bytes(), what="the injector")
         return process
 
@@ -311,7 +310,7 @@ def test_a_program_waits_for_a_place(injector):
     command = ["setpriv", f"--reuid={FIRST}", f"--regid={FIRST}", "--clear-groups"]
     command += [injector.programs / "ekiden-inject", "-C", injector.folder / "control"]
     sender = subprocess.Popen(
-        [*map(str, command), "-i", str(injector.path), "alice"], stdin=subprocess.DEVNULL
+        [*map(str, command), "-i", str(injector.path), "alice"], stdin=subprocess.DEVNULL, env=QUIET
     )
     wait_for(lambda: "event=connection-refused" in injector.log_text(), what="that it is refused")
     assert not injector.queued()
@@ -377,7 +376,7 @@ def test_one_connection_as_descriptor_0(injector):
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [injector.programs / "ekiden-queue", "-C", injector.folder / "control"]
     command = [*map(str, command), "-Q", str(injector.folder / "queue")]
-    process = subprocess.Popen(command, stdin=theirs, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    process = subprocess.Popen(command, stdin=theirs, env=QUIET)
     theirs.close()
     peer = Peer.__new__(Peer)
     peer.socket = ours
@@ -404,10 +403,8 @@ def mailq(injector, folder, uid):
     if not name.is_symlink():
         name.symlink_to(injector.programs / "sendmail")
     drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if IS_ROOT else []
-    more = {"EKIDEN_INJECT": str(injector.path), "ASAN_OPTIONS": "detect_leaks=0"}
-    return subprocess.run(
-        [*drop, str(name)], capture_output=True, env={**os.environ, **more}, timeout=PATIENCE
-    )
+    more = {**QUIET, "EKIDEN_INJECT": str(injector.path)}
+    return subprocess.run([*drop, str(name)], capture_output=True, env=more, timeout=PATIENCE)
 
 
 def test_the_list_of_the_queue(injector, scratch):
