@@ -107,6 +107,8 @@ _Noreturn static void run_program(struct server const *server, int which, int re
                                      server->folder.queue.s,
                                      "-M",
                                      server->folder.mail.s,
+                                     "-i",
+                                     server->folder.inject.s,
                                      NULL};
     char const *const smtpd[] = {
         path.s, "-C", server->folder.control.s, "-Q", server->folder.queue.s, "-d", "3", NULL};

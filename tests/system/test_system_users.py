@@ -1,0 +1,112 @@
+"""The whole way: SMTP, queue, and the home folders of this machine's accounts."""
+
+import os
+from pathlib import Path
+
+import pytest
+from instance import DOMAIN, wait_for
+from test_launch import FIRST_UID, IS_ROOT, can_unshare
+
+CONTROL = {"systemusers": "ann\nben\n"}
+ANN, BEN = f"ann@{DOMAIN}", f"ben@{DOMAIN}"
+
+pytestmark = pytest.mark.skipif(not can_unshare(), reason="no mount namespaces here")
+
+
+class Accounts:
+    """ann and ben, in an /etc/passwd that the instance alone sees."""
+
+    def __init__(self, instance):
+        self.instance = instance
+        lines = Path("/etc/passwd").read_text().splitlines()
+        self.owner = {}
+        for index, name in enumerate(("ann", "ben")):
+            uid = gid = FIRST_UID + index
+            if instance.mode == "unprivileged":
+                uid, gid = (65534, 65534) if IS_ROOT else (os.getuid(), os.getgid())
+            home = instance.folder / "home" / name
+            home.mkdir(parents=True, mode=0o755)
+            os.chown(home, uid, gid)
+            self.owner[name] = (uid, gid)
+            lines.append(f"{name}:x:{uid}:{gid}::{home}:/bin/sh")
+        passwd = instance.folder / "passwd"
+        passwd.write_text("\n".join(lines) + "\n")
+        outer = ["unshare", "-m"]
+        inner = 'mount --bind "$0" /etc/passwd && exec "$@"'
+        if not IS_ROOT:
+            outer = ["unshare", "-Um", "--keep-caps", f"--map-user={os.getuid()}",
+                     f"--map-group={os.getgid()}"]
+            inner = inner.replace("exec", "exec setpriv --ambient-caps=-all --inh-caps=-all")
+        command = instance.command
+        instance.command = lambda name, *rest: [*outer, "sh", "-c", inner, str(passwd),
+                                                *command(name, *rest)]
+
+    def write(self, user, name, text):
+        path = self.instance.folder / "home" / user / name
+        path.write_text(text)
+        path.chmod(0o600)
+        os.chown(path, *self.owner[user])
+
+    def mail(self, user):
+        new = self.instance.folder / "home" / user / "Maildir/new"
+        return [path.read_bytes() for path in sorted(new.iterdir())] if new.is_dir() else []
+
+    def wait_for_mail(self, user, count=1):
+        try:
+            wait_for(lambda: len(self.mail(user)) >= count, what=f"{count} messages for {user}")
+        except AssertionError as e:
+            raise AssertionError(self.instance.log_text())
+        self.instance.wait_for_empty_queue()
+        messages = self.mail(user)
+        assert len(messages) == count, messages
+        return messages
+
+
+@pytest.fixture
+def accounts(make_instance):
+    instance = make_instance(start=False)
+    made = Accounts(instance)
+    instance.start()
+    return made
+
+
+def test_mail_comes_home(accounts):
+    accounts.instance.send(b"Subject: hello\n\nbody\n", ANN, BEN)
+    (message,) = accounts.wait_for_mail("ann")
+    assert message.startswith(f"Return-Path: <{BEN}>\nDelivered-To: {ANN}\nReceived:".encode())
+    assert message.endswith(b"\nSubject: hello\n\nbody\n")
+    (path,) = (accounts.instance.folder / "home/ann/Maildir/new").iterdir()
+    assert (path.stat().st_uid, path.stat().st_gid) == accounts.owner["ann"]
+
+
+def test_forwards_and_programs(accounts):
+    """A list of ann's reaches ben, with its owner as the sender; a program sees it on its way."""
+    accounts.write("ann", ".qmail-list", f"|cat > seen\n&{BEN}\n")
+    accounts.write("ann", ".qmail-list-owner", "./Maildir/\n")
+    accounts.instance.send(b"Subject: hello\n\nbody\n", f"ann-list@{DOMAIN}", BEN)
+    (message,) = accounts.wait_for_mail("ben")
+    fields = message.decode().split("\n")
+    assert fields[0] == f"Return-Path: <ann-list-owner@{DOMAIN}>"
+    assert fields[1] == f"Delivered-To: {BEN}"
+    assert f"Delivered-To: ann-list@{DOMAIN}" in fields
+    seen = (accounts.instance.folder / "home/ann/seen").read_bytes()
+    assert seen.endswith(b"\nSubject: hello\n\nbody\n") and b"Delivered-To" not in seen
+
+
+def test_a_circle_ends(accounts):
+    """H05: ann to ben to ann; it ends with one report."""
+    accounts.write("ann", ".qmail-loop", f"ben-loop@{DOMAIN}\n")
+    accounts.write("ben", ".qmail-loop", f"ann-loop@{DOMAIN}\n")
+    accounts.instance.send(b"Subject: round\n\nbody\n", f"ann-loop@{DOMAIN}", BEN)
+    (report,) = accounts.wait_for_mail("ben")
+    assert report.startswith(b"Return-Path: <>\n")
+    assert b"5.4.6" in report
+
+
+def test_a_program_that_refuses(accounts):
+    """Its words come back to the sender, and nothing else of the account."""
+    accounts.write("ann", ".qmail", "|echo 'Ann has moved (#5.1.6)'; exit 100\n")
+    accounts.instance.send(b"Subject: x\n\nbody\n", ANN, BEN)
+    (report,) = accounts.wait_for_mail("ben")
+    assert b"Ann has moved" in report and b"5.1.6" in report
+    assert b"/home/ann" not in report
