@@ -15,19 +15,19 @@ ENVELOPE = b"Fsender@elsewhere.example\0" + b"".join(
 )
 
 
-def run_queue(instance, body, *options, sandbox=False, traced=True):
+def run_queue(instance, body, *options, sandbox=False, traced=True, envelope=ENVELOPE):
     """One ekiden-queue, under strace if TRACED. Returns its exit code and its trace."""
-    message, envelope = instance.folder / "fault.message", instance.folder / "fault.envelope"
+    message, records = instance.folder / "fault.message", instance.folder / "fault.envelope"
     trace = instance.folder / "fault.trace"
     message.write_bytes(body)
-    envelope.write_bytes(ENVELOPE + b"\0")
+    records.write_bytes(envelope + b"\0")
     trace.write_text("")
     command = instance.command("ekiden-queue", "-Q", instance.queue)
     if traced:
         user = instance.user[0] if instance.user else None
         program = [instance.programs / "ekiden-queue", "-Q", instance.queue]
         command = [*tracer(trace, *options, user=user), *program]
-    with open(message, "rb") as zero, open(envelope, "rb") as one:
+    with open(message, "rb") as zero, open(records, "rb") as one:
         done = subprocess.run(
             command,
             stdin=zero,

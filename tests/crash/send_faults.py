@@ -1,4 +1,5 @@
-"""ekiden-send and its ekiden-local under faults: what is in the queue arrives, whatever happens.
+"""ekiden-send and its agents under faults: what is in the queue arrives, whatever happens, and of
+what cannot arrive the sender is told.
 
 Each run starts ekiden-send under strace with two messages queued, and ends when these are gone,
 put off, or ekiden-send has died; an undisturbed run follows. The fault hits every process that
@@ -7,19 +8,25 @@ makes the call often enough.
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
+from collections import Counter
 
 from faults import KINDS, environment, faults_of, points_of, tracer
 from instance import PATIENCE, processes_of_session, wait_for
-from queue_faults import requeue, run_queue
+from ledger import TOKEN
+from queue_faults import ENVELOPE, requeue, run_queue
 
 MESSAGES = 2
 PATIENCE_WITH_ERRORS = 3  # what an error leaves in new/ is tried again only after minutes
 SLOT_SECONDS = 64  # QUEUE_SLOT_SECONDS in queue_layout.h
 SLOTS_BEHIND = 3
 COPIES_MAX = 2  # an answer or a mark can be lost
+MESSAGE_ID = re.compile(rb"^Message-ID: <([^>\n]+)>", re.M | re.I)
+# Alice writes to Bob and to somebody who is not there: Bob gets it, and she gets a report.
+FAILING = b"Falice@demo.example\0Tnobody@demo.example\0Tbob@demo.example\0"
 
 
 def is_over(instance, process):
@@ -90,25 +97,26 @@ def run_send(instance, *options, sandbox=False, traced=True, patience=PATIENCE):
     return trace.read_text(errors="replace")
 
 
-def queue_messages(instance, ledger, label, size, most):
+def queue_messages(instance, ledger, label, size, most, envelope=ENVELOPE):
     for number in range(MESSAGES):
         token, body = ledger.message(f"ekiden-send: {label}, message {number}", size)
         ledger.expect(token, 1, most)
-        code, _ = run_queue(instance, body, traced=False)
+        code, _ = run_queue(instance, body, traced=False, envelope=envelope)
         assert code == 0, f"ekiden-queue: exit {code}"
 
 
-def sweep(instance, ledger, kinds=KINDS, size=300, sandbox=False, calls=None):
+def sweep(instance, ledger, kinds=KINDS, size=300, sandbox=False, calls=None, envelope=ENVELOPE):
     """Every fault of KINDS, at the system calls CALLS only if given. Returns (number of faults,
-    those that did not come about); queue_faults.settle judges."""
+    those that did not come about); queue_faults.settle judges, settle_reports with the envelope
+    FAILING."""
     for label in ("first run", "clean run"):
-        queue_messages(instance, ledger, label, size, 1)
+        queue_messages(instance, ledger, label, size, 1, envelope)
         trace = run_send(instance, sandbox=sandbox)
         assert not instance.queue_files(), f"not delivered without a fault:\n{trace[-3000:]}"
     points = [point for point in points_of(trace) if not calls or point.call in calls]
     faults, missed = faults_of(points, kinds), []
     for fault in faults:
-        queue_messages(instance, ledger, fault, size, COPIES_MAX)
+        queue_messages(instance, ledger, fault, size, COPIES_MAX, envelope)
         patience = PATIENCE if fault.kind == "KILL" else PATIENCE_WITH_ERRORS
         trace = run_send(instance, fault.option(), sandbox=sandbox, patience=patience)
         if not fault.happened(trace):
@@ -116,3 +124,40 @@ def sweep(instance, ledger, kinds=KINDS, size=300, sandbox=False, calls=None):
         requeue(instance)
         run_send(instance, traced=False)
     return len(faults), missed
+
+
+def settle_reports(instance, ledger):
+    """Starts the server, waits until everybody was served or told, stops it. Returns what is
+    wrong: Bob has each message, and Alice a report of each; after a fault there may be a second
+    one, and each may have come twice, since a report is a message like others."""
+
+    def reports():
+        """token -> Message-ID of a report -> how many copies."""
+        counts = {token: Counter() for token in ledger.entries}
+        for report in instance.mailbox("alice"):
+            name, found = MESSAGE_ID.search(report), TOKEN.search(report)
+            if found and name and b"Content-Type: multipart/report" in report:
+                counts[found.group(1)][name.group(1)] += 1
+        return counts
+
+    requeue(instance)
+    instance.start()
+    try:
+        wait_for(
+            lambda: all(reports().values()) and not ledger.missing(instance.mailbox("bob")),
+            instance.patience,
+            "mail and reports",
+        )
+        instance.wait_for_empty_queue(unfinished=True)
+        wrong = []
+    except AssertionError as error:
+        wrong = [str(error)]
+    finally:
+        instance.stop()
+    wrong += ledger.violations(instance.mailbox("bob"), "bob")
+    for token, copies in reports().items():
+        entry = ledger.entries[token]
+        if not 1 <= len(copies) <= entry.most or max(copies.values()) > entry.most:
+            wrong.append(f"reports and their copies: {copies}, {entry.label}")
+    left = os.listdir(instance.queue / "notes")
+    return wrong + ([f"notes are left: {left}"] if left else [])

@@ -26,6 +26,9 @@ SMALL, LARGE = 300, 200_000  # below and above what the programs hold in memory
 # What tells others, or changes what is on the disk.
 CHANGES = ("sendmsg", "recvmsg", "pwrite64", "fsync", "renameat", "renameat2", "unlinkat", "unlink")
 
+# What a failure and its report go through, in the scheduler: notes, marks, removals.
+STEPS = ("fsync", "fdatasync", "pwrite64", "unlinkat")
+
 
 @pytest.fixture
 def instance(tmp_path_factory, programs, scratch):
@@ -104,3 +107,12 @@ def test_ekiden_send(instance, ledger):
     instance.stop()
     faults, missed = send_faults.sweep(instance, ledger, ["KILL"], calls=CHANGES)
     require(queue_faults.settle(instance, ledger), missed, faults)
+
+
+def test_reports_of_ekiden_send(instance, ledger):
+    """H09: whatever is killed between a failure and its report, the sender is told."""
+    instance.stop()
+    faults, missed = send_faults.sweep(
+        instance, ledger, ["KILL"], calls=STEPS, envelope=send_faults.FAILING
+    )
+    require(send_faults.settle_reports(instance, ledger), missed, faults)
