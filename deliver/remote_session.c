@@ -23,6 +23,7 @@ struct conversation {
     stralloc line; /* owned: the command that is being made */
     unsigned int accepted;
     bool has_mail;               /* MAIL was accepted */
+    bool is_astray;              /* it was not, and yet a RCPT behind it was */
     struct failure mail_failure; /* or refused: JOB_DELIVERED while it is not */
     struct remote_talk talk;
 };
@@ -127,8 +128,10 @@ static enum part take_rcpt(struct conversation *c, struct remote_recipient *reci
     struct remote_talk *const talk = &c->talk;
     if (!is_ok(talk) && !is_refusal(talk))
         return confused(talk, REMOTE_RCPT);
-    if (!c->has_mail)
+    if (!c->has_mail) {
+        c->is_astray |= is_ok(talk);
         return PART_DONE;
+    }
     if (is_ok(talk)) {
         c->accepted++;
         return PART_DONE;
@@ -154,8 +157,11 @@ static enum part take_data(struct conversation *c)
 {
     struct remote_talk *const talk = &c->talk;
     struct failure failure;
+    if (talk->reply.code / 100 == 3 && c->accepted)
+        return PART_DONE;
+    /* A server that forgets what it refused would deliver the empty message. */
     if (talk->reply.code / 100 == 3)
-        return c->accepted ? PART_DONE : send_nothing(talk);
+        return c->is_astray ? PART_DEAD : send_nothing(talk);
     if (!is_refusal(talk))
         return c->accepted ? confused(talk, REMOTE_DATA) : PART_DEAD;
     if (c->accepted) {

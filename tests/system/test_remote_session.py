@@ -231,6 +231,15 @@ def test_no_recipient_and_354(remote):
     assert server.commands[-1] == b"QUIT"
 
 
+def test_recipients_without_a_sender(remote):
+    """A server that takes recipients and DATA after it refused MAIL gets no empty message."""
+    with HostileServer({"MAIL": "451 4.3.0 later"}, ["PIPELINING"]) as server:
+        result = remote(server, "a@y.example", "b@y.example")
+        server.wait()
+    assert result.letters == "ssZ"
+    assert server.messages == []
+
+
 # --- what is too much ---
 
 FLOODS = {
