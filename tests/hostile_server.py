@@ -26,8 +26,9 @@ the first connection, the second, ...; the last one stays.
 
 Each connection is a Session in server.sessions: .commands (lines without CRLF, as bytes),
 .messages (the octets of the wire between DATA and the final dot, dots still doubled), .accepted
-(those of them that were answered 2xx), .end ("client" closed first, "server", "reset" by the
-client, "error" in the script: .error). `server.wait()` waits until all connections have ended.
+(those of them that were answered 2xx), .served (the recipients of these), .end ("client" closed
+first, "server", "reset" by the client, "error" in the script: .error). `server.wait()` waits until
+all connections have ended.
 
 SMALL servers take little from the network while a script does not read: what is said in "body" then
 comes to the client in the midst of a message of some megabytes, and not after its end.
@@ -87,6 +88,7 @@ class Session:
         self.server, self.socket, self.number = server, connection, number
         self.answers = server.answers_of(number)
         self.commands, self.messages, self.accepted = [], [], []
+        self.recipients, self.served = [], []
         self.line = b""  # the command that is answered
         self.flooded = 0
         self.end, self.error = None, None
@@ -201,6 +203,10 @@ class Session:
             elif verb == "QUIT":
                 otherwise = "221 2.0.0 bye"
             said = self.do(self.action(verb, otherwise))
+            if verb in ("EHLO", "HELO", "MAIL", "RSET"):
+                self.recipients = []
+            if verb == "RCPT" and said and LAST_OK.search(said):
+                self.recipients.append(line[len("RCPT TO:<") :].split(b">")[0].decode())
             if verb == "DATA" and said and said.rstrip("\r\n").split("\r\n")[0].startswith("3"):
                 self.take_message()
             if verb == "QUIT":
@@ -215,6 +221,7 @@ class Session:
         said = self.do(self.action("message", "250 2.0.0 queued"))
         if said and LAST_OK.search(said):
             self.accepted.append(message)
+            self.served += self.recipients
 
     def check_line_ends(self, octets):
         rest = octets.replace(b"\r\n", b"")
@@ -293,6 +300,10 @@ class HostileServer:
     @property
     def messages(self):
         return [message for session in self.sessions for message in session.messages]
+
+    @property
+    def served(self):
+        return [recipient for session in self.sessions for recipient in session.served]
 
     @property
     def errors(self):

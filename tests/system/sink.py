@@ -11,7 +11,6 @@ from pathlib import Path
 from instance import wait_for
 
 
-
 class SmtpSink:
     """Always on the same address, its own, and the same port. FOLDER takes what it is sent."""
 
