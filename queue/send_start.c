@@ -79,7 +79,8 @@ static bool start_agent(struct send *send, struct paths const *paths, char const
 bool send_start_agents(struct send *send, struct send_start const *start)
 {
     static struct paths paths;
-    char const *const local[] = {"ekiden-local", "-m", DESCRIPTOR_TEXT, "-i", paths.inject, NULL};
+    char const *const local[] = {"ekiden-local",  "-C", paths.control, "-m",
+                                 DESCRIPTOR_TEXT, "-i", paths.inject,  NULL};
     char const *const launch[] = {"ekiden-launch", "-C", paths.control,  "-i",
                                   paths.inject,    "-x", paths.programs, NULL};
     char const *const remote[] = {"ekiden-remote", "-C", paths.control, "-a", NULL};
