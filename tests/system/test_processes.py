@@ -19,7 +19,6 @@ EXPECTED = {
     "ekiden-bounce": {"ekidenq"},
     "ekiden-remote": {"ekidenr"},
 }
-OPTIONAL = {"ekiden-serve", "ekiden-launch", "ekiden-bounce", "ekiden-remote"}
 
 
 def user_of(process):
@@ -98,7 +97,7 @@ def test_users(in_session):
     seen = {}
     for process in in_session.all_processes():
         seen.setdefault(program_of(process), set()).add(user_of(process))
-    assert seen.keys() >= EXPECTED.keys() - OPTIONAL, seen
+    assert seen.keys() == EXPECTED.keys(), seen
     for program, users in seen.items():
         assert users <= EXPECTED[program], seen
     assert {"ekidend", "ekidenq"} <= seen["ekiden-smtpd"], seen

@@ -1,6 +1,7 @@
 """The scheduler: what becomes of a queue file, whatever the agent, the operator or the disk do."""
 
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -168,7 +169,7 @@ def test_failure_that_cannot_be_noted(scheduler):
     (scheduler.queue / "notes").rmdir()
     name = scheduler.inject_named(at("fail"), at("ok"), at("defer"))
     scheduler.await_event("deferred")
-    scheduler.events("not-noted")
+    assert scheduler.events("not-noted")
     assert scheduler.marks(name) == [TODO, DONE, TODO]
     assert scheduler.reports() == []
     assert scheduler.stop() == 0
@@ -419,11 +420,16 @@ def test_other_kinds_of_local_delivery(stopped):
     assert owner == at("owner-list")
 
 
+def await_agents(scheduler):
+    """(program, arguments, status in /proc) of the agents, when all five have begun."""
+    return scheduler.wait(lambda: len(rows := scheduler.noted("started")) == 5 and rows,
+                          "five agents")
+
+
 def test_how_agents_are_started(stopped):
-    stopped.start("-n", "2", "-i", "/run/socket")
-    stopped.wait(lambda: len(stopped.noted("arguments")) == 5, "five agents")
+    rows = await_agents(stopped.start("-n", "2", "-i", "/run/socket"))
     folder = stopped.folder
-    assert sorted([Path(row[0]).name, *row[1:]] for row in stopped.noted("arguments")) == sorted([
+    assert sorted([name, *arguments] for name, arguments, _ in rows) == sorted([
         ["ekiden-local", "-m", "3", "-i", "/run/socket"],
         ["ekiden-local", "-m", "3", "-i", "/run/socket"],
         ["ekiden-launch", "-C", f"{folder}/control", "-i", "/run/socket",
@@ -431,6 +437,29 @@ def test_how_agents_are_started(stopped):
         ["ekiden-remote", "-C", f"{folder}/control", "-a"],
         ["ekiden-bounce", "-C", f"{folder}/control", "-q", "3"],
     ])
+
+
+@pytest.mark.root
+def test_who_agents_are(stopped, service_users):
+    """Each its user, without a capability; but the launcher, which becomes others, keeps just
+    that."""
+    stopped.user = {}
+    users = {"ekiden-local": "ekidenl", "ekiden-remote": "ekidenr", "ekiden-bounce": "ekidenq",
+             "ekiden-launch": "root"}
+    for name, _, status in await_agents(stopped.start()):
+        entry = pwd.getpwnam(users[name])
+        kept = 1 << 6 | 1 << 7 if name == "ekiden-launch" else 0  # CAP_SETGID, CAP_SETUID
+        assert status["Uid"] == [str(entry.pw_uid)] * 4
+        assert status["Gid"] == [str(entry.pw_gid)] * 4
+        assert status["Groups"] in ([], [str(entry.pw_gid)])
+        for key in ("CapPrm", "CapEff"):
+            assert int(status[key][0], 16) == kept, (name, key)
+        for key in ("CapInh", "CapAmb"):
+            assert int(status[key][0], 16) == 0, (name, key)
+        if kept:
+            assert int(status["CapBnd"][0], 16) == kept
+        else:
+            assert status["NoNewPrivs"] == ["1"], name
 
 
 @pytest.mark.parametrize("name", ["ekiden-local", "ekiden-launch", "ekiden-remote",
