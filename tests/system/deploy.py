@@ -15,7 +15,12 @@ USERS = {
     "ekiden-smtpd": {"root", "ekidend", "ekidenq"},
     "ekiden-send": {"ekidens"},
     "ekiden-local": {"ekidenl"},
+    "ekiden-remote": {"ekidenr"},
+    "ekiden-bounce": {"ekidenq"},
+    "ekiden-launch": {"root"},  # reads no byte of a message
 }
+# CAP_SETGID, CAP_SETUID: what ekiden-launch may hold.
+LAUNCHER_CAPABILITIES = 1 << 6 | 1 << 7
 
 
 def message(text):
@@ -57,6 +62,12 @@ def users_of_processes(machine):
         sets = [int(field(status, f"Cap{key}"), 16) for key in ("Inh", "Prm", "Eff", "Amb")]
         if (program, user) == ("ekiden-smtpd", "root"):  # the keeper, or what it has just forked
             assert not machine.systemd or sets[2] & ~KEEPER_CAPABILITIES == 0, process
+        elif program == "ekiden-launch":  # no filter: users' programs would inherit it
+            if sets[2] != LAUNCHER_CAPABILITIES:
+                return {}
+            assert sets == [0, LAUNCHER_CAPABILITIES, LAUNCHER_CAPABILITIES, 0], f"{process}: {sets}"
+            assert field(status, "CapBnd") == field(status, "CapEff"), process
+            assert field(status, "NoNewPrivs") == "1" and field(status, "Groups") == "", process
         elif user not in USERS[program] or field(status, "Seccomp") != "2":
             return {}  # who stays so is never what is waited for
         seen[user] = seen.get(user, 0) + 1
@@ -87,6 +98,8 @@ def check_processes(machine, keeper, count=1):
         client.send(b"Subject: in progress\r\n\r\n")
         held.append(client)
     wanted = {keeper: 1, "ekidend": count, "ekidenq": count, "ekidens": 1, "ekidenl": 1}
+    wanted["ekidenr"] = 1
+    wanted["root"] = 1 + (keeper == "root")  # ekiden-launch
 
     def all_are_there():
         seen = users_of_processes(machine)

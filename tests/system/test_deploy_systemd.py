@@ -18,13 +18,14 @@ pytestmark = [
 # the listener must listen on any network as root (UserOrDynamicUser, IPAddressDeny, PrivateNetwork,
 # RestrictAddressFamilies 1.5 together), must change users (CAP_SETUID, CAP_SETGID, PrivateUsers),
 # end their processes (CAP_KILL) and chroot (CAP_SYS_CHROOT, the system call chroot is in @mount).
-# ekiden-send must change users as well. Both may make the queue (RestrictSUIDSGID). The service of
+# ekiden-send must change users as well, and runs accounts' programs: it sees homes, writes outside the
+# system, talks to networks, and may map memory as just-in-time compilers do. Both may make the queue (RestrictSUIDSGID). The service of
 # one connection starts without mount namespaces and without systemd's seccomp, which cost more than
 # the session itself. ekiden-inject must see who its peers are (PrivateUsers) and drops what it does
 # not have (capset, setrlimit).
 EXPOSURE = {
     "ekiden-smtpd.service": 27,
-    "ekiden-send.service": 17,
+    "ekiden-send.service": 29,
     "ekiden-inject.service": 8,
     "ekiden-smtpd-each@.service": 73,
 }
@@ -249,6 +250,52 @@ def test_each_caps_the_connections_of_one_address(each):
         what="the end of the sessions",
     )
     deliver(each, message("room again"))
+
+
+@pytest.fixture
+def account(machine):
+    """An account that gets mail, and one address of other servers."""
+    machine.run("useradd", "--create-home", "clara")
+    machine.path("/etc/ekiden/systemusers").write_text("clara\n")
+    machine.path("/etc/ekiden/relayclients").write_text("127.0.0.1\n")
+    machine.path("/etc/ekiden/smtproutes").write_text(":127.0.0.1:25\n")
+    yield machine.path("/home/clara")
+    for name in ("systemusers", "relayclients", "smtproutes"):
+        machine.path(f"/etc/ekiden/{name}").unlink()
+    machine.run("userdel", "clara")
+
+
+def test_mail_comes_home_to_accounts(listener, account):
+    """ekiden-launch and a user's program within the unit; a forward comes back by the socket."""
+    machine = listener
+    machine.systemctl("enable", "--now", "ekiden-inject.socket", check=True)
+    program = "#!/bin/sh\nid -u >$HOME/ran; cat /proc/self/status >>$HOME/ran; cat >$HOME/message\n"
+    (account / "program").write_text(program)
+    (account / "program").chmod(0o755)
+    (account / ".qmail").write_text("|./program\n./Maildir/\n&anna@example.org\n")
+    machine.run("su", "clara", "-s", "/bin/sh", "-c", "mkdir -p ~/Maildir/new ~/Maildir/tmp ~/Maildir/cur")
+    before = len(machine.mailbox("anna"))
+    with machine.smtp() as client:
+        client.sendmail("you@example.net", ["clara@example.org"], message("come home"))
+    forwarded = machine.wait_for_mail("anna", before + 1)[-1]
+    assert b"\nDelivered-To: clara@example.org\n" in forwarded, forwarded
+    (delivered,) = (account / "Maildir/new").iterdir()
+    assert delivered.read_bytes().endswith(message("come home").replace(b"\r\n", b"\n"))
+    uid, _, status = (account / "ran").read_text().partition("\n")
+    assert uid == machine.run("id -u clara").strip() == str(delivered.stat().st_uid)
+    for key in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        assert int(re.search(rf"^{key}:\s*(\w+)", status, re.M).group(1), 16) == 0, status
+    assert re.search(r"^NoNewPrivs:\s*1$", status, re.M), status
+    machine.systemctl("disable", "--now", "ekiden-inject.socket", check=True)
+    machine.systemctl("stop", "ekiden-inject.service", check=True)
+
+
+def test_mail_goes_on_to_another_server(listener, account):
+    """ekiden-remote within the unit; here the other server is ourselves, which ends by its hops."""
+    with listener.smtp() as client:
+        client.sendmail("anna@example.org", ["you@elsewhere.example"], message("on and on"))
+    report = listener.wait_for_mail("anna", len(listener.mailbox("anna")) + 1)[-1]
+    assert b"Auto-Submitted: auto-replied" in report and b"5.4.6" in report, report
 
 
 def test_local_submission(machine):
