@@ -157,6 +157,16 @@ class Instance:
         self.give_away(draft)
         draft.rename(self.control / name)
 
+    def set_at_once(self, name, text):
+        """The same, and waits until the scheduler has taken it up."""
+
+        def loaded():
+            return self.log_text().count("ekiden-send: event=settings-loaded")
+
+        before = loaded()
+        self.set(name, text)
+        wait_for(lambda: loaded() > before, self.patience, f"a scheduler that knows {name}")
+
     def remove(self, name):
         (self.control / name).unlink()
 

@@ -29,7 +29,7 @@ def two(make_instance):
         }
         made[name] = make_instance(control)
     for name, other in (("one", "two"), ("two", "one")):
-        made[name].set("smtproutes", f"{other}.test:127.0.0.1:{made[other].port}\n")
+        made[name].set_at_once("smtproutes", f"{other}.test:127.0.0.1:{made[other].port}\n")
     return made
 
 
@@ -68,7 +68,7 @@ def test_first_five_minutes(make_instance):
     draft = (b"To: Bert <bert@elsewhere.example>\nCc: cleo@elsewhere.example\n"
              b"Bcc: dora@secret.example\nSubject: hello\n\n.\nthe first one\n")  # fmt: skip
     with HostileServer({}, ["PIPELINING", "8BITMIME"]) as smarthost:
-        instance.set("smtproutes", f":127.0.0.1:{smarthost.port}\n")
+        instance.set_at_once("smtproutes", f":127.0.0.1:{smarthost.port}\n")
         environment = {**os.environ, "EKIDEN_INJECT": str(instance.folder / "inject")}
         subprocess.run(instance.command("sendmail", "-t", "-i"), input=draft, check=True,
                        env=environment, timeout=PATIENCE)
