@@ -40,7 +40,7 @@ def contents(big):
     bodies = {
         "seven-bit": b"Hello,\n\nplain text.\n-- \nAnn\n",
         "eight-bit": bytes(set(range(128, 256))) + b"\nGr\xfc\xdfe, \xe6\x97\xa5\xe6\x9c\xac\n",
-        "dots": b".\n..\n...\n.x\n\n.\n.\r\n".replace(b"\r", b"") + b".",
+        "dots": b".\n..\n...\n.x\n\n.\n..\n.",
         "long-lines": b"".join(
             start + b"x" * (length - len(start)) + b"\n"
             for length in (997, 998)

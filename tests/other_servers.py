@@ -65,9 +65,10 @@ class OtherServer:
             subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", self.root], check=True,
                            input=content)  # fmt: skip
         for name, number in self.accounts.items():
-            for table, rest in ("passwd", f"{number}::/nonexistent:/usr/sbin/nologin"), ("group", ""):
+            user = f"{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin\n"
+            for table, line in ("passwd", user), ("group", f"{name}:x:{number}:\n"):
                 with open(self.outside(f"/etc/{table}"), "a") as file:
-                    file.write(f"{name}:x:{number}:{rest}\n")
+                    file.write(line)
 
     def configure(self):
         """Makes the folder and writes the settings."""
