@@ -175,12 +175,14 @@ static void accounts_that_cannot_be(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, folder_make, folder_remove)
     struct CMUnitTest const tests[] = {
-        TEST(the_usual_form),          TEST(reserved_names_may_be_aliases),
-        TEST(what_is_wrong_is_said),   TEST(entries_are_bounded),
-        TEST(accounts_by_name),        TEST(all_accounts),
-        TEST(accounts_that_cannot_be),
+        cmocka_unit_test_setup_teardown(the_usual_form, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(reserved_names_may_be_aliases, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(what_is_wrong_is_said, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(entries_are_bounded, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(accounts_by_name, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(all_accounts, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(accounts_that_cannot_be, folder_make, folder_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
