@@ -430,8 +430,8 @@ def test_how_agents_are_started(stopped):
     rows = await_agents(stopped.start("-n", "2", "-i", "/run/socket"))
     folder = stopped.folder
     assert sorted([name, *arguments] for name, arguments, _ in rows) == sorted([
-        ["ekiden-local", "-m", "3", "-i", "/run/socket"],
-        ["ekiden-local", "-m", "3", "-i", "/run/socket"],
+        ["ekiden-local", "-C", f"{folder}/control", "-m", "3", "-i", "/run/socket"],
+        ["ekiden-local", "-C", f"{folder}/control", "-m", "3", "-i", "/run/socket"],
         ["ekiden-launch", "-C", f"{folder}/control", "-i", "/run/socket",
          "-x", f"{folder}/agent"],
         ["ekiden-remote", "-C", f"{folder}/control", "-a"],
