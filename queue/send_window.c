@@ -53,13 +53,14 @@ void send_window_open(struct send_window *window)
 
 uint32_t send_window_room(struct send_window const *window)
 {
-    return window->capacity - window->entry_count;
+    return window->capacity - window->left;
 }
 
 void send_window_add(struct send_window *window, uint64_t destination, uint32_t recipient)
 {
     window->entries[window->entry_count++] =
         (struct send_window_entry){.destination = destination, .recipient = recipient};
+    window->left++;
 }
 
 void send_window_close(struct send_window *window)
@@ -82,6 +83,7 @@ uint32_t send_window_first(struct send_window const *window, uint32_t group)
 
 bool send_window_take(struct send_window *window, uint32_t group)
 {
+    window->left--;
     if (++window->groups[group].begin < window->groups[group].end)
         return true;
     window->groups[group] = window->groups[--window->group_count];
@@ -94,6 +96,6 @@ uint32_t send_window_drop(struct send_window *window, uint32_t next)
         for (uint32_t i = window->groups[group].begin; i < window->groups[group].end; i++)
             if (window->entries[i].recipient < next)
                 next = window->entries[i].recipient;
-    window->entry_count = window->group_count = 0;
+    window->entry_count = window->group_count = window->left = 0;
     return next;
 }

@@ -26,6 +26,7 @@ struct send_window {
     struct send_window_entry *entries; /* owned */
     struct send_window_group *groups;  /* owned */
     uint32_t capacity, entry_count, group_count;
+    uint32_t left;   /* entries that were not taken yet */
     uint64_t serial; /* of the settings that the destinations come from */
 };
 
@@ -34,9 +35,11 @@ struct send_window {
 bool send_window_reserve(struct send_window *window, uint32_t recipients);
 void send_window_free(struct send_window *window);
 
-/* Filling: open drops what was taken; add while the room lasts; close groups what there is. */
-void send_window_open(struct send_window *window);
+/* How many could be added: all but those that are left in it. */
 uint32_t send_window_room(struct send_window const *window);
+
+/* Filling: open drops what was taken; add while there is room; close groups what there is. */
+void send_window_open(struct send_window *window);
 void send_window_add(struct send_window *window, uint64_t destination, uint32_t recipient);
 void send_window_close(struct send_window *window);
 

@@ -333,6 +333,14 @@ def test_a_thousand_recipients_at_fifty_destinations(scheduler):
     }
 
 
+def test_more_recipients_than_the_window_holds(scheduler):
+    recipients = [f"user{index}@d{index % 7}.test" for index in range(3000)]
+    scheduler.inject(*recipients)
+    (done,) = scheduler.await_event("done")
+    assert done["delivered"] == "3000"
+    assert Counter(scheduler.sent()) == Counter(recipients)
+
+
 def test_a_transaction_is_bounded(scheduler):
     scheduler.inject(*(f"user{index}@one.test" for index in range(250)))
     scheduler.await_event("done")

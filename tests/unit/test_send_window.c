@@ -58,6 +58,7 @@ static void recipients_are_grouped_in_their_order(void **state)
         }
     }
     assert_int_equal(window.group_count, 0);
+    assert_int_equal(send_window_room(&window), 1000);
 }
 
 /* What could not be handed out stays, and what follows comes in. */
