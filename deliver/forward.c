@@ -18,8 +18,10 @@ struct collection {
 static void begin(struct collection *collection)
 {
     struct job const *const job = collection->job;
-    /* What bounces goes to the list's owner; but a bounce never gets a sender (RFC 5321 4.5.5). */
-    char const *const sender = *job->sender && *job->extension ? job->extension : job->sender;
+    /* What bounces goes to the list's owner; but a bounce never gets a sender (RFC 5321 4.5.5), nor
+     * does a double bounce, or else postmaster's broken alias would make reports without an end. */
+    bool const bounce = !*job->sender || !strcmp(job->sender, "#@[]");
+    char const *const sender = *job->extension && !bounce ? job->extension : job->sender;
     inject_client_begin(&collection->forward->client, sender, strlen(sender), job->body_8bit,
                         job->smtputf8);
     collection->begun = true;

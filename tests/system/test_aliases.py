@@ -1,6 +1,6 @@
 """Aliases on their whole way: SMTP, queue, the local agent, the injector's socket, mailboxes."""
 
-from instance import DOMAIN
+from instance import DOMAIN, wait_for
 
 ALICE, BOB = f"alice@{DOMAIN}", f"bob@{DOMAIN}"
 CONTROL = {
@@ -25,3 +25,18 @@ def test_a_list_has_members_and_an_owner(server):
     (message,) = server.wait_for_mail("bob")
     assert message.startswith(f"Return-Path: <owner-list@{DOMAIN}>\n".encode())
     assert not server.mailbox("alice")
+
+
+def test_a_broken_postmaster_ends_the_reports(make_instance):
+    """A double bounce stays one when an alias with an owner forwards it: nobody is told when that
+    fails too. With the owner as its sender it would be reported for ever."""
+    nowhere = "gone@[127.0.0.1]"
+    instance = make_instance({"users": "alice\nbob\n",
+                              "aliases": f"postmaster: {nowhere}\nowner-postmaster: {nowhere}\n"})
+    instance.accepts_mail = False
+    instance.send(f"Delivered-To: {ALICE}\n\nbody\n".encode(), ALICE, sender="")
+    discarded = "report-discarded"
+    wait_for(lambda: any(event.get("event") in (discarded, "deferred") for event in instance.log()))
+    instance.wait_for_empty_queue()
+    events = [event["event"] for event in instance.log() if event["program"] == "ekiden-bounce"]
+    assert events == ["report", discarded]
