@@ -1,6 +1,9 @@
 /* The remote lane: all recipients of a message with one destination in one transaction. */
 #include <string.h>
 
+#include <skalibs/types.h>
+
+#include "deliver/job.h"
 #include "deliver/remote_job.h"
 #include "lib/checksum.h"
 #include "lib/smtproutes.h"
@@ -77,15 +80,23 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
     send_window_close(window);
 }
 
+/* Bytes of the recipients in a job: with what else it holds it stays below SEND_AGENT_BYTES_MAX. */
+#define RECIPIENTS_BYTES_MAX                                                                       \
+    (SEND_AGENT_BYTES_MAX - (JOB_ADDRESS_MAX + 1) - (REMOTE_JOB_HOST_MAX + 1) - 256)
+
 /* Puts those recipients of GROUP into JOB that go where its first one goes: all, but for two
- * destinations with one hash, and but for the bound on a job. They count as handed out. */
+ * destinations with one hash, and but for the bounds on a job. They count as handed out. */
 static void gather(struct send *send, struct send_message *message, uint32_t group,
                    struct remote_job *job, uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX],
                    struct smtproute *first)
 {
+    size_t bytes = 0;
     for (bool more = true; more && job->count < REMOTE_JOB_RECIPIENTS_MAX;) {
         uint32_t const index = send_window_first(&message->window, group);
         struct queue_recipient const *const recipient = message->content.recipients + index;
+        bytes += UINT64_FMT + recipient->length + 2;
+        if (bytes > RECIPIENTS_BYTES_MAX)
+            break;
         struct smtproute route;
         /* The window is of these settings, so it is as remote as it was then. */
         if (find(send, recipient, &route) != FOUND_REMOTE)
