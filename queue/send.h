@@ -10,6 +10,7 @@
 #include "queue/send_active.h"
 #include "queue/send_agent.h"
 #include "queue/send_jobs.h"
+#include "queue/send_schedule.h"
 #include "queue/send_settings.h"
 #include "queue/send_source.h"
 
@@ -28,9 +29,5 @@ struct send {
     bool stopping;
     int exit_code;
 };
-
-/* Seconds since 1970, and of the clock that is never set. */
-uint64_t send_now(void);
-uint64_t send_clock(void);
 
 #endif

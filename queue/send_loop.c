@@ -22,20 +22,6 @@
 
 enum { POLL_SIGNALS, POLL_WATCH, POLL_WAKE, POLL_AGENTS, POLL_MAX = POLL_AGENTS + SEND_AGENTS_MAX };
 
-uint64_t send_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec > 0 ? (uint64_t)now.tv_sec : 0;
-}
-
-uint64_t send_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec;
-}
-
 bool send_loop_signals(int *signals)
 {
     sigset_t set;

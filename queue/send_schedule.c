@@ -1,6 +1,22 @@
 #include "queue/send_schedule.h"
 
+#include <time.h>
+
 #define AGE_MAX (UINT64_C(1) << 40) /* seconds: keeps the arithmetic far from its bounds */
+
+uint64_t send_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec > 0 ? (uint64_t)now.tv_sec : 0;
+}
+
+uint64_t send_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec;
+}
 
 /* Of a number below 2^40: no libm for one square root. */
 static uint64_t square_root(uint64_t number)

@@ -5,6 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Seconds since 1970, and of the clock that is never set. */
+uint64_t send_now(void);
+uint64_t send_clock(void);
+
 #define SEND_SCHEDULE_SHORTEST 60 /* seconds */
 
 /* Seconds from NOW to the next try of a message that came at ARRIVAL (both in seconds since 1970):
