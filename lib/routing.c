@@ -251,9 +251,10 @@ static void find_reserved(struct search *search, char const *prefix, size_t pref
     memcpy(search->route->mailbox, postmaster, sizeof postmaster);
 }
 
-/* Finds the route of an address with a domain, LOCAL_LENGTH bytes before its `@`. */
+/* Finds the route of an address with a domain, LOCAL_LENGTH bytes before its `@`. OURS: it is one
+ * of ours, whatever locals says. */
 static void find_address(struct routing const *routing, char const *address, size_t length,
-                         size_t local_length, struct route *route)
+                         size_t local_length, bool ours, struct route *route)
 {
     struct search search = {.routing = routing, .route = route};
     char const *prefix = 0;
@@ -266,6 +267,7 @@ static void find_address(struct routing const *routing, char const *address, siz
     if (!is_in_locals(routing, search.domain, search.domain_length) &&
         !find_prefix(routing, address, length, search.domain, search.domain_length, &prefix,
                      &prefix_length) &&
+        !ours &&
         !(same_text(address, local_length, "postmaster") &&
           same_text(search.domain, search.domain_length, routing->me)))
         return;
@@ -290,11 +292,12 @@ void routing_find(struct routing const *routing, char const *address, size_t len
     route->targets = 0;
     route->targets_length = 0;
     if (sign) {
-        find_address(routing, address, length, (size_t)(sign - address), route);
+        find_address(routing, address, length, (size_t)(sign - address), false, route);
     } else if (length > 0 && length + 1 + me_length <= sizeof whole) {
         memcpy(whole, address, length);
         whole[length] = '@';
         memcpy(whole + length + 1, routing->me, me_length);
-        find_address(routing, whole, length + 1 + me_length, length, route);
+        /* As `alias: name` means it, also on a host whose own name gets no mail. */
+        find_address(routing, whole, length + 1 + me_length, length, true, route);
     }
 }

@@ -66,8 +66,8 @@ enum control_result routing_load(struct routing *routing, struct control const *
 void routing_free(struct routing *routing);
 
 /* Finds the route of ADDRESS, an unquoted address as in the envelope (domain after the last `@`;
- * without an `@` the domain is me). An address literal is not ours here: smtpd has replaced one
- * that names us by localiphost before. */
+ * without an `@` the domain is me, and the address ours whatever locals says). An address literal
+ * is not ours here: smtpd has replaced one that names us by localiphost before. */
 void routing_find(struct routing const *routing, char const *address, size_t length,
                   struct route *route);
 

@@ -34,21 +34,39 @@ static bool hand_out(struct send *send, struct send_message *message, uint32_t i
     return true;
 }
 
+/* A name without a domain is one of ours (lib/routing.h). Agents get it whole: it stands in fields
+ * of the message, and a list's owner is an address made of it. NULL when out of memory. */
+static char const *complete(struct send const *send, struct queue_recipient const *recipient,
+                            stralloc *whole)
+{
+    char const *const me = send->settings.routing.me;
+    if (memchr(recipient->address, '@', recipient->length) ||
+        recipient->length + 1 + strlen(me) > JOB_ADDRESS_MAX)
+        return recipient->address;
+    return stralloc_copyb(whole, recipient->address, recipient->length) &&
+                   stralloc_catb(whole, "@", 1) && stralloc_cats(whole, me) && stralloc_0(whole)
+               ? whole->s
+               : NULL;
+}
+
 static bool deliver(struct send *send, struct send_message *message, uint32_t index,
                     struct route const *route)
 {
+    static stralloc whole = STRALLOC_ZERO; /* kept for the next one */
     static char targets[JOB_TARGET_MAX + 1];
     struct queue_message const *const content = &message->content;
     struct job job = {.kind = JOB_MAILBOX,
                       .target = route->mailbox,
                       .extension = route->extension,
-                      .recipient = content->recipients[index].address,
+                      .recipient = complete(send, content->recipients + index, &whole),
                       .sender = content->sender,
                       .offset = content->message_offset,
                       .length = content->message_length,
                       .sum = content->message_sum,
                       .body_8bit = content->body_8bit,
                       .smtputf8 = content->smtputf8};
+    if (!job.recipient)
+        return false;
     if (route->kind == ROUTE_SYSTEM) {
         job.kind = JOB_SYSTEM;
     } else if (route->kind == ROUTE_ALIAS) {

@@ -14,7 +14,7 @@ def test_an_alias_has_several_targets(server):
     server.send(b"Subject: hello\n\nbody\n", f"staff@{DOMAIN}", BOB)
     for user in ("alice", "bob"):
         (message,) = server.wait_for_mail(user)
-        assert message.startswith(f"Return-Path: <{BOB}>\nDelivered-To: {user}".encode())
+        assert message.startswith(f"Return-Path: <{BOB}>\nDelivered-To: {user}@{DOMAIN}\n".encode())
         assert f"\nDelivered-To: staff@{DOMAIN}\n".encode() in message
         assert message.endswith(b"\nSubject: hello\n\nbody\n")
 
@@ -40,3 +40,12 @@ def test_a_broken_postmaster_ends_the_reports(make_instance):
     instance.wait_for_empty_queue()
     events = [event["event"] for event in instance.log() if event["program"] == "ekiden-bounce"]
     assert events == ["report", discarded]
+
+
+def test_a_name_alone_is_ours(make_instance):
+    """Also on a host whose own name gets no mail; agents see the whole address."""
+    instance = make_instance({"me": "mail.demo.example\n"})
+    instance.send(b"Subject: hello\n\nbody\n", f"staff@{DOMAIN}", "")
+    for user in ("alice", "bob"):
+        (message,) = instance.wait_for_mail(user)
+        assert f"\nDelivered-To: {user}@mail.demo.example\n".encode() in message
