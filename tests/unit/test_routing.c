@@ -175,7 +175,9 @@ static void test_postmaster(void **state)
     assert_route(&routing, "postmaster@Local.test", ROUTE_MAILBOX, "people/chief", "");
     assert_remote(&routing, "abuse@local.test");
     assert_remote(&routing, "postmaster-x@local.test");
-    assert_remote(&routing, "mailer");
+    assert_remote(&routing, "mailer@local.test");
+    assert_route(&routing, "mailer", ROUTE_MAILBOX, "mailer", "");
+    assert_unknown(&routing, "nobody-here");
     assert_route(&routing, "abuse@other.test", ROUTE_MAILBOX, "desk", "");
     assert_route(&routing, "abuse@virtual.test", ROUTE_MAILBOX, "people/chief", "");
     assert_route(&routing, "mailer-daemon@other.test", ROUTE_MAILBOX, "people/chief", "");
