@@ -61,10 +61,12 @@ static bool add_passwd(struct accounts *accounts)
     bool good = file != 0;
     if (!file)
         return false;
-    while (good && (entry = fgetpwent(file)))
+    while (errno = 0, good && (entry = fgetpwent(file)))
         if (entry->pw_uid >= ACCOUNTS_UID_MIN && entry->pw_uid != UID_NOBODY &&
             is_name(entry->pw_name, strlen(entry->pw_name)))
             good = add(accounts, entry->pw_name, strlen(entry->pw_name));
+    /* A file that broke off has made nobody unknown: their mail would bounce. */
+    good = good && !ferror(file) && (errno == 0 || errno == ENOENT);
     fclose(file);
     return good;
 }
