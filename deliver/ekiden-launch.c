@@ -83,7 +83,7 @@ static bool load_settings(struct launch *launch, struct control *control,
     struct control_error error;
     struct log_line line;
     if (control_open(control, path, &error) == CONTROL_OK) {
-        if (!control_watch_start(watch, path))
+        if (!control_watch_start(watch, control))
             log_failure("settings-not-watched", path, errno);
         if (launch_settings_load(&launch->settings, control, &error) != CONTROL_ERROR)
             return true;

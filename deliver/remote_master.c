@@ -287,7 +287,7 @@ static bool start(struct master *master, int socket)
         return false;
     }
     stat_resolv(&master->resolv);
-    if (!control_watch_start(&master->watch, master->control->path))
+    if (!control_watch_start(&master->watch, master->control))
         log_failure("settings-not-watched", "changes need a SIGHUP", errno);
     return agent_link_start(&master->link, socket);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 
 #include <skalibs/allreadwrite.h>
 #include <skalibs/djbunix.h>
+#include <skalibs/types.h>
 
 #define READ_SIZE  (32u << 10)
 #define SHOWN_PATH 200 /* bytes of a path in a message, so that the message itself has room */
@@ -31,10 +33,24 @@ struct walk {
     unsigned int first;  /* number of its first line; 0: none yet */
 };
 
+/* Of NUMBER:PATH the number, a descriptor that is open. */
+static bool take_inherited(char const **path, int *directory)
+{
+    unsigned int number;
+    size_t const length = uint_scan(*path, &number);
+    if (!length || (*path)[length] != ':' || number > INT_MAX)
+        return false;
+    *path += length + 1;
+    *directory = fcntl((int)number, F_SETFD, FD_CLOEXEC) == 0 ? (int)number : -1;
+    return true;
+}
+
 enum control_result control_open(struct control *control, char const *path,
                                  struct control_error *error)
 {
-    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int directory;
+    if (!take_inherited(&path, &directory))
+        directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0) {
         snprintf(error->text, sizeof error->text,
                  "%.*s: expected a folder of control files: %s: make it, or name another with -C",

@@ -36,7 +36,8 @@ struct control {
     char const *path; /* for messages; the caller's, must outlive the struct */
 };
 
-/* Opens the folder PATH. On CONTROL_ERROR (also for a folder that is not there) ERROR says why. */
+/* Opens the folder PATH. NUMBER:PATH is the folder that was inherited as descriptor NUMBER, PATH
+ * only its name: so the programs that ekiden-send and ekiden-smtpd start need no way to it. On CONTROL_ERROR (also for a folder that is not there) ERROR says why. */
 enum control_result control_open(struct control *control, char const *path,
                                  struct control_error *error);
 void control_close(struct control *control);

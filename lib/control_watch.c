@@ -4,9 +4,13 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <skalibs/types.h>
+
 /* Not IN_MODIFY: a file that is being written is half a file. */
 #define AT_ONCE (IN_CLOSE_WRITE | IN_MOVED_TO)
 #define LATER   (IN_MOVED_FROM | IN_DELETE | IN_CREATE)
+
+#define OWN_DESCRIPTORS "/proc/self/fd/"
 
 static time_t now(void)
 {
@@ -15,7 +19,19 @@ static time_t now(void)
     return time.tv_sec;
 }
 
-bool control_watch_start(struct control_watch *watch, char const *path)
+/* By its descriptor where there is no way to its path any more. */
+static bool watch_folder(int descriptor, struct control const *control)
+{
+    char link[sizeof OWN_DESCRIPTORS + INT_FMT] = OWN_DESCRIPTORS;
+    uint32_t const events = AT_ONCE | LATER | IN_ONLYDIR;
+    if (inotify_add_watch(descriptor, control->path, events) >= 0)
+        return true;
+    size_t const length = int_fmt(link + sizeof OWN_DESCRIPTORS - 1, control->directory);
+    link[sizeof OWN_DESCRIPTORS - 1 + length] = 0;
+    return inotify_add_watch(descriptor, link, events) >= 0;
+}
+
+bool control_watch_start(struct control_watch *watch, struct control const *control)
 {
     watch->due = 0;
     watch->several = false;
@@ -23,7 +39,7 @@ bool control_watch_start(struct control_watch *watch, char const *path)
     watch->descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->descriptor < 0)
         return false;
-    if (inotify_add_watch(watch->descriptor, path, AT_ONCE | LATER | IN_ONLYDIR) >= 0)
+    if (watch_folder(watch->descriptor, control))
         return true;
     close(watch->descriptor);
     watch->descriptor = -1;

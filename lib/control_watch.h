@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "lib/control.h"
+
 #define CONTROL_WATCH_SECONDS 2
 
 struct control_watch {
@@ -22,9 +24,9 @@ struct control_watch {
     char const *also_name;   /* the caller's */
 };
 
-/* Watches the folder PATH. False: errno, and descriptor -1. The folder itself is meant, not its
- * name: one that is replaced as a whole is not noticed. */
-bool control_watch_start(struct control_watch *watch, char const *path);
+/* Watches the folder of CONTROL. False: errno, and descriptor -1. The folder itself is meant, not
+ * its name: one that is replaced as a whole is not noticed. */
+bool control_watch_start(struct control_watch *watch, struct control const *control);
 
 /* Watches the file NAME in FOLDER as well, such as /etc/passwd. Where it cannot be watched nothing
  * happens. */

@@ -89,7 +89,7 @@ static bool load_settings(struct agent *agent, char const *path)
         log_failure("settings-not-loaded", error.text, 0);
         return false;
     }
-    if (!control_watch_start(&agent->watch, path))
+    if (!control_watch_start(&agent->watch, &agent->control))
         log_failure("not-watched", "changed control files are noticed at the next start", errno);
     return true;
 }

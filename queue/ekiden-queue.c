@@ -184,37 +184,14 @@ static bool make_layout(char const *path, struct users const *users)
     return made;
 }
 
-/* Drops to the injector: else the scheduler, which is not root, could not read the file. */
-static bool drop(struct users *users, char const *queue, bool serves)
+/* Finds who is who; a server makes the queue where it is not there yet. */
+static bool find_users(struct users *users, char const *queue, bool serves)
 {
-    bool const root = privilege_is_root();
     users->has_local = serves && privilege_uid(CONFIGURED_USER_LOCAL, &users->local);
-    if (!root && !serves)
-        return true;
-    if (!privilege_find(&users->injector, CONFIGURED_USER_INJECTOR))
-        return false;
-    if (root && serves &&
-        (!privilege_find(&users->scheduler, CONFIGURED_USER_SCHEDULER) ||
-         !make_layout(queue, users)))
-        return false;
-    privilege_drop(&users->injector, NULL);
-    return true;
-}
-
-static int serve(struct arguments const *arguments, struct users const *users,
-                 struct inject_socket const *socket, struct inject_server *server)
-{
-    struct control_error error;
-    privilege_refuse_root();
-    server->listener = socket->descriptor;
-    server->own = geteuid();
-    server->has_local = users->has_local;
-    server->local = users->has_local ? users->local : 0;
-    if (control_open(&server->control, arguments->control, &error) == CONTROL_ERROR) {
-        log_failure("configuration-refused", error.text, 0);
-        return 100;
-    }
-    return socket->connected ? inject_server_connection(server) : inject_server_listen(server);
+    return privilege_find(&users->injector, CONFIGURED_USER_INJECTOR) &&
+           (!serves || !privilege_is_root() ||
+            (privilege_find(&users->scheduler, CONFIGURED_USER_SCHEDULER) &&
+             make_layout(queue, users)));
 }
 
 /* False: errno. */
@@ -223,10 +200,37 @@ static bool open_queue(struct inject_server *server, char const *path)
     server->queue = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     server->folder =
         server->queue < 0 ? -1 : openat(server->queue, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (server->folder < 0)
+    if (server->folder < 0) {
+        int const saved = errno;
+        if (server->queue >= 0)
+            close(server->queue);
+        errno = saved;
         return false;
+    }
     server->wake = wake_open(server->queue);
     return true;
+}
+
+/* As the queue, opened before a server drops: the injector may have no way to these paths. And root
+ * without CAP_DAC_OVERRIDE has none to the queue: that is tried again as the injector. */
+static bool open_control(struct inject_server *server, char const *path)
+{
+    struct control_error error;
+    if (control_open(&server->control, path, &error) != CONTROL_ERROR)
+        return true;
+    log_failure("configuration-refused", error.text, 0);
+    return false;
+}
+
+static int serve(struct users const *users, struct inject_socket const *socket,
+                 struct inject_server *server)
+{
+    privilege_refuse_root();
+    server->listener = socket->descriptor;
+    server->own = geteuid();
+    server->has_local = users->has_local;
+    server->local = users->has_local ? users->local : 0;
+    return socket->connected ? inject_server_connection(server) : inject_server_listen(server);
 }
 
 int main(int argc, char const *const *argv)
@@ -252,9 +256,16 @@ int main(int argc, char const *const *argv)
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error */
 
     bool const serves = inject_socket_find(&socket, arguments.path);
-    if (!drop(&users, arguments.queue, serves))
+    if (serves && !open_control(&server, arguments.control))
+        return 100;
+    if (!find_users(&users, arguments.queue, serves))
         return QUEUE_CONFIGURATION;
-    bool const opened = open_queue(&server, arguments.queue);
+    bool opened = serves && open_queue(&server, arguments.queue);
+    /* To the injector: else the scheduler, which is not root, could not read the file. */
+    if (serves || privilege_is_root())
+        privilege_drop(&users.injector, NULL);
+    if (!opened)
+        opened = open_queue(&server, arguments.queue);
     signal(SIGALRM, time_out);
     if (!serves)
         alarm(TIMEOUT_SECONDS);
@@ -265,7 +276,7 @@ int main(int argc, char const *const *argv)
         return QUEUE_FOLDER;
     }
     if (serves)
-        return serve(&arguments, &users, &socket, &server);
+        return serve(&users, &socket, &server);
     enum queue_status const status = queue_message(server.folder);
     if (status == QUEUE_OK)
         wake_scheduler(server.wake, file.id);

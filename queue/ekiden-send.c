@@ -132,10 +132,11 @@ static void load_settings(struct send *send)
         die(PERMANENT, error.text, NULL, 0);
 }
 
-static void watch_settings(struct send *send, char const *path)
+static void watch_settings(struct send *send)
 {
-    if (!control_watch_start(&send->watch, path))
+    if (!control_watch_start(&send->watch, &send->control))
         log_failure("not-watched", "changed control files are noticed on SIGHUP only", errno);
+    control_watch_also(&send->watch, ACCOUNTS_FOLDER, ACCOUNTS_FILE);
 }
 
 static void log_started(struct options const *options)
@@ -170,7 +171,7 @@ int main(int argc, char const *const *argv)
     if (!queue_layout_make(send.queue, &scheduler, &injector))
         return TEMPORARY;
     lock_queue(send.queue, options.queue);
-    watch_settings(&send, options.control);
+    watch_settings(&send);
     start_agents(&send, &options, mail, &injector);
     close(mail);
 

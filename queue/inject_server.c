@@ -21,7 +21,7 @@
 
 #define EXIT_CONFIGURATION 100
 #define EXIT_TEMPORARY     111
-#define END_SECONDS        5  /* for sessions to end the message at hand */
+#define END_SECONDS        5   /* for sessions to end the message at hand */
 #define PAUSE_MILLISECONDS 100 /* where no connection can be accepted: descriptors, memory */
 
 struct listener {
@@ -273,7 +273,7 @@ static bool prepare(struct listener *listener)
     listener->signals = selfpipe_init();
     return listener->signals >= 0 && selfpipe_trapset(&set) &&
            inject_limits_make(&listener->limits) &&
-           control_watch_start(&listener->watch, listener->server->control.path);
+           control_watch_start(&listener->watch, &listener->server->control);
 }
 
 int inject_server_listen(struct inject_server *server)

@@ -43,16 +43,19 @@ static char const *approach(char const *path)
     return relative;
 }
 
-/* What the agent finds open: the socket as fd 0, what it inherits as SEND_AGENT_DESCRIPTOR, and
- * the log. All else is close-on-exec. */
-static void place_descriptors(int socket, int inherited)
+/* What the agent finds open: the socket as fd 0, what it inherits, and the log. All else is
+ * close-on-exec. Copies first, in case that one lies where another belongs. */
+static void place_descriptors(int socket, struct send_agent_start const *start)
 {
-    if (dup2(socket, 0) < 0)
-        die("dup2");
-    if (inherited == SEND_AGENT_DESCRIPTOR ? fcntl(inherited, F_SETFD, 0) != 0
-        : inherited >= 0                   ? dup2(inherited, SEND_AGENT_DESCRIPTOR) < 0
-                                           : false)
-        die("the descriptor to inherit");
+    int const control = fcntl(start->control, F_DUPFD_CLOEXEC, SEND_AGENT_CONTROL + 1);
+    if (control < 0 || dup2(socket, 0) < 0)
+        die("the descriptors to inherit");
+    if (start->inherited == SEND_AGENT_DESCRIPTOR
+            ? fcntl(start->inherited, F_SETFD, 0) != 0
+            : start->inherited >= 0 && dup2(start->inherited, SEND_AGENT_DESCRIPTOR) < 0)
+        die("the descriptors to inherit");
+    if (dup2(control, SEND_AGENT_CONTROL) < 0)
+        die("the descriptors to inherit");
 }
 
 /* In the child: becomes the agent. */
@@ -68,7 +71,7 @@ static _Noreturn void become(struct send_agent_start const *start, int socket)
      * ends an agent in all cases. */
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
         die("PR_SET_PDEATHSIG");
-    place_descriptors(socket, start->inherited);
+    place_descriptors(socket, start);
     execve(program, (char *const *)start->arguments, environ);
     die(start->path);
 }

@@ -33,7 +33,9 @@ struct send_agent {
     char main_buffer[UNIXMESSAGE_BUFSIZE], extra_buffer[UNIXMESSAGE_AUXBUFSIZE];
 };
 
-#define SEND_AGENT_DESCRIPTOR 3 /* where an agent finds what it inherits */
+/* Where an agent finds what it inherits: the folder that is its own matter, the control folder. */
+#define SEND_AGENT_DESCRIPTOR 3
+#define SEND_AGENT_CONTROL    4
 
 /* Of a job. So much the kernel takes whole or not at all. Of a longer one it takes a part where a
  * socket is nearly full, and skalibs 2.13 then sends the rest and after it the whole once more
@@ -47,7 +49,8 @@ struct send_agent_start {
     char const *const *arguments;      /* argv, NULL-terminated */
     struct privilege_user const *user; /* whom it runs as; NULL: it becomes others itself, and keeps
                                           what that takes (privilege_keep_changing_users) */
-    int inherited; /* becomes its SEND_AGENT_DESCRIPTOR; -1: nothing but fd 0 to 2 */
+    int inherited; /* becomes its SEND_AGENT_DESCRIPTOR; -1: nothing does */
+    int control;   /* becomes its SEND_AGENT_CONTROL */
 };
 
 /* Starts an agent with one end of a socket pair as its fd 0. False after logging. */

@@ -9,10 +9,11 @@
 #include "configured.h"
 #include "lib/log.h"
 
-#define DESCRIPTOR_TEXT "3" /* SEND_AGENT_DESCRIPTOR */
+#define DESCRIPTOR_TEXT "3"  /* SEND_AGENT_DESCRIPTOR */
+#define CONTROL_TEXT    "4:" /* SEND_AGENT_CONTROL: its user may have no way to the path */
 
 struct paths {
-    char programs[PATH_MAX], control[PATH_MAX], inject[PATH_MAX];
+    char programs[PATH_MAX], inject[PATH_MAX], control[sizeof CONTROL_TEXT + PATH_MAX];
 };
 
 static bool fail(char const *what, char const *name, int number)
@@ -59,7 +60,8 @@ static bool find_paths(struct paths *paths, struct send_start const *start)
                         : !find_own_folder(paths->programs) &&
                               !make_absolute(paths->programs, CONFIGURED_LIBEXEC))
         return false;
-    return make_absolute(paths->control, start->control) &&
+    memcpy(paths->control, CONTROL_TEXT, sizeof CONTROL_TEXT);
+    return make_absolute(paths->control + strlen(CONTROL_TEXT), start->control) &&
            make_absolute(paths->inject, start->inject);
 }
 
@@ -87,10 +89,10 @@ bool send_start_agents(struct send *send, struct send_start const *start)
     char const *const bounce[] = {"ekiden-bounce", "-C", paths.control, "-q",
                                   DESCRIPTOR_TEXT, NULL};
     struct send_agent_start kinds[] = {
-        {SEND_AGENT_LOCAL, NULL, local, &start->local, start->mail},
-        {SEND_AGENT_LAUNCH, NULL, launch, NULL, -1},
-        {SEND_AGENT_REMOTE, NULL, remote, &start->remote, -1},
-        {SEND_AGENT_BOUNCE, NULL, bounce, &start->injector, send->queue}};
+        {SEND_AGENT_LOCAL, NULL, local, &start->local, start->mail, send->control.directory},
+        {SEND_AGENT_LAUNCH, NULL, launch, NULL, -1, send->control.directory},
+        {SEND_AGENT_REMOTE, NULL, remote, &start->remote, -1, send->control.directory},
+        {SEND_AGENT_BOUNCE, NULL, bounce, &start->injector, send->queue, send->control.directory}};
     if (!find_paths(&paths, start))
         return false;
     for (unsigned int i = 1; i < start->workers; i++)

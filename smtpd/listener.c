@@ -196,7 +196,7 @@ static bool open_listener(struct listener *listener)
     listener->template.injector_requests = injector[1];
     listener->template.helper_requests = helper[1];
     if (!make_table(listener) ||
-        !control_watch_start(&listener->changes, listener->keeper->control.path))
+        !control_watch_start(&listener->changes, &listener->keeper->control))
         return false;
     control_watch_also(&listener->changes, ACCOUNTS_FOLDER, ACCOUNTS_FILE);
     return true;

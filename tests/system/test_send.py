@@ -437,13 +437,14 @@ def await_agents(scheduler):
 def test_how_agents_are_started(stopped):
     rows = await_agents(stopped.start("-n", "2", "-i", "/run/socket"))
     folder = stopped.folder
+    control = f"4:{folder}/control"
     assert sorted([name, *arguments] for name, arguments, _ in rows) == sorted([
-        ["ekiden-local", "-C", f"{folder}/control", "-m", "3", "-i", "/run/socket"],
-        ["ekiden-local", "-C", f"{folder}/control", "-m", "3", "-i", "/run/socket"],
-        ["ekiden-launch", "-C", f"{folder}/control", "-i", "/run/socket",
+        ["ekiden-local", "-C", control, "-m", "3", "-i", "/run/socket"],
+        ["ekiden-local", "-C", control, "-m", "3", "-i", "/run/socket"],
+        ["ekiden-launch", "-C", control, "-i", "/run/socket",
          "-x", f"{folder}/agent"],
-        ["ekiden-remote", "-C", f"{folder}/control", "-a"],
-        ["ekiden-bounce", "-C", f"{folder}/control", "-q", "3"],
+        ["ekiden-remote", "-C", control, "-a"],
+        ["ekiden-bounce", "-C", control, "-q", "3"],
     ])
 
 

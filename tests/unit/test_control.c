@@ -140,6 +140,25 @@ static void test_open(void **state)
     assert_int_equal(control_open(&control, path, &folder->error), CONTROL_ERROR);
 }
 
+/* NUMBER:PATH, and only where a number stands: a path may have colons. */
+static void test_open_inherited(void **state)
+{
+    struct folder *folder = *state;
+    struct control control;
+    char text[32];
+    int const descriptor = dup(folder->control.directory);
+    snprintf(text, sizeof text, "%d:/no/where", descriptor);
+    assert_int_equal(control_open(&control, text, &folder->error), CONTROL_OK);
+    assert_int_equal(control.directory, descriptor);
+    assert_string_equal(control.path, "/no/where");
+    assert_int_equal(fcntl(descriptor, F_GETFD), FD_CLOEXEC);
+    control_close(&control);
+    assert_int_equal(control_open(&control, text, &folder->error), CONTROL_ERROR);
+    assert_non_null(strstr(folder->error.text, "/no/where: expected a folder"));
+    assert_int_equal(control_open(&control, "x:/", &folder->error), CONTROL_ERROR);
+    assert_int_equal(control_open(&control, ":/", &folder->error), CONTROL_ERROR);
+}
+
 static void test_first(void **state)
 {
     struct folder *folder = *state;
@@ -251,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_file, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_what_is_no_file, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_too_large, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_open_inherited, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_open, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_first, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_first_checked, folder_make, folder_remove),

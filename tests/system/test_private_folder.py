@@ -1,0 +1,68 @@
+"""A server of root in a folder that nobody but root can reach, as a checkout below /root: its
+programs run as their users all the same, for what they use is opened before they drop."""
+
+import os
+import shutil
+import subprocess
+
+import oracle
+import pytest
+from instance import DOMAIN, SENDER, Instance, wait_for
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def private(scratch, programs, service_users, sanitized):
+    folder = scratch / "private"
+    folder.mkdir(mode=0o700)
+    shutil.copytree(programs, folder / "programs")
+    control = {"users": "alice\npostmaster:alice\n", "smtproutes": ":127.0.0.1:1\n"}
+    instance = Instance(folder / "server", folder / "programs", "privileged", None, control,
+                        sanitized)
+    yield instance.start()
+    try:
+        oracle.check_end(instance)
+    finally:
+        if instance.process:
+            instance.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_everything_serves(private):
+    private.send(b"Subject: in\n\nbody\n")
+    private.wait_for_mail("alice")
+    private.empty_mailboxes()
+    # Local submission, the remote agent, and a report, from a sender of our own.
+    done = subprocess.run(
+        [private.programs / "sendmail", "-f", f"alice@{DOMAIN}", "someone@elsewhere.example",
+         f"nobody-here@{DOMAIN}"],
+        input=b"Subject: out\n\nbody\n",
+        env={**os.environ, "EKIDEN_INJECT": str(private.folder / "inject")},
+    )
+    assert done.returncode == 0
+    (report,) = private.wait_for_mail("alice")
+    assert b"multipart/report" in report and f"nobody-here@{DOMAIN}".encode() in report
+    wait_for(lambda: [event for event in private.log() if event.get("event") == "deferred"],
+             what="the try to reach another server")
+
+
+def test_changed_settings_are_noticed(private):
+    """Though no process can walk to the folder any more."""
+    private.set("users", "alice\nbob\npostmaster:alice\n")
+    private.set("timeoutconnect", "5\n")
+
+    def noticed():
+        return {event["program"] for event in private.log()
+                if event.get("event") in ("settings-loaded", "configuration-loaded")}
+
+    def knows_bob():
+        with private.session() as client:
+            client.envelope(SENDER, [])
+            return client.command(f"RCPT TO:<bob@{DOMAIN}>").code == 250
+
+    everybody = {"ekiden-send", "ekiden-smtpd", "ekiden-bounce", "ekiden-remote"}
+    wait_for(lambda: noticed() >= everybody, what="the new settings")
+    wait_for(knows_bob, what="a session that knows Bob")
+    private.send(b"Subject: in\n\nbody\n", recipient=f"bob@{DOMAIN}")
+    private.wait_for_mail("bob")
