@@ -19,6 +19,7 @@ struct loop {
     struct control_watch *watch;
     bool stopping, gone; /* no further job is taken; the scheduler hears no answer any more */
     long long stop_at;
+    long long shed_at; /* when a waiting job is deferred, -1: none waits */
     int exit_code;
 };
 
@@ -159,6 +160,7 @@ static void work(struct loop *loop)
     long long const now = program_clock();
     struct launch_user *user, *next;
     unsigned int running = 0;
+    loop->shed_at = -1;
     for (user = launch->users; user; user = user->next)
         running += is_running(user);
     for (user = launch->users; user; user = next) {
@@ -173,6 +175,9 @@ static void work(struct loop *loop)
             launch_user_start(launch, user);
             running += is_running(user);
         }
+        long long const shed_at = launch_user_shed(launch, user);
+        if (shed_at >= 0 && (loop->shed_at < 0 || shed_at < loop->shed_at))
+            loop->shed_at = shed_at;
         if (!user->pid && user->socket < 0 && !user->waiting.first)
             launch_user_free(launch, user);
     }
@@ -186,6 +191,8 @@ static void work(struct loop *loop)
 static int wait_milliseconds(struct loop const *loop)
 {
     long long until = loop->stopping ? loop->stop_at : -1;
+    if (loop->shed_at >= 0 && (until < 0 || loop->shed_at < until))
+        until = loop->shed_at;
     for (struct launch_user const *user = loop->launch->users; user; user = user->next)
         if ((user->pid || user->socket >= 0) && (until < 0 || user->deadline < until))
             until = user->deadline;
@@ -291,7 +298,7 @@ static bool trap_signals(int *signals)
 int launch_loop(struct launch *launch, int socket, struct control const *control,
                 struct control_watch *watch)
 {
-    struct loop loop = {.launch = launch, .control = control, .watch = watch};
+    struct loop loop = {.launch = launch, .control = control, .watch = watch, .shed_at = -1};
     int signals;
     if (!trap_signals(&signals) || !agent_link_start(&launch->link, socket))
         return 111;

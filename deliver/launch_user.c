@@ -102,7 +102,8 @@ bool launch_user_add(struct launch *launch, struct launch_user *user, uint64_t n
     struct launch_job *const job = malloc(sizeof *job + length);
     if (!job)
         return false;
-    *job = (struct launch_job){.number = number, .descriptor = descriptor, .length = length};
+    *job = (struct launch_job){
+        .number = number, .descriptor = descriptor, .since = program_clock(), .length = length};
     memcpy(job->bytes, bytes, length);
     append(&user->waiting, job);
     launch->jobs++;
@@ -126,8 +127,9 @@ void launch_user_defer(struct launch *launch, struct launch_user *user, char con
 
 static void set_deadline(struct launch *launch, struct launch_user *user)
 {
-    user->deadline = program_clock() +
-                     ((long long)launch->settings.program_seconds + LAUNCH_MARGIN_SECONDS) * 1000;
+    user->since = program_clock();
+    user->deadline =
+        user->since + ((long long)launch->settings.program_seconds + LAUNCH_MARGIN_SECONDS) * 1000;
 }
 
 /* Our end of the socket is ready for use. */
@@ -174,14 +176,15 @@ void launch_user_start(struct launch *launch, struct launch_user *user)
     }
     user->pid = pid;
     user->uid = account.uid;
-    user->taken = 0;
+    user->taken = user->ahead = 0;
     set_deadline(launch, user);
     launch_user_send(launch, user);
 }
 
 void launch_user_send(struct launch *launch, struct launch_user *user)
 {
-    while (user->socket >= 0 && user->waiting.first && user->taken < LAUNCH_BATCH_MAX) {
+    while (user->socket >= 0 && user->waiting.first && user->ahead < LAUNCH_AHEAD &&
+           user->taken < LAUNCH_BATCH_MAX) {
         struct launch_job *const job = user->waiting.first;
         unixmessage const message = {
             .s = job->bytes, .len = job->length, .fds = &job->descriptor, .nfds = 1};
@@ -191,6 +194,7 @@ void launch_user_send(struct launch *launch, struct launch_user *user)
         job->descriptor = -1;
         append(&user->sent, job);
         user->taken++;
+        user->ahead++;
     }
     if (user->socket < 0 || unixmessage_sender_flush(&user->sender) || error_isagain(errno) ||
         errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
@@ -238,6 +242,7 @@ static bool pass_answer(struct launch *launch, struct launch_user *user,
     snprintf(text, sizeof text, "%c.3.0 %.390s", class, answer->text);
     launch_answer(launch, answer->number, result, fits ? answer->text : text);
     free_job(launch, job);
+    user->ahead--;
     set_deadline(launch, user);
     return true;
 }
@@ -275,6 +280,25 @@ void launch_user_expire(struct launch *launch, struct launch_user *user)
     if (user->killed)
         launch_user_defer(launch, user,
                           "4.3.0 an earlier delivery process of this user does not end");
+}
+
+long long launch_user_shed(struct launch *launch, struct launch_user *user)
+{
+    long long const now = program_clock(), slow_at = user->since + LAUNCH_SLOW_SECONDS * 1000;
+    bool const delivers = user->socket >= 0 && user->sent.first;
+    if (delivers && now >= slow_at)
+        launch_user_defer(launch, user, "4.3.2 deliveries to this user take long at present");
+    while (user->waiting.first &&
+           now >= user->waiting.first->since + LAUNCH_WAITING_SECONDS * 1000) {
+        struct launch_job *const job = take_first(&user->waiting);
+        launch_defer(launch, user->name, job->number,
+                     "4.3.2 too many messages wait for local delivery at present");
+        free_job(launch, job);
+    }
+    if (!user->waiting.first)
+        return -1;
+    long long const late_at = user->waiting.first->since + LAUNCH_WAITING_SECONDS * 1000;
+    return delivers && slow_at < late_at ? slow_at : late_at;
 }
 
 void launch_user_free(struct launch *launch, struct launch_user *user)

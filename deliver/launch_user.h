@@ -14,11 +14,18 @@
 #define LAUNCH_BATCH_MAX      64 /* jobs of one process; then others have their turn */
 #define LAUNCH_MARGIN_SECONDS 90 /* for a delivery, beside its programs: locks, disks, forwards */
 #define LAUNCH_END_SECONDS    10 /* for a process to end once it has nothing to do any more */
+#define LAUNCH_AHEAD          2  /* jobs that a process has at a time: no wait between them */
+
+/* What waits here has a place of local delivery, which others wait for. So it is deferred where a
+ * delivery to its user takes as long as the first, or where it has waited as long as the second. */
+#define LAUNCH_SLOW_SECONDS    10
+#define LAUNCH_WAITING_SECONDS 30
 
 struct launch_job {
     struct launch_job *next;
     uint64_t number;
-    int descriptor; /* the queue file; -1 once it was handed on */
+    int descriptor;  /* the queue file; -1 once it was handed on */
+    long long since; /* program_clock: here */
     size_t length;
     char bytes[]; /* as the scheduler sent them */
 };
@@ -32,10 +39,12 @@ struct launch_user {
     char name[LAUNCH_NAME_MAX + 1];
     struct launch_jobs waiting, sent;
     unsigned int taken; /* jobs that the process was given */
+    unsigned int ahead; /* of those, in `sent` */
     pid_t pid;          /* 0: none */
     uid_t uid;          /* of the process */
     int socket;         /* to the process; -1: none, or it has no more to do */
     bool killed;        /* and not ended yet: his mail is deferred as long */
+    long long since;    /* program_clock: the last answer of the process, or its start */
     long long deadline; /* program_clock: of the delivery at hand, or of the process's end */
     unixmessage_sender sender;
     unixmessage_receiver receiver;
@@ -78,6 +87,10 @@ void launch_user_close(struct launch *launch, struct launch_user *user, char con
 
 /* Defers what waits. */
 void launch_user_defer(struct launch *launch, struct launch_user *user, char const *text);
+
+/* Defers what has waited for too long, or waits behind a delivery that takes long. Returns when to
+ * look again (program_clock), -1: when something has changed. */
+long long launch_user_shed(struct launch *launch, struct launch_user *user);
 
 /* Frees USER and what is left of his jobs, unanswered. */
 void launch_user_free(struct launch *launch, struct launch_user *user);

@@ -110,3 +110,22 @@ def test_a_program_that_refuses(accounts):
     (report,) = accounts.wait_for_mail("ben")
     assert b"Ann has moved" in report and b"5.1.6" in report
     assert b"/home/ann" not in report
+
+
+def test_one_slow_account_does_not_stop_all(make_instance, mode):
+    """All places of local delivery are taken by what waits behind a program of ann's: it is put
+    off, and others are served."""
+    if mode == "privileged":
+        pytest.skip("the same for both, and it takes a while")
+    instance = make_instance({"concurrencylocal": "3\n", "users": "alice\npostmaster:alice\n"},
+                             start=False)
+    accounts = Accounts(instance)
+    accounts.write("ann", ".qmail", '|test "$SENDER" || sleep 300\n')
+    instance.accepts_mail = False
+    instance.start()
+    for _ in range(8):
+        instance.send(b"\nslow\n", ANN, "")
+    instance.send(b"\nbody\n", f"alice@{DOMAIN}")
+    instance.wait_for_mail("alice")
+    assert "delivery-killed" not in instance.log_text()
+    instance.kill()  # a program that sleeps would hold up the end
