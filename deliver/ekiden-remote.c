@@ -41,35 +41,33 @@ static bool parse_options(struct options *options, int argc, char const *const *
     }
 }
 
-static bool load(struct remote_settings *settings, struct control *control, char const *path,
-                 struct control_error *error)
-{
-    return control_open(control, path, error) == CONTROL_OK &&
-           remote_settings_load(settings, control, error) == CONTROL_OK;
-}
-
 /* --- the scheduler's agent --- */
 
 static int serve(struct options const *options)
 {
     struct control control;
     struct control_error error;
-    struct remote_settings settings;
     struct log_line line;
     privilege_refuse_root();
-    if (!load(&settings, &control, options->control, &error)) {
+    if (control_open(&control, options->control, &error) == CONTROL_ERROR) {
         log_begin(&line, "not-started");
         log_text(&line, "error", error.text);
         log_write(&line);
         return 111;
     }
-    int const exit_code = remote_master_serve(0, &control, &settings);
-    remote_settings_free(&settings);
+    int const exit_code = remote_master_serve(0, &control);
     control_close(&control);
     return exit_code;
 }
 
 /* --- qmail-remote --- */
+
+static bool load(struct remote_settings *settings, struct control *control, char const *path,
+                 struct control_error *error)
+{
+    return control_open(control, path, error) == CONTROL_OK &&
+           remote_settings_load(settings, control, error) == CONTROL_OK;
+}
 
 static bool drop(void)
 {

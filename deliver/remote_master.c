@@ -22,7 +22,7 @@
 
 struct master {
     struct control const *control;
-    struct remote_settings *settings;
+    struct remote_settings settings; /* owned */
     struct control_watch watch;
     struct stat resolv; /* as it was when the settings were loaded */
     int signals;
@@ -75,8 +75,8 @@ static void reload(struct master *master)
         return;
     }
     if (result == CONTROL_OK) {
-        remote_settings_free(master->settings);
-        *master->settings = fresh;
+        remote_settings_free(&master->settings);
+        master->settings = fresh;
         log_begin(&line, "settings-loaded");
     } else {
         log_begin(&line, "settings-not-loaded");
@@ -142,7 +142,7 @@ static void take_job(struct master *master, unixmessage const *message)
     if (resolv_has_changed(master))
         reload(master);
     if (remote_child_start(master->children + master->count, &job, message->fds[0],
-                           master->settings)) {
+                           &master->settings)) {
         master->count++;
         return;
     }
@@ -275,6 +275,7 @@ static bool is_done(struct master const *master)
 
 static bool start(struct master *master, int socket)
 {
+    struct control_error error;
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -286,16 +287,21 @@ static bool start(struct master *master, int socket)
         log_failure("not-started", "signals", errno);
         return false;
     }
+    /* Watched first: a file that changes while it is loaded is loaded again. */
     stat_resolv(&master->resolv);
     if (!control_watch_start(&master->watch, master->control))
         log_failure("settings-not-watched", "changes need a SIGHUP", errno);
+    if (remote_settings_load(&master->settings, master->control, &error) == CONTROL_ERROR) {
+        log_failure("not-started", error.text, 0);
+        return false;
+    }
     return agent_link_start(&master->link, socket);
 }
 
-int remote_master_serve(int socket, struct control const *control, struct remote_settings *settings)
+int remote_master_serve(int socket, struct control const *control)
 {
     static struct master master; /* large, and there is one a process */
-    master = (struct master){.control = control, .settings = settings};
+    master = (struct master){.control = control};
     if (!start(&master, socket))
         return 111;
     remote_fence_enter_master();
@@ -304,6 +310,7 @@ int remote_master_serve(int socket, struct control const *control, struct remote
     /* Those that are left cannot tell anybody their results: they end with us (PR_SET_PDEATHSIG),
      * and their mail is tried again. */
     agent_link_free(&master.link);
+    remote_settings_free(&master.settings);
     selfpipe_finish();
     return master.exit_code;
 }

@@ -10,10 +10,9 @@
 #define REMOTE_CHILDREN_MAX 1000 /* further jobs wait; the scheduler has a limit of its own */
 
 /* Serves the scheduler at the other end of SOCKET until it leaves or SIGTERM or SIGINT comes; then
- * deliveries get a few seconds to end. SETTINGS, from CONTROL, are loaded anew when files change,
+ * deliveries get a few seconds to end. The settings, from CONTROL, are loaded anew when files change,
  * for jobs that come after. Returns the exit code: 0, 111 where the system or the scheduler failed
  * (logged). */
-int remote_master_serve(int socket, struct control const *control,
-                        struct remote_settings *settings);
+int remote_master_serve(int socket, struct control const *control);
 
 #endif

@@ -84,14 +84,15 @@ static bool open_queue(struct bounce *bounce, int queue)
 static bool load_settings(struct agent *agent, char const *path)
 {
     struct control_error error;
-    if (control_open(&agent->control, path, &error) == CONTROL_ERROR ||
-        bounce_settings_load(&agent->bounce.settings, &agent->control, &error) == CONTROL_ERROR) {
-        log_failure("settings-not-loaded", error.text, 0);
-        return false;
-    }
-    if (!control_watch_start(&agent->watch, &agent->control))
+    bool loaded = control_open(&agent->control, path, &error) == CONTROL_OK;
+    /* Watched first: a file that changes while it is loaded is loaded again. */
+    if (loaded && !control_watch_start(&agent->watch, &agent->control))
         log_failure("not-watched", "changed control files are noticed at the next start", errno);
-    return true;
+    loaded = loaded &&
+             bounce_settings_load(&agent->bounce.settings, &agent->control, &error) == CONTROL_OK;
+    if (!loaded)
+        log_failure("settings-not-loaded", error.text, 0);
+    return loaded;
 }
 
 static void reload_settings(struct agent *agent)

@@ -260,9 +260,13 @@ static bool prepare(struct listener *listener)
 {
     struct control_error error;
     sigset_t set;
+    /* Watched first: a file that changes while it is loaded is loaded again. */
+    if (!control_watch_start(&listener->watch, &listener->server->control))
+        return false;
     if (inject_settings_load(&listener->settings, &listener->server->control, &error) ==
         CONTROL_ERROR) {
         log_failure("configuration-refused", error.text, 0);
+        errno = 0;
         return false;
     }
     sigemptyset(&set);
@@ -272,8 +276,7 @@ static bool prepare(struct listener *listener)
     sigaddset(&set, SIGCHLD);
     listener->signals = selfpipe_init();
     return listener->signals >= 0 && selfpipe_trapset(&set) &&
-           inject_limits_make(&listener->limits) &&
-           control_watch_start(&listener->watch, &listener->server->control);
+           inject_limits_make(&listener->limits);
 }
 
 int inject_server_listen(struct inject_server *server)

@@ -186,6 +186,18 @@ static void end(struct listener *listener)
         wait_once(listener, NULL, &broken);
 }
 
+/* The keeper has loaded the settings, but what changed before the watch began went unnoticed. */
+static bool load_again(struct keeper *keeper)
+{
+    struct settings *const settings = keeper_load_settings(&keeper->control);
+    if (!settings)
+        return false;
+    settings_free(keeper->settings);
+    free(keeper->settings);
+    keeper->settings = settings;
+    return true;
+}
+
 static bool open_listener(struct listener *listener)
 {
     int injector[2], helper[2];
@@ -195,11 +207,10 @@ static bool open_listener(struct listener *listener)
     listener->helper_reads = helper[0];
     listener->template.injector_requests = injector[1];
     listener->template.helper_requests = helper[1];
-    if (!make_table(listener) ||
-        !control_watch_start(&listener->changes, &listener->keeper->control))
+    if (!control_watch_start(&listener->changes, &listener->keeper->control))
         return false;
     control_watch_also(&listener->changes, ACCOUNTS_FOLDER, ACCOUNTS_FILE);
-    return true;
+    return load_again(listener->keeper) && make_table(listener);
 }
 
 static bool start_injectors(struct listener *listener)

@@ -69,7 +69,11 @@ def test_first_five_minutes(make_instance):
              b"Bcc: dora@secret.example\nSubject: hello\n\n.\nthe first one\n")  # fmt: skip
     with HostileServer({}, ["PIPELINING", "8BITMIME"]) as smarthost:
         instance.set_at_once("smtproutes", f":127.0.0.1:{smarthost.port}\n")
-        environment = {**os.environ, "EKIDEN_INJECT": str(instance.folder / "inject")}
+        environment = {
+            **os.environ,
+            "EKIDEN_CONTROL": str(instance.control),
+            "EKIDEN_INJECT": str(instance.folder / "inject"),
+        }
         subprocess.run(instance.command("sendmail", "-t", "-i"), input=draft, check=True,
                        env=environment, timeout=PATIENCE)
         wait_for(lambda: len(smarthost.messages) == 1, PATIENCE, "the message")

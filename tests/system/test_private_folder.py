@@ -38,7 +38,11 @@ def test_everything_serves(private):
         [private.programs / "sendmail", "-f", f"alice@{DOMAIN}", "someone@elsewhere.example",
          f"nobody-here@{DOMAIN}"],
         input=b"Subject: out\n\nbody\n",
-        env={**os.environ, "EKIDEN_INJECT": str(private.folder / "inject")},
+        env={
+            **os.environ,
+            "EKIDEN_CONTROL": str(private.control),
+            "EKIDEN_INJECT": str(private.folder / "inject"),
+        },
     )
     assert done.returncode == 0
     (report,) = private.wait_for_mail("alice")
