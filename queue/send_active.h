@@ -57,6 +57,7 @@ struct send_message {
     bool report_waits;            /* in the list of reports */
     bool is_reported; /* failures were: that is to be on the disk before their notes go */
     bool left;        /* the try was broken off: the file stays where it is */
+    bool lost;        /* and that by an agent's death that may be this message's doing */
     bool corrupt;     /* an agent found that the message bytes do not fit their checksum */
 };
 

@@ -6,6 +6,7 @@
 #include "queue/send_step.h"
 
 #define RECIPIENTS_A_TURN 1024
+#define LOST_AGE          60 /* seconds: a younger message is tried again at once, some dozen times */
 
 /* Of each lane, in the order of enum send_lane. */
 static struct {
@@ -104,15 +105,35 @@ bool send_dispatch_answers(struct send *send, unsigned int agent)
     }
 }
 
-void send_dispatch_lost(struct send *send, unsigned int agent)
+static void lose_jobs(struct send *send, unsigned int agent, bool died)
 {
+    uint64_t const now = send_now();
     for (unsigned int place = 0; place < send->jobs.used; place++) {
         struct send_job *const job = send->jobs.jobs + place;
-        if (!job->message || job->agent != agent)
+        struct send_message *const message = job->message;
+        if (!message || job->agent != agent)
             continue;
-        job->message->left = true;
+        message->left = true;
+        if (died && send_schedule_is_expired(message->content.arrival, now, LOST_AGE)) {
+            message->lost = true;
+            if (job->recipient != SEND_JOB_REPORT)
+                send_result(send, message, job->recipient, JOB_DEFERRED,
+                            "4.3.0 the delivery agent ended in the middle of it");
+        }
         end_job(send, job);
     }
+}
+
+/* Without this, a message that kills the agent is tried first after each restart, and stops
+ * everybody's mail. */
+void send_dispatch_died(struct send *send, unsigned int agent)
+{
+    lose_jobs(send, agent, true);
+}
+
+void send_dispatch_lost(struct send *send, unsigned int agent)
+{
+    lose_jobs(send, agent, false);
 }
 
 void send_dispatch_stop(struct send *send)

@@ -10,7 +10,12 @@ bool send_dispatch_turn(struct send *send);
 /* Takes the answers that AGENT has sent. False when it is gone. */
 bool send_dispatch_answers(struct send *send, unsigned int agent);
 
-/* The agent is gone: its deliveries have no result, their messages stay where they are. */
+/* AGENT died, or lied. What it had in hand may be what kills it: its recipients are put off. But
+ * one that came a moment ago was most likely only beside that, and stays where it is. */
+void send_dispatch_died(struct send *send, unsigned int agent);
+
+/* The scheduler does not wait for AGENT any longer: its deliveries have no result, their messages
+ * stay where they are. */
 void send_dispatch_lost(struct send *send, unsigned int agent);
 
 /* Takes back the recipients that were not handed out yet: the scheduler ends. */

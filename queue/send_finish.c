@@ -49,9 +49,12 @@ static void stay(struct send *send, struct send_message const *message, char con
  * between the two removals would leave failures without their reasons. */
 static void finish_done(struct send *send, struct send_message *message)
 {
-    if (!message->is_reported || send_result_write(send, message, SEND_MARKS_SYNC))
+    bool const safe = !message->is_reported || send_result_write(send, message, SEND_MARKS_SYNC);
+    if (safe)
         notes_remove(send->queue, message->id);
     if (send_place_remove(send->queue, message->place, message->id) || errno == ENOENT) {
+        if (!safe)
+            notes_remove(send->queue, message->id);
         log_end(message, "done", NULL, NULL);
         return;
     }
@@ -92,6 +95,10 @@ static bool finish_early(struct send *send, struct send_message *message)
     if (!message->corrupt && !message->left)
         return false;
     send_result_write(send, message, SEND_MARKS_WRITE);
+    if (message->lost && !message->corrupt) {
+        finish_deferred(send, message);
+        return true;
+    }
     if (message->corrupt) {
         if (send_take_aside(send, message->place, message->id, "message bytes damaged"))
             log_end(message, "set-aside", NULL, NULL);

@@ -125,7 +125,7 @@ static void lose_agent(struct send *send, unsigned int agent)
         "agent-gone",
         "its deliveries stay queued; ekiden-send ends, to be started anew by its supervisor", 0);
     send_agent_close(send->agents + agent);
-    send_dispatch_lost(send, agent);
+    send_dispatch_died(send, agent);
     stop(send, 111);
 }
 

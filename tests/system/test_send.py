@@ -538,6 +538,41 @@ def test_agent_that_ends_or_lies(scheduler, mailbox):
     assert Counter(scheduler.recipients())["ok"] <= 3
 
 
+KILLER = "1hwq0000000000000000"
+KILLER_CAME = 1_700_000_000
+
+
+def put_old_killer(scheduler):
+    """A message to die@ that came long ago, as the injector would have left it."""
+    head = b"ekiden1\0@%d\0Ffrom@sender.test\0T%s\0\0" % (KILLER_CAME, at("die").encode())
+    body = b"Subject: x\n\nhello\n"
+    end = b"\nend %020d %020d f17f4d8ea074a613 b2961a04ee3b4336\n" % (len(head), len(body))
+    (scheduler.queue / "new" / KILLER).write_bytes(head + body + end)
+    os.chmod(scheduler.queue / "new" / KILLER, 0o666)
+
+
+@pytest.mark.parametrize("lifetime, mark", [(316_224_000, TODO), (604_800, FAILED)])
+def test_message_that_kills_the_agent_is_put_off(stopped, lifetime, mark):
+    """Others flow after the first restart; it backs off by the schedule, and expires like any."""
+    stopped.set("queuelifetime", f"{lifetime}\n")
+    stopped.start()
+    put_old_killer(stopped)
+    stopped.process.send_signal(signal.SIGALRM)
+    assert stopped.end() == 111
+    assert stopped.place(KILLER).startswith("wheel/")
+    assert stopped.marks(KILLER) == [mark]
+    assert not stopped.events("left", id=KILLER)
+    fresh = stopped.inject_named(at("ok"))
+    stopped.start()
+    stopped.await_event("done", id=fresh)
+    assert stopped.process.poll() is None
+    assert stopped.place(KILLER).startswith("wheel/")
+    if mark == FAILED:
+        stopped.process.send_signal(signal.SIGALRM)
+        stopped.await_event("done", id=KILLER)
+        assert [(kind, name) for kind, name, _ in stopped.reports()] == [("failure", KILLER)]
+
+
 def test_sigterm_waits_for_what_is_in_flight(scheduler):
     scheduler.inject(at("held"))
     agents = children(scheduler)
