@@ -144,6 +144,7 @@ static void time_out(int signal)
 
 struct arguments {
     char const *control, *queue, *path;
+    bool named; /* the queue, by -Q */
 };
 
 static bool parse_arguments(struct arguments *arguments, int argc, char const *const *argv)
@@ -156,6 +157,7 @@ static bool parse_arguments(struct arguments *arguments, int argc, char const *c
             break;
         case 'Q':
             arguments->queue = options.arg;
+            arguments->named = true;
             break;
         case 'l':
             arguments->path = options.arg;
@@ -269,7 +271,9 @@ int main(int argc, char const *const *argv)
     signal(SIGALRM, time_out);
     if (!serves)
         alarm(TIMEOUT_SECONDS);
-    if (!opened && !serves && errno == EACCES) /* not for this user: who may takes it */
+    /* Not for this user, or not in his sight (a container): who has it takes the message. But a
+     * folder that -Q names is expected to be there. */
+    if (!opened && !serves && (errno == EACCES || (errno == ENOENT && !arguments.named)))
         return (int)inject_relay();
     if (!opened) {
         log_failure("queue-not-opened", arguments.queue, errno);

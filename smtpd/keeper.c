@@ -73,25 +73,34 @@ static bool open_nothing(struct keeper *keeper)
     return keeper->empty >= 0;
 }
 
-static void open_queue(struct keeper *keeper, char const *path, int client)
+/* False: errno. What was opened stays open: the process ends, or holds nothing else. */
+static bool open_folders(struct keeper *keeper, char const *path)
 {
     int const queue = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (queue < 0) {
-        if (open_nothing(keeper))
-            return;
-        log_failure("queue-not-opened", path, errno);
-        give_up(client, EXIT_TEMPORARY);
-    }
-    if (!queue_layout_make(queue, &keeper->scheduler, &keeper->injector))
-        give_up(client, EXIT_TEMPORARY);
+    if (queue < 0 || !queue_layout_make(queue, &keeper->scheduler, &keeper->injector))
+        return false;
     keeper->folder = openat(queue, "new", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (keeper->folder < 0)
+        return false;
     keeper->wake = wake_open(queue);
+    if (keeper->wake < 0)
+        return false;
     keeper->empty = make_empty_folder(queue);
-    if (keeper->folder < 0 || keeper->wake < 0 || keeper->empty < 0) {
-        log_failure("queue-not-opened", path, errno);
-        give_up(client, EXIT_TEMPORARY);
-    }
+    if (keeper->empty < 0)
+        return false;
     close(queue);
+    return true;
+}
+
+static void open_queue(struct keeper *keeper, char const *path, int client)
+{
+    if (open_folders(keeper, path))
+        return;
+    int const number = errno;
+    if (open_nothing(keeper))
+        return;
+    log_failure("queue-not-opened", path, number);
+    give_up(client, EXIT_TEMPORARY);
 }
 
 void keeper_open(struct keeper *keeper, char const *control, char const *queue, int client)

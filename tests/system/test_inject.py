@@ -284,6 +284,35 @@ def test_smtp_on_standard_input(server):
     assert f"invoked by uid {STRANGER})".encode() in message or not IS_ROOT
 
 
+def make_no_queue(folder, kind):
+    """A queue folder of another user, in one of the states in which a stranger may meet it."""
+    queue = folder / "queue"
+    if kind != "missing":
+        queue.mkdir()
+        queue.chmod(0o770 if kind == "closed" else 0o755)
+    if kind == "closed below":
+        for name in ("new", "notes"):
+            (queue / name).mkdir()
+            (queue / name).chmod(0o700)
+    return queue
+
+
+@pytest.mark.parametrize("kind", [
+    "missing",
+    *(pytest.param(kind, marks=pytest.mark.root) for kind in ("closed", "closed below", "bare")),
+])
+def test_smtp_on_standard_input_without_a_queue(server, folder, kind):
+    """The socket is enough, whatever lies where the queue folder should."""
+    dialogue = f"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<{ALICE}>\r\n"
+    dialogue += f"DATA\r\nSubject: {kind}\r\n\r\nx\r\n.\r\nQUIT\r\n"
+    queue = make_no_queue(folder, kind)
+    out = run(server, "sendmail", "-bs", message=dialogue.encode(), EKIDEN_QUEUE=str(queue)).decode()
+    codes = re.findall(r"^(\d{3}) ", out, re.M)
+    assert codes == ["220", "250", "250", "250", "354", "250", "221"], out
+    (message,) = server.wait_for_mail("alice")
+    assert message.endswith(f"\nSubject: {kind}\n\nx\n".encode())
+
+
 def test_any_program_of_qmail_queues_interface(server, tmp_path):
     """ekiden-queue hands over through the socket what its user may not write into the queue."""
     envelope = tmp_path / "envelope"
