@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/log.h"
-
 #define DELIVERY_DEFAULT "./Maildir/"
 #define DELIVERY_MAX     4096 /* bytes: it is an argument of a program */
 
@@ -52,19 +50,16 @@ void launch_settings_reload(struct launch_settings *settings, struct control con
 {
     struct launch_settings fresh = {.default_delivery = STRALLOC_ZERO};
     struct control_error error;
-    struct log_line line;
     enum control_result const result = launch_settings_load(&fresh, control, &error);
     if (!control_watch_is_settled(watch)) {
         launch_settings_free(&fresh);
-    } else if (result == CONTROL_ERROR) {
-        log_begin(&line, "settings-not-loaded");
-        log_text(&line, "error", error.text);
-        log_text(&line, "next", "the last good settings stay in use");
-        log_write(&line);
-    } else {
+        return;
+    }
+    if (result != CONTROL_ERROR) {
         launch_settings_free(settings);
         *settings = fresh;
     }
+    control_watch_log(result != CONTROL_ERROR, &error);
 }
 
 void launch_settings_free(struct launch_settings *settings)

@@ -66,7 +66,6 @@ static void reload(struct master *master)
 {
     struct remote_settings fresh;
     struct control_error error;
-    struct log_line line;
     stat_resolv(&master->resolv);
     enum control_result const result = remote_settings_load(&fresh, master->control, &error);
     if (!control_watch_is_settled(&master->watch)) {
@@ -77,13 +76,8 @@ static void reload(struct master *master)
     if (result == CONTROL_OK) {
         remote_settings_free(&master->settings);
         master->settings = fresh;
-        log_begin(&line, "settings-loaded");
-    } else {
-        log_begin(&line, "settings-not-loaded");
-        log_text(&line, "error", error.text);
-        log_text(&line, "next", "the last good settings stay in use");
     }
-    log_write(&line);
+    control_watch_log(result == CONTROL_OK, &error);
 }
 
 /* --- answers --- */

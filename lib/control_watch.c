@@ -6,6 +6,8 @@
 
 #include <skalibs/types.h>
 
+#include "lib/log.h"
+
 /* Not IN_MODIFY: a file that is being written is half a file. */
 #define AT_ONCE (IN_CLOSE_WRITE | IN_MOVED_TO)
 #define LATER   (IN_MOVED_FROM | IN_DELETE | IN_CREATE)
@@ -114,6 +116,17 @@ bool control_watch_is_settled(struct control_watch *watch)
         watch->several = true;
     }
     return !watch->due;
+}
+
+void control_watch_log(bool loaded, struct control_error const *error)
+{
+    struct log_line line;
+    log_begin(&line, loaded ? "settings-loaded" : "settings-not-loaded");
+    if (!loaded) {
+        log_text(&line, "error", error->text);
+        log_text(&line, "next", "the last good settings stay in use");
+    }
+    log_write(&line);
 }
 
 int control_watch_wait(struct control_watch const *watch)

@@ -39,6 +39,9 @@ bool control_watch_check(struct control_watch *watch);
  * was loaded may have a gap and is thrown away; control_watch_check says when to load again. */
 bool control_watch_is_settled(struct control_watch *watch);
 
+/* Logs how a reload went: `settings-loaded`, or `settings-not-loaded` with ERROR. */
+void control_watch_log(bool loaded, struct control_error const *error);
+
 /* Milliseconds until control_watch_check must be called without an event; -1: not needed. */
 int control_watch_wait(struct control_watch const *watch);
 

@@ -81,5 +81,5 @@ void dns_reverse_name(char name[DNS_REVERSE_MAX], ip46 const *ip)
     }
     for (int i = 15; i >= 0; i--, name += 4)
         snprintf(name, 5, "%x.%x.", bytes[i] & 15u, bytes[i] >> 4);
-    strcpy(name, "ip6.arpa");
+    memcpy(name, "ip6.arpa", sizeof "ip6.arpa");
 }

@@ -98,7 +98,6 @@ static bool load_settings(struct agent *agent, char const *path)
 static void reload_settings(struct agent *agent)
 {
     struct control_error error;
-    struct log_line line;
     struct bounce_settings fresh = {.me = NULL};
     enum control_result const result = bounce_settings_load(&fresh, &agent->control, &error);
     if (!control_watch_is_settled(&agent->watch)) {
@@ -108,13 +107,8 @@ static void reload_settings(struct agent *agent)
     if (result == CONTROL_OK) {
         bounce_settings_free(&agent->bounce.settings);
         agent->bounce.settings = fresh;
-        log_begin(&line, "settings-loaded");
-    } else {
-        log_begin(&line, "settings-not-loaded");
-        log_text(&line, "error", error.text);
-        log_text(&line, "next", "the last good settings stay in use");
     }
-    log_write(&line);
+    control_watch_log(result == CONTROL_OK, &error);
 }
 
 static bool trap_signals(struct agent *agent)

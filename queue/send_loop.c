@@ -41,7 +41,6 @@ bool send_loop_signals(int *signals)
 static void reload(struct send *send)
 {
     struct control_error error;
-    struct log_line line;
     struct send_settings fresh = {.loaded = false};
     enum control_result const result = send_settings_load(&fresh, &send->control, &error);
     if (!control_watch_is_settled(&send->watch)) {
@@ -53,13 +52,8 @@ static void reload(struct send *send)
         send->settings = fresh;
         send->settings_serial++;
         send_active_uncap(&send->active);
-        log_begin(&line, "settings-loaded");
-    } else {
-        log_begin(&line, "settings-not-loaded");
-        log_text(&line, "error", error.text);
-        log_text(&line, "next", "the last good settings stay in use");
     }
-    log_write(&line);
+    control_watch_log(result == CONTROL_OK, &error);
 }
 
 static void check_settings(struct send *send)
