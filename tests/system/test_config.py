@@ -87,9 +87,9 @@ def rcpt(server, recipient):
 def settle(instance, changes=1):
     """Waits until ekiden-smtpd and ekiden-send have loaded this many changes, one after the other,
     and nobody waits for a client with the old configuration."""
-    for event in ("configuration-loaded", "settings-loaded"):
+    for event in ("ekiden-smtpd: event=configuration-loaded", "ekiden-send: event=settings-loaded"):
         wait_for(
-            lambda: instance.log_text().count(f" event={event}\n") >= changes,
+            lambda: instance.log_text().count(f"{event}\n") >= changes,
             what=f"{changes} times {event}",
         )
     wait_for(

@@ -187,7 +187,7 @@ def test_timeout(make_instance):
 def give_time(server, name):
     """The setting NAME has its default again: what comes now may take its time."""
     server.remove(name)
-    wait_for(lambda: "event=configuration-loaded" in server.log_text(), what="the default")
+    wait_for(lambda: "ekiden-smtpd: event=configuration-loaded" in server.log_text(), what="the default")
     wait_for(
         lambda: len(server.processes().get("smtpd-template", [])) == 1, what="the end of the old template"
     )
