@@ -10,6 +10,7 @@
 #include "deliver/mbox.h"
 #include "deliver/message_stage.h"
 #include "deliver/program.h"
+#include "queue/verp.h"
 
 void dotqmail_start(struct dotqmail *dotqmail, char const *host)
 {
@@ -91,22 +92,20 @@ static bool make_new_sender(struct dotqmail *dotqmail, struct job const *job,
                             struct dotqmail_address const *address, struct failure *failure)
 {
     stralloc *const sender = &dotqmail->new_sender;
-    bool owner = false;
-    dotqmail->new_sender_each = false;
+    bool owner = false, each = false;
     sender->len = 0;
     if (*job->sender && strcmp(job->sender, "#@[]") != 0) {
         if (!dotqmail_file_exists(&dotqmail->file, address->dash, address->extension, "-owner",
                                   &owner, failure) ||
             (owner && !dotqmail_file_exists(&dotqmail->file, address->dash, address->extension,
-                                            "-owner-default", &dotqmail->new_sender_each, failure)))
+                                            "-owner-default", &each, failure)))
             return false;
     }
-    bool const made =
-        owner ? stralloc_cats(sender, address->local) &&
-                    stralloc_cats(sender, dotqmail->new_sender_each ? "-owner-@" : "-owner@") &&
-                    stralloc_cats(sender, address->host) &&
-                    stralloc_cats(sender, dotqmail->new_sender_each ? "-@[]" : "")
-              : stralloc_cats(sender, job->sender);
+    bool const made = owner ? stralloc_cats(sender, address->local) &&
+                                  stralloc_cats(sender, each ? "-owner-@" : "-owner@") &&
+                                  stralloc_cats(sender, address->host) &&
+                                  stralloc_cats(sender, each ? VERP_TAIL : "")
+                            : stralloc_cats(sender, job->sender);
     return (made && stralloc_0(sender)) || no_memory(failure);
 }
 

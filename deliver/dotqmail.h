@@ -39,7 +39,6 @@ struct dotqmail {
     stralloc instructions; /* an array of struct dotqmail_instruction */
     stralloc text;         /* the default delivery, where it takes the file's place */
     stralloc new_sender;
-    bool new_sender_each; /* NEWSENDER stands for a sender of its own for each recipient (VERP) */
     int stage;            /* the message for programs; -1: not made yet */
     long long deadline;   /* of the programs: program_clock */
 };

@@ -9,6 +9,7 @@
 #include "queue/bounce_reason.h"
 #include "queue/bounce_report.h"
 #include "queue/inject_client.h"
+#include "queue/verp.h"
 #include "queue/wake.h"
 
 #define BOUNDARY_BEGIN "=_" /* cannot come out of quoted-printable (RFC 2045 6.7) */
@@ -21,7 +22,8 @@ static char const *const kind_names[] = {
 
 /* Decides whom to tell. NULL: nobody, *why says it. */
 static char const *find_reader(struct bounce const *bounce, enum report_kind kind,
-                               char const *sender, enum bounce_kind *as, char const **why)
+                               char const *sender, char owner[VERP_SIZE], enum bounce_kind *as,
+                               char const **why)
 {
     *as = kind == REPORT_DELAY ? BOUNCE_DELAYED : BOUNCE_FAILED;
     if (strcmp(sender, BOUNCE_DOUBLE_SENDER) == 0) {
@@ -29,7 +31,7 @@ static char const *find_reader(struct bounce const *bounce, enum report_kind kin
         return NULL;
     }
     if (*sender)
-        return sender;
+        return verp_owner(owner, sender);
     if (kind == REPORT_DELAY) {
         *why = "the message has no sender";
         return NULL;
@@ -164,6 +166,7 @@ static void serve_message(struct bounce *bounce, struct report_job const *job,
 {
     struct bounce_report report = {.message = message};
     struct bounce_original original;
+    char owner[VERP_SIZE];
     char const *why = NULL;
     if (!bounce_failures_find(&bounce->failures, job->kind, message, notes) ||
         bounce_original_open(&original, descriptor, message) != BOUNCE_READ_OK) {
@@ -171,7 +174,7 @@ static void serve_message(struct bounce *bounce, struct report_job const *job,
         log_deferred(bounce, job, answer);
         return;
     }
-    report.to = find_reader(bounce, job->kind, message->sender, &report.kind, &why);
+    report.to = find_reader(bounce, job->kind, message->sender, owner, &report.kind, &why);
     if (!bounce->failures.count) {
         report.to = NULL;
         why = "no recipient to report";

@@ -4,6 +4,7 @@
 
 #include "queue/send_result.h"
 #include "queue/send_step.h"
+#include "queue/verp.h"
 
 bool send_local_has_room(struct send const *send)
 {
@@ -53,13 +54,12 @@ static bool deliver(struct send *send, struct send_message *message, uint32_t in
                     struct route const *route)
 {
     static stralloc whole = STRALLOC_ZERO; /* kept for the next one */
-    static char targets[JOB_TARGET_MAX + 1];
+    static char targets[JOB_TARGET_MAX + 1], sender[VERP_SIZE];
     struct queue_message const *const content = &message->content;
     struct job job = {.kind = JOB_MAILBOX,
                       .target = route->mailbox,
                       .extension = route->extension,
                       .recipient = complete(send, content->recipients + index, &whole),
-                      .sender = content->sender,
                       .offset = content->message_offset,
                       .length = content->message_length,
                       .sum = content->message_sum,
@@ -67,6 +67,7 @@ static bool deliver(struct send *send, struct send_message *message, uint32_t in
                       .smtputf8 = content->smtputf8};
     if (!job.recipient)
         return false;
+    job.sender = verp_sender(sender, content->sender, job.recipient);
     if (route->kind == ROUTE_SYSTEM) {
         job.kind = JOB_SYSTEM;
     } else if (route->kind == ROUTE_ALIAS) {

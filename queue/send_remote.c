@@ -9,6 +9,7 @@
 #include "lib/smtproutes.h"
 #include "queue/send_result.h"
 #include "queue/send_step.h"
+#include "queue/verp.h"
 
 bool send_remote_has_room(struct send const *send)
 {
@@ -85,13 +86,15 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
     (SEND_AGENT_BYTES_MAX - (JOB_ADDRESS_MAX + 1) - (REMOTE_JOB_HOST_MAX + 1) - 256)
 
 /* Puts those recipients of GROUP into JOB that go where its first one goes: all, but for two
- * destinations with one hash, and but for the bounds on a job. They count as handed out. */
+ * destinations with one hash, and but for the bounds on a job. Only one where each has a sender of
+ * his own. They count as handed out. */
 static void gather(struct send *send, struct send_message *message, uint32_t group,
                    struct remote_job *job, uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX],
                    struct smtproute *first)
 {
     size_t bytes = 0;
-    for (bool more = true; more && job->count < REMOTE_JOB_RECIPIENTS_MAX;) {
+    unsigned int const most = verp_is(job->sender) ? 1 : REMOTE_JOB_RECIPIENTS_MAX;
+    for (bool more = true; more && job->count < most;) {
         uint32_t const index = send_window_first(&message->window, group);
         struct queue_recipient const *const recipient = message->content.recipients + index;
         bytes += UINT64_FMT + recipient->length + 2;
@@ -145,6 +148,7 @@ static bool put(struct send *send, struct send_message *message, struct remote_j
 static enum send_step hand_out(struct send *send, struct send_message *message, uint32_t group)
 {
     uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX];
+    char sender[VERP_SIZE];
     struct queue_message const *const content = &message->content;
     uint64_t const destination = message->window.groups[group].destination;
     struct smtproute route;
@@ -158,6 +162,8 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
     job.host = route.host;
     job.port = route.port;
     job.by_mx = route.by_mx;
+    if (job.count == 1)
+        job.sender = verp_sender(sender, content->sender, job.recipients[0].address);
     if (put(send, message, &job, indexes, destination))
         return SEND_STEP_MORE;
     /* They are looked at once more. */

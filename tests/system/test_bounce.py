@@ -118,6 +118,14 @@ def test_reasons(bouncer, text, status, remote, code):
 # --- who is told ---
 
 
+def test_report_to_a_list_with_a_sender_for_each(bouncer):
+    """qmail's form of it is no address: the report goes to the list's owner."""
+    name = bouncer.failed(("bob@far.test", SAID), sender="l-owner-@far.test-@[]")
+    report = bouncer.report(name)
+    assert report.recipients == [b"l-owner-@far.test"]
+    assert report.message["To"] == "l-owner-@far.test"
+
+
 def test_double_bounce(make_bouncer):
     bouncer = make_bouncer(doublebouncehost="other.test\n")
     report = bouncer.report(bouncer.failed(("bob@far.test", SAID), sender=""))

@@ -195,6 +195,17 @@ def test_message_of_an_older_version(stopped):
     assert stopped.reports() == [("failure", name, {at("fail"): None})]
 
 
+def test_a_sender_for_each_recipient(scheduler):
+    """VERP: in both lanes; recipients of one destination are no transaction together."""
+    scheduler.inject("a@far.test", at("ok"), "b@far.test", at("ok2"),
+                     sender=f"list-owner-@{DOMAIN}-@[]")
+    scheduler.await_event("done")
+    remote = {(row[3], *row[4]) for row in scheduler.noted("transactions")}
+    local = {(sender, recipient) for recipient, sender, _ in scheduler.deliveries()}
+    assert remote == {(f"list-owner-{name}=far.test@{DOMAIN}", f"{name}@far.test") for name in "ab"}
+    assert local == {(f"list-owner-{name}={DOMAIN}@{DOMAIN}", at(name)) for name in ("ok", "ok2")}
+
+
 def await_age(scheduler, name, seconds):
     """Until message NAME is older than SECONDS, by its own arrival and in whole seconds."""
     head = scheduler.path(name).read_bytes()
@@ -480,6 +491,7 @@ def test_agent_that_is_not_installed(stopped, name):
     assert name in done.stderr and "install it" in done.stderr
 
 
+@pytest.mark.root  # who is not dumpable shows its descriptors to root only
 def test_descriptors_are_given_back(scheduler):
     """Of messages, and of the notes that go to the reporter."""
 
