@@ -134,7 +134,13 @@ bool remote_exchangers_find(struct remote_candidates *candidates, struct remote_
         return find_literal(&look_up);
     if (!by_mx && scan_ip(host, &ip))
         return remote_candidates_add(candidates, &ip, host);
-    if (!remote_name_ascii(name, sizeof name, host))
+    switch (remote_name_ascii(name, sizeof name, host)) {
+    case REMOTE_NAME_NONE:
         return remote_look_up_fail_unknown(&look_up, "5.1.2", "is no domain");
+    case REMOTE_NAME_NO_MEMORY:
+        return remote_look_up_fail(&look_up, JOB_DEFERRED, "4.3.0", "found no memory");
+    case REMOTE_NAME_OK:
+        break;
+    }
     return by_mx ? find_by_mx(&look_up, name) : find_host(&look_up, name);
 }
