@@ -22,7 +22,7 @@ bool dotqmail_forward(struct dotqmail *dotqmail, struct dotqmail_instruction con
                       size_t count, struct job const *job, int message, struct failure *failure)
 {
     struct inject_client *const client = &dotqmail->client;
-    if (!inject_client_open(client, dotqmail->inject)) {
+    if (!inject_client_open(client, dotqmail->inject, INJECT_CLIENT_AGENT_MILLISECONDS)) {
         failure_set(failure, JOB_DEFERRED, inject_client_explain(client->status));
         return false;
     }

@@ -146,6 +146,7 @@ int main(int argc, char const *const *argv)
     batch_start(&batch, root, host);
     forward.control = has_control ? &control : NULL;
     forward.socket = options.socket;
+    forward.milliseconds = INJECT_CLIENT_AGENT_MILLISECONDS;
     batch.forward = &forward;
     enter_sandbox(root, has_control ? control.directory : -1);
     int const exit_code = worker_serve(0, &batch);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "deliver/forward_message.h"
+#include "deliver/program.h"
 #include "lib/aliases.h"
 
 /* The recipients of the new message, on their way from the targets. */
@@ -113,12 +114,11 @@ static bool add_targets(struct collection *collection)
     }
 }
 
-void forward_alias(struct forward *forward, struct message_copy *copy, struct job const *job,
-                   int message, struct failure *failure)
+static void forward_now(struct forward *forward, struct message_copy *copy, struct job const *job,
+                        int message, struct failure *failure)
 {
     struct collection collection = {.forward = forward, .failure = failure, .job = job};
-    failure_clear(failure);
-    if (!inject_client_open(&forward->client, forward->socket)) {
+    if (!inject_client_open(&forward->client, forward->socket, forward->milliseconds)) {
         failure_set(failure, JOB_DEFERRED, inject_client_explain(forward->client.status));
         return;
     }
@@ -129,4 +129,19 @@ void forward_alias(struct forward *forward, struct message_copy *copy, struct jo
             forward_message(&forward->client, copy, job, message, failure);
     }
     inject_client_close(&forward->client); /* what was not committed is discarded by that */
+}
+
+void forward_alias(struct forward *forward, struct message_copy *copy, struct job const *job,
+                   int message, struct failure *failure)
+{
+    long long const start = program_clock();
+    failure_clear(failure);
+    if (start < forward->rest_until) {
+        failure_set(failure, JOB_DEFERRED, inject_client_explain(QUEUE_NETWORK));
+        return;
+    }
+    forward_now(forward, copy, job, message, failure);
+    long long const end = program_clock();
+    if (forward->client.status == QUEUE_NETWORK && end - start >= forward->milliseconds)
+        forward->rest_until = end + FORWARD_REST_MILLISECONDS;
 }

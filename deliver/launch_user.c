@@ -13,6 +13,7 @@
 
 #include "deliver/program.h"
 #include "lib/log.h"
+#include "queue/inject_client.h"
 
 void launch_answer(struct launch *launch, uint64_t number, enum job_result result, char const *text)
 {
@@ -124,6 +125,9 @@ void launch_user_defer(struct launch *launch, struct launch_user *user, char con
 {
     defer_all(launch, user, &user->waiting, text);
 }
+
+_Static_assert(2 * INJECT_CLIENT_AGENT_MILLISECONDS < LAUNCH_MARGIN_SECONDS * 1000,
+               "a forward that waits for a stuck injector is answered before its user is ended");
 
 static void set_deadline(struct launch *launch, struct launch_user *user)
 {

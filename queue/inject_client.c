@@ -14,10 +14,11 @@
 #include "queue/injection.h"
 #include "queue/queue_list.h"
 
-#define CONNECT_SECONDS   60    /* while more connections wait than the server's backlog holds */
-#define BUSY_MILLISECONDS 30000 /* while this user has too many connections */
-#define PAUSE_FIRST       20    /* milliseconds, doubled each time */
-#define PAUSE_LAST        1000
+/* All in milliseconds. */
+#define CONNECT_MAX 60000 /* while more connections wait than the server's backlog holds */
+#define BUSY_MAX    30000 /* while this user has too many connections */
+#define PAUSE_FIRST 20    /* doubled each time */
+#define PAUSE_LAST  1000
 
 char const *inject_client_path(char const *given)
 {
@@ -56,7 +57,7 @@ static int64_t now(void)
 static bool await(struct inject_client const *client, short events)
 {
     struct pollfd wanted = {.fd = client->socket, .events = events};
-    int64_t const deadline = now() + INJECT_CLIENT_MILLISECONDS;
+    int64_t const deadline = now() + client->milliseconds;
     for (int64_t left; (left = deadline - now()) > 0;) {
         int const ready = poll(&wanted, 1, (int)left);
         if (ready > 0)
@@ -103,9 +104,15 @@ static void await_next(struct inject_client *client)
     lose(client);
 }
 
-static int connect_to(char const *path)
+static int least(int one, int other)
 {
-    struct timeval const patience = {.tv_sec = CONNECT_SECONDS};
+    return one < other ? one : other;
+}
+
+static int connect_to(char const *path, int milliseconds)
+{
+    struct timeval const patience = {.tv_sec = milliseconds / 1000,
+                                     .tv_usec = milliseconds % 1000 * 1000};
     struct sockaddr_un address;
     int folder;
     if (!inject_path_address(&address, path, &folder))
@@ -135,7 +142,7 @@ static bool try_to_open(struct inject_client *client, char const *path)
     client->bits = 0;
     client->gathered = 0;
     client->id[0] = client->next[0] = 0;
-    client->socket = connect_to(path);
+    client->socket = connect_to(path, least(CONNECT_MAX, client->milliseconds));
     if (client->socket < 0) {
         client->status = QUEUE_NETWORK;
         return false;
@@ -145,15 +152,16 @@ static bool try_to_open(struct inject_client *client, char const *path)
     return client->status == QUEUE_OK;
 }
 
-bool inject_client_open(struct inject_client *client, char const *path)
+bool inject_client_open(struct inject_client *client, char const *path, int milliseconds)
 {
-    int64_t const deadline = now() + BUSY_MILLISECONDS;
+    int64_t const deadline = now() + least(BUSY_MAX, milliseconds);
+    client->milliseconds = milliseconds;
     int pause = PAUSE_FIRST;
     while (!try_to_open(client, path)) {
         if (client->status != QUEUE_BUSY || now() >= deadline)
             return false;
         (void)poll(NULL, 0, pause);
-        pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
+        pause = least(pause * 2, PAUSE_LAST);
     }
     return true;
 }

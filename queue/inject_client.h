@@ -9,11 +9,14 @@
 #include "lib/packet.h"
 #include "queue/queue_file.h"
 
-#define INJECT_CLIENT_GATHER       (16u << 10)
-#define INJECT_CLIENT_MILLISECONDS 300000 /* for each wait */
+#define INJECT_CLIENT_GATHER (16u << 10)
+/* The patience of a person's program, and of an agent, behind which others' mail waits. */
+#define INJECT_CLIENT_MILLISECONDS       300000
+#define INJECT_CLIENT_AGENT_MILLISECONDS 30000
 
 struct inject_client {
     int socket;               /* -1: none */
+    int milliseconds;         /* for each wait */
     enum queue_status status; /* of the message at hand: QUEUE_OK, or the first failure */
     bool in_message;          /* the envelope is over */
     unsigned int bits;
@@ -28,9 +31,10 @@ struct inject_client {
 char const *inject_client_path(char const *given);
 
 /* Connects to the socket PATH and waits until a message would be taken; where this user has too
- * many connections it tries again, for half a minute. False: client->status says why
- * (inject_client_explain), and errno more of it when it is not 0; *client is closed. */
-bool inject_client_open(struct inject_client *client, char const *path);
+ * many connections it tries again, for half a minute. No wait of *client, here or later, lasts
+ * longer than MILLISECONDS; after one that does the connection is lost. False: client->status says
+ * why (inject_client_explain), and errno more of it when it is not 0; *client is closed. */
+bool inject_client_open(struct inject_client *client, char const *path, int milliseconds);
 
 /* One message: begin, at least one recipient, then the message's bytes (LF line ends), then commit
  * or abort. SENDER and addresses are unquoted, as in the envelope. The first failure is kept until

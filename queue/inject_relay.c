@@ -84,7 +84,7 @@ enum queue_status inject_relay(void)
     enum queue_status status = read_message(&spool, &body_8bit);
     if (status != QUEUE_OK)
         return status;
-    if (!inject_client_open(&client, path)) {
+    if (!inject_client_open(&client, path, INJECT_CLIENT_MILLISECONDS)) {
         log_failure("queue-not-reached", path, errno);
         return client.status;
     }

@@ -128,7 +128,7 @@ void queue_show(char const *path)
     static struct inject_client client;
     struct show show = {.messages = 0};
     errno = 0;
-    if (!inject_client_open(&client, path))
+    if (!inject_client_open(&client, path, INJECT_CLIENT_MILLISECONDS))
         problem_die(PROBLEM_TEMPORARY, inject_client_explain(client.status), errno);
     enum queue_status const status = inject_client_list(&client, show_packet, &show);
     if (status == QUEUE_REFUSED)

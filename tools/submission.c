@@ -178,7 +178,8 @@ static void send_message(struct work *work)
     stralloc const *const recipients = &work->compose.recipients;
     char const *const end = recipients->s + recipients->len;
     errno = 0;
-    if (!inject_client_open(&client, inject_client_path(work->submission->inject)))
+    if (!inject_client_open(&client, inject_client_path(work->submission->inject),
+                            INJECT_CLIENT_MILLISECONDS))
         die_refused(client.status, errno);
     if (!is_per_recipient(work)) {
         send_copy(work, &client, &work->sender, recipients->s, end);
