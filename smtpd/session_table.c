@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_ACTIVE };
+enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_ACTIVE, SLOT_LEFT };
 
 struct slot {
     _Atomic int state;
@@ -48,6 +48,13 @@ void session_table_release(struct session_table *table, int slot)
     struct slot *const mine = table->slots + slot;
     atomic_store(&mine->address, 0);
     atomic_store(&mine->state, SLOT_FREE);
+}
+
+void session_table_leave(struct session_table *table, int slot)
+{
+    struct slot *const mine = table->slots + slot;
+    atomic_store(&mine->address, 0);
+    atomic_store(&mine->state, SLOT_LEFT);
 }
 
 /* Counted anew each time: a counter would stay wrong for good when a session is killed beside it.

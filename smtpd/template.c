@@ -97,7 +97,9 @@ _Noreturn static void serve(struct dialogues const *dialogues, int slot, pid_t p
     close(dialogues->taken[0]);
     close(dialogues->taken[1]);
     prepare_socket(connection.input);
-    _exit(dialogue_run(&connection));
+    int const exit_code = dialogue_run(&connection);
+    session_table_leave(template->table, slot);
+    _exit(exit_code);
 }
 
 /* Forks one more dialogue. False: not now. */

@@ -272,7 +272,22 @@ class Instance:
             raise AssertionError(f"not ready: {line!r}\n{self.log_text()[-4000:]}")
         self.port = int(found.group(1))
         wait_for(lambda: self.scheduler_starts() > started, what="the start of ekiden-send")
+        self.templates = wait_for(self.template_pids, what="the template of the dialogues")
         return self
+
+    def template_pids(self):
+        """Of the processes from which dialogues are forked: two while settings are loaded."""
+        return {process.pid for process in self.processes().get("smtpd-template", [])}
+
+    def wait_for_new_template(self):
+        """Waits until sessions come from a template that this has not seen before, and from it
+        alone: the old one may still take a client after the new settings were loaded."""
+
+        def is_alone():
+            pids = self.template_pids()
+            return len(pids) == 1 and not pids & self.templates and pids
+
+        self.templates |= wait_for(is_alone, self.patience, "a new template, and the old one's end")
 
     def scheduler_starts(self):
         return len(re.findall(r"^ekiden-send: event=started ", self.log_text(), re.M))

@@ -92,10 +92,7 @@ def settle(instance, changes=1):
             lambda: instance.log_text().count(f"{event}\n") >= changes,
             what=f"{changes} times {event}",
         )
-    wait_for(
-        lambda: len(instance.processes().get("smtpd-template", [])) == 1,
-        what="the end of the old template",
-    )
+    instance.wait_for_new_template()
 
 
 def test_a_change_works_without_a_restart(instance):

@@ -188,9 +188,7 @@ def give_time(server, name):
     """The setting NAME has its default again: what comes now may take its time."""
     server.remove(name)
     wait_for(lambda: "ekiden-smtpd: event=configuration-loaded" in server.log_text(), what="the default")
-    wait_for(
-        lambda: len(server.processes().get("smtpd-template", [])) == 1, what="the end of the old template"
-    )
+    server.wait_for_new_template()
 
 
 def test_timeout_of_a_session(make_instance):

@@ -65,8 +65,12 @@ static void a_slot_comes_back(void **state)
     assert_int_equal(session_table_claim(table), 0);
     session_table_enter(table, 0, &ip, true, 1, 1);
     assert_false(session_table_is_waiting(table, 0));
+    session_table_leave(table, 0); /* not counted any more, but not free before it ended */
+    assert_int_equal(session_table_active(table), 0);
+    assert_int_equal(session_table_claim(table), -1);
     session_table_release(table, 0);
     assert_int_equal(session_table_active(table), 0);
+    assert_int_equal(session_table_claim(table), 0);
 }
 
 static void children_share_it(void **state)
