@@ -117,8 +117,14 @@ class Scheduler:
         return found
 
     def notes(self):
-        """id -> text, of all notes."""
-        return {path.name: path.read_text() for path in (self.queue / "notes").iterdir()}
+        """id -> text, of all notes that are there."""
+        found = {}
+        for path in (self.queue / "notes").iterdir():
+            try:
+                found[path.name] = path.read_text()
+            except FileNotFoundError:  # its message has just left
+                pass
+        return found
 
     def place(self, name):
         return self.files().get(name)

@@ -11,6 +11,14 @@ from pathlib import Path
 from instance import wait_for
 
 
+def read(path):
+    """What smtp-sink has of a message; nothing when it threw it away, unfinished."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
 class SmtpSink:
     """Always on the same address, its own, and the same port. FOLDER takes what it is sent."""
 
@@ -65,4 +73,4 @@ class SmtpSink:
     def messages(self, end):
         """Those that it has taken since its last start, to their END, whatever it said then. On top
         of each it puts what it knows of the session."""
-        return [text for path in self.dump.iterdir() if end in (text := path.read_bytes())]
+        return [text for path in self.dump.iterdir() if end in (text := read(path))]
