@@ -11,6 +11,7 @@ CONTROL ?= $(call first,control,1)
 QUEUE   ?= $(call first,queue,1)
 MAIL    ?= $(call first,mail,1)
 INJECT  ?= $(call first,inject,1)
+STATE   ?= $(call first,state,1)
 LIBEXEC  = $(PREFIX)/libexec/ekiden
 SBIN     = $(PREFIX)/sbin
 MAN      = $(PREFIX)/share/man
@@ -29,11 +30,11 @@ endif
 
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)
 CFLAGS   += -std=c17 -fPIE $(OPTIMIZE) $(WARNINGS) $(HARDENED)
-LDLIBS   += -l:libskarnet.a -lresolv -lidn2 -lunistring
+LDLIBS   += -l:libskarnet.a -lresolv -lidn2 -lunistring -lbearssl -llmdb -lcrypt
 
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
-folders := lib smtpd queue deliver tools
+folders := lib tls auth smtpd queue deliver tools
 include $(foreach folder,$(folders),$(folder)/$(folder).mk)
 
 programs := $(foreach folder,$(folders),$($(folder)_programs))
@@ -62,13 +63,14 @@ $(BUILD)/%.o: %.c $(BUILD)/configured.h
 	$(call say,CC) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The settings of the conf- files, as the programs see them. Rewritten only when one of them changed.
-$(BUILD)/configured.h: conf-users conf-control conf-queue conf-mail conf-inject conf-prefix Makefile
+$(BUILD)/configured.h: conf-users conf-control conf-queue conf-mail conf-inject conf-state conf-prefix Makefile
 	@mkdir -p $(@D)
 	$(call say,CONF) printf '#define CONFIGURED_%s "%s"\n' \
 	  USER_DIALOGUE '$(call first,users,1)' USER_INJECTOR '$(call first,users,2)' \
 	  USER_SCHEDULER '$(call first,users,3)' USER_LOCAL '$(call first,users,4)' \
-	  USER_REMOTE '$(call first,users,5)' \
-	  CONTROL '$(CONTROL)' QUEUE '$(QUEUE)' MAIL '$(MAIL)' INJECT '$(INJECT)' LIBEXEC '$(LIBEXEC)' > $@
+	  USER_REMOTE '$(call first,users,5)' USER_TLS '$(call first,users,6)' \
+	  USER_KEY '$(call first,users,7)' USER_AUTH '$(call first,users,8)' \
+	  CONTROL '$(CONTROL)' QUEUE '$(QUEUE)' MAIL '$(MAIL)' INJECT '$(INJECT)' STATE '$(STATE)' LIBEXEC '$(LIBEXEC)' > $@
 
 # Unit tests are dynamic: cmocka comes as a shared library only.
 $(BUILD)/tests/%: tests/unit/%.c $(archives)

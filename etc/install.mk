@@ -14,10 +14,13 @@ USER_INJECTOR  := $(call first,users,2)
 USER_SCHEDULER := $(call first,users,3)
 USER_LOCAL     := $(call first,users,4)
 USER_REMOTE    := $(call first,users,5)
+USER_TLS       := $(call first,users,6)
+USER_KEY       := $(call first,users,7)
+USER_AUTH      := $(call first,users,8)
 
 # Each file *.in holds @NAME@ where a setting belongs.
-settings  := LIBEXEC SBIN CONTROL QUEUE MAIL INJECT USER_DIALOGUE USER_INJECTOR USER_SCHEDULER \
-             USER_LOCAL USER_REMOTE
+settings  := LIBEXEC SBIN CONTROL QUEUE MAIL INJECT STATE USER_DIALOGUE USER_INJECTOR USER_SCHEDULER \
+             USER_LOCAL USER_REMOTE USER_TLS USER_KEY USER_AUTH
 configure  = sed $(foreach name,$(settings),-e 's|@$(name)@|$($(name))|g')
 
 # $(call install_file,SOURCE,TARGET,MODE). The new file is renamed into place, so that a program

@@ -7,6 +7,7 @@
 #define LINE_MAX_BASE 512 /* RFC 5321 4.5.3.1.4, with CRLF */
 #define LINE_MAX_MAIL                                                                              \
     (512 + 26 + 17 + 10)         /* SIZE (RFC 1870 3), BODY (6152 2), SMTPUTF8 (6531 3.1) */
+#define LINE_MAX_AUTH 12288      /* RFC 4954 4 */
 #define LINE_MAX_UTF8 (512 + 10) /* 6531 3.1: RCPT, VRFY and EXPN too */
 #define SIZE_DIGITS   20         /* RFC 1870 3 */
 
@@ -32,8 +33,8 @@ static struct verb const verbs[] = {
     {"HELP", COMMAND_HELP, LINE_MAX_BASE, .bare = false, .idle = true},
     {"BDAT", COMMAND_BDAT, LINE_MAX_BASE, .bare = false, .idle = false},
     /* Of RFCs and of history; known, so that a client learns more than "unknown". */
-    {"STARTTLS", COMMAND_OFF, LINE_MAX_BASE, .bare = false, .idle = false},
-    {"AUTH", COMMAND_OFF, LINE_MAX_BASE, .bare = false, .idle = false},
+    {"STARTTLS", COMMAND_STARTTLS, LINE_MAX_BASE, .bare = true, .idle = false},
+    {"AUTH", COMMAND_AUTH, LINE_MAX_AUTH, .bare = false, .idle = false},
     {"ETRN", COMMAND_OFF, LINE_MAX_BASE, .bare = false, .idle = false},
     {"ATRN", COMMAND_OFF, LINE_MAX_BASE, .bare = false, .idle = false},
     {"TURN", COMMAND_OFF, LINE_MAX_BASE, .bare = false, .idle = false},

@@ -21,6 +21,8 @@ enum command_name {
     COMMAND_EXPN,
     COMMAND_HELP,
     COMMAND_QUIT,
+    COMMAND_STARTTLS,
+    COMMAND_AUTH,
     COMMAND_BDAT,    /* not offered; what follows it must not be run as commands: close */
     COMMAND_OFF,     /* known, but not offered here: 502 5.5.1 */
     COMMAND_FOREIGN, /* another protocol's: one reply, then close */

@@ -9,6 +9,7 @@
 
 #include <skalibs/ip46.h>
 
+#include "smtpd/role.h"
 #include "smtpd/settings.h"
 
 /* Why a connection is turned away at its greeting. */
@@ -22,6 +23,7 @@ struct connection {
     int input, output; /* of the client; may be the same descriptor */
     ip46 remote, local;
     uint16_t remote_port, local_port;
+    enum role role;
     bool has_remote; /* false: a pipe or unix socket; REMOTE is 127.0.0.1 then, never a relay client
                       */
     bool relayclient;       /* RELAYCLIENT was set by tcprules (never taken from a listener's own
@@ -31,6 +33,7 @@ struct connection {
     struct settings const *settings;
     int injector_requests; /* packets: 'I' with one end of a pair asks for an injector session */
     int helper_requests;   /* packets to the keeper: helper.h; -1 when there is none */
+    int tls_requests;      /* packets to ekiden-tls: tls/tls_request.h; -1 when there is none */
     volatile sig_atomic_t const *stop; /* set by SIGTERM: answer 421 4.3.2 at the next command.
                                           SIGTERM is blocked except while waiting (ppoll with
                                           `waiting`) */

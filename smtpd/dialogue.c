@@ -1,6 +1,7 @@
 #include "smtpd/dialogue.h"
 
 #include "smtpd/session.h"
+#include "smtpd/starttls.h"
 #include "smtpd/verbs.h"
 
 /* Static rather than on the stack: 68 KiB of zero pages that only cost what is used of them. */
@@ -106,13 +107,17 @@ int dialogue_run(struct connection const *connection)
     session.banned = session.greeted = session.extended = false;
     session.commands = session.errors_in_all = session.accepted = 0;
     session.errors = session.idle = 0;
+    session.encrypted = false;
+    session.tls_version[0] = session.tls_suite[0] = session.login[0] = 0;
+    session.login_failures = 0;
     session.helo_length = 0;
     session.transaction = (struct transaction)TRANSACTION_ZERO;
     stream_start(&session.stream, connection);
     input_start(&session.input, &session.stream, command_limit);
     submit_start(&session.submit, connection);
 
-    greet();
+    if (starttls_begin(&session))
+        greet();
     while (session.end == SESSION_GOES_ON) {
         if (*connection->stop)
             session.end = SESSION_STOPPED;

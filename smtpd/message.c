@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "smtpd/data.h"
 #include "lib/hops.h"
+#include "smtpd/data.h"
 #include "smtpd/received.h"
 
 /* A message while it arrives. */

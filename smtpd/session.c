@@ -94,7 +94,7 @@ void session_log_end(struct session const *session)
         [SESSION_TIMEOUT] = "timeout",    [SESSION_EXPIRED] = "session-timeout",
         [SESSION_STOPPED] = "stopped",    [SESSION_ERRORS] = "too-many-errors",
         [SESSION_IDLE] = "idle-commands", [SESSION_FOREIGN] = "not-smtp",
-        [SESSION_REFUSED] = "refused",
+        [SESSION_REFUSED] = "refused",    [SESSION_TLS] = "tls-failed",
     };
     if (session->accepted > 0 && (session->end == SESSION_QUIT || session->end == SESSION_CLOSED))
         return;

@@ -14,7 +14,8 @@
 #include "smtpd/submit.h"
 #include "smtpd/transaction.h"
 
-#define SESSION_HELO_MAX 255 /* octets: RFC 5321 4.5.3.1.2 */
+#define SESSION_HELO_MAX  255 /* octets: RFC 5321 4.5.3.1.2 */
+#define SESSION_LOGIN_MAX 255 /* octets */
 
 enum session_end {
     SESSION_GOES_ON,
@@ -27,7 +28,8 @@ enum session_end {
     SESSION_ERRORS,  /* more than maxerrors */
     SESSION_IDLE,    /* many commands that do nothing */
     SESSION_FOREIGN, /* another protocol, or BDAT */
-    SESSION_REFUSED  /* turned away at the greeting */
+    SESSION_REFUSED, /* turned away at the greeting */
+    SESSION_TLS      /* the handshake failed, or clear text came where none may */
 };
 
 struct session {
@@ -37,9 +39,13 @@ struct session {
     struct submit submit;
     struct transaction transaction;
     enum session_end end;
-    bool banned;   /* badclients: only QUIT is answered well */
-    bool greeted;  /* HELO or EHLO was accepted */
-    bool extended; /* it was EHLO */
+    bool banned;                         /* badclients: only QUIT is answered well */
+    bool greeted;                        /* HELO or EHLO was accepted */
+    bool extended;                       /* it was EHLO */
+    bool encrypted;                      /* TLS has begun */
+    char tls_version[16], tls_suite[64]; /* for the trace field; empty without TLS */
+    char login[SESSION_LOGIN_MAX + 1];   /* who has authenticated, lower case; empty: nobody */
+    unsigned int login_failures;
     size_t helo_length;
     uint64_t commands, errors_in_all, accepted;
     uint64_t errors, idle; /* since the last accepted message */

@@ -3,8 +3,9 @@
  * A slot belongs to one dialogue process: its template claims it before the fork and releases it
  * after the process ended, however it ended, so a killed session never stays counted. One that ends
  * by itself leaves before: a client that comes again at once must not meet its own last session,
- * whose process may take its time to go. There is no lock: a session enters itself, then counts; at worst two that come together both find the place
- * taken. A hijacked session could spoil the counts, and so the caps; it gains nothing else. */
+ * whose process may take its time to go. There is no lock: a session enters itself, then counts; at
+ * worst two that come together both find the place taken. A hijacked session could spoil the
+ * counts, and so the caps; it gains nothing else. */
 #ifndef EKIDEN_SESSION_TABLE_H
 #define EKIDEN_SESSION_TABLE_H
 

@@ -3,4 +3,4 @@ smtpd_programs := ekiden-smtpd
 smtpd_modules  := settings keeper listener single template process fence client session_table \
                   helper_table submit submit_io submit_injector submit_program \
                   dialogue session verbs message stream input command reply transaction policy \
-                  data received
+                  data received role starttls authentication

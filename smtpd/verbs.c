@@ -4,7 +4,9 @@
 
 #include <skalibs/types.h>
 
+#include "smtpd/authentication.h"
 #include "smtpd/message.h"
+#include "smtpd/starttls.h"
 
 #define IDLE_MAX 100 /* commands that bring no message nearer, since the last accepted message */
 
@@ -22,9 +24,13 @@ static void send_extensions(struct session *session)
 {
     char size[sizeof "SIZE " + UINT64_FMT] = "SIZE ";
     size[5 + uint64_fmt(size + 5, session->settings->databytes)] = 0;
-    char const *const lines[] = {session->settings->routing.me, "PIPELINING", size, "8BITMIME",
-                                 "ENHANCEDSTATUSCODES",         "SMTPUTF8"};
-    size_t count = sizeof lines / sizeof *lines;
+    char const *lines[8] = {session->settings->routing.me, "PIPELINING", size, "8BITMIME",
+                            "ENHANCEDSTATUSCODES",         "SMTPUTF8"};
+    size_t count = 6;
+    if (starttls_is_offered(session))
+        lines[count++] = "STARTTLS";
+    if (authentication_is_offered(session))
+        lines[count++] = "AUTH PLAIN LOGIN";
     for (size_t i = 0; i < count; i++)
         reply_send_text(&session->stream, 250, 0, lines[i], i + 1 < count);
 }
@@ -96,6 +102,8 @@ static void run_mail(struct session *session, struct command const *command)
         refuse_order(session, "a transaction is open already");
         return;
     }
+    if (!authentication_allows_mail(session))
+        return;
     enum command_result result =
         command_parse_mail(&mail, command->argument, command->length, session->extended);
     if (result != COMMAND_OK) {
@@ -250,11 +258,23 @@ static void run_unknown(struct session *session, struct command const *command)
 }
 
 static void (*const runners[])(struct session *, struct command const *) = {
-    [COMMAND_HELO] = run_hello, [COMMAND_EHLO] = run_hello,      [COMMAND_MAIL] = run_mail,
-    [COMMAND_RCPT] = run_rcpt,  [COMMAND_DATA] = run_data,       [COMMAND_RSET] = run_rset,
-    [COMMAND_NOOP] = run_noop,  [COMMAND_VRFY] = run_vrfy,       [COMMAND_EXPN] = run_off,
-    [COMMAND_HELP] = run_help,  [COMMAND_QUIT] = run_quit,       [COMMAND_BDAT] = run_bdat,
-    [COMMAND_OFF] = run_off,    [COMMAND_FOREIGN] = run_foreign, [COMMAND_UNKNOWN] = run_unknown,
+    [COMMAND_HELO] = run_hello,
+    [COMMAND_EHLO] = run_hello,
+    [COMMAND_MAIL] = run_mail,
+    [COMMAND_RCPT] = run_rcpt,
+    [COMMAND_DATA] = run_data,
+    [COMMAND_RSET] = run_rset,
+    [COMMAND_NOOP] = run_noop,
+    [COMMAND_VRFY] = run_vrfy,
+    [COMMAND_EXPN] = run_off,
+    [COMMAND_HELP] = run_help,
+    [COMMAND_QUIT] = run_quit,
+    [COMMAND_STARTTLS] = starttls_run,
+    [COMMAND_AUTH] = authentication_run,
+    [COMMAND_BDAT] = run_bdat,
+    [COMMAND_OFF] = run_off,
+    [COMMAND_FOREIGN] = run_foreign,
+    [COMMAND_UNKNOWN] = run_unknown,
 };
 
 void verbs_run(struct session *session, struct command const *command)

@@ -24,7 +24,7 @@ from instance import PROGRAMS, Instance, wait_for  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = (ROOT / os.environ.get("EKIDEN_BUILD", "build")).resolve()
-USERS = tuple((ROOT / "conf-users").read_text().split("\n")[:5])
+USERS = tuple((ROOT / "conf-users").read_text().split("\n\n")[0].split("\n"))
 IS_ROOT = os.geteuid() == 0
 
 

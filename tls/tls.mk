@@ -1,0 +1,3 @@
+# tls: the TLS engine, in a process without a key, and the process that holds the key.
+tls_programs :=
+tls_modules  := tls_request
