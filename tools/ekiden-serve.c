@@ -21,7 +21,7 @@
 
 #include "lib/log.h"
 #include "queue/inject_socket.h"
-#include "tools/program_path.h"
+#include "lib/program_path.h"
 #include "tools/serve_folder.h"
 
 #define USAGE                   "ekiden-serve DIR [ --smtp PORT ]"

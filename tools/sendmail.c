@@ -16,7 +16,7 @@
 #include "lib/table.h"
 #include "queue/inject_client.h"
 #include "tools/problem.h"
-#include "tools/program_path.h"
+#include "lib/program_path.h"
 #include "tools/queue_show.h"
 #include "tools/sendmail_options.h"
 #include "tools/submission.h"

@@ -1,4 +1,4 @@
-#include "tools/program_path.h"
+#include "lib/program_path.h"
 
 #include <string.h>
 #include <unistd.h>
