@@ -119,7 +119,7 @@ def programs(scratch):
     """A copy of the programs, so that users who may not enter the checkout can run them."""
     folder = scratch / "programs"
     folder.mkdir(mode=0o755)
-    for name in PROGRAMS:
+    for name in filter(lambda name: (BUILD / name).exists(), PROGRAMS):
         shutil.copy2(BUILD / name, folder / name)
         os.chmod(folder / name, 0o755)
     return folder

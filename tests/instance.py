@@ -22,7 +22,8 @@ DEFAULTS = {  # those of ekiden-serve, which leaves a control folder alone that 
 }
 PROGRAMS = ("ekiden-serve", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local",
             "ekiden-bounce", "ekiden-launch", "ekiden-dotqmail", "ekiden-remote", "ekiden-inject",
-            "sendmail")
+            "sendmail", "ekiden-tls", "ekiden-auth", "ekiden-passwd")
+ROLES = ("smtp", "submission", "submissions")  # the ports of ekiden-serve
 FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_-]*)=("(?:[^"\\]|\\.)*"|\S*)')
 # How long is waited for what must come: it costs where nothing comes, and nowhere else. Less than
 # the time after which deferred mail is tried again by itself.
@@ -121,7 +122,9 @@ class Instance:
         self.patience = PATIENCE
         self.process = None
         self.machine = None  # a Machine (system/machine.py) in whose network it runs
-        self.port = None
+        self.port = None  # that of mail between servers
+        self.submission_port = None
+        self.submissions_port = None
         self.environment = {}
         self.arguments = []
         self.accepts_mail = True  # False: the oracle does not try a message (see oracle.py)
@@ -255,9 +258,10 @@ class Instance:
         does not wait for. Its standard error is the log."""
         assert not self.process
         started = self.scheduler_starts()
+        ports = [word for role in ROLES for word in (f"--{role}", 0)]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.command("ekiden-serve", self.folder, "--smtp", 0, *self.arguments),
+                self.command("ekiden-serve", self.folder, *ports, *self.arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -266,11 +270,11 @@ class Instance:
                 cwd="/",
             )
         line = self.read_ready()
-        found = re.fullmatch(r"ready smtp=(\d+)", line)
+        found = re.fullmatch("ready" + "".join(rf" {role}=(\d+)" for role in ROLES), line)
         if not found:
             self.kill()
             raise AssertionError(f"not ready: {line!r}\n{self.log_text()[-4000:]}")
-        self.port = int(found.group(1))
+        self.port, self.submission_port, self.submissions_port = map(int, found.groups())
         wait_for(lambda: self.scheduler_starts() > started, what="the start of ekiden-send")
         self.templates = wait_for(self.template_pids, what="the template of the dialogues")
         return self
@@ -385,14 +389,16 @@ class Instance:
 
     # --- mail ---
 
-    def connect(self, source=None, timeout=None):
+    def connect(self, source=None, timeout=None, port=None):
+        """A connection to PORT (None: that of mail between servers)."""
         timeout = timeout or self.patience
-        connected = self.machine and self.machine.connect(self.port, timeout=timeout, source=source)
-        return Client(self.port, source, timeout=timeout, connected=connected)
+        port = port or self.port
+        connected = self.machine and self.machine.connect(port, timeout=timeout, source=source)
+        return Client(port, source, timeout=timeout, connected=connected)
 
-    def session(self, source=None, name="client.example"):
+    def session(self, source=None, name="client.example", port=None):
         """A connection that has been greeted and has said EHLO."""
-        client = self.connect(source)
+        client = self.connect(source, port=port)
         client.greet(name)
         return client
 

@@ -5,41 +5,37 @@
  * starts again what dies, and ends them on SIGTERM. They end with it also when it is killed. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <skalibs/ip46.h>
 #include <skalibs/stralloc.h>
 #include <skalibs/types.h>
 
 #include "lib/log.h"
-#include "queue/inject_socket.h"
 #include "lib/program_path.h"
+#include "queue/inject_socket.h"
 #include "tools/serve_folder.h"
+#include "tools/serve_ports.h"
 
-#define USAGE                   "ekiden-serve DIR [ --smtp PORT ]"
-#define DEFAULT_PORT            2525
-#define BACKLOG                 1024
-#define RESTART_SECONDS         1
-#define PORT_WAIT_MILLISECONDS  5000
-#define PORT_PAUSE_MILLISECONDS 50
-#define READY_FD                3
-#define EXIT_CONFIGURATION      100
-#define EXIT_TEMPORARY          111
+#define USAGE              "ekiden-serve DIR [ --smtp PORT ] [ --submission PORT ] [ --submissions PORT ]"
+#define RESTART_SECONDS    1
+#define EXIT_CONFIGURATION 100
+#define EXIT_TEMPORARY     111
 
 enum { SCHEDULER, SMTPD, INJECTOR, PROGRAMS };
 static char const *const names[PROGRAMS] = {"ekiden-send", "ekiden-smtpd", "ekiden-queue"};
 
 struct server {
     struct serve_folder folder;
-    int listener, inject;
+    struct serve_ports ports;
+    int inject;
     pid_t pids[PROGRAMS];
 };
 
@@ -47,42 +43,6 @@ _Noreturn static void die(int code, char const *what, int number)
 {
     log_failure("not-served", what, number);
     _exit(code);
-}
-
-/* After SIGKILL the sessions of the server before may still hold its port while they end: that is
- * waited for. */
-static bool bind_when_free(int listener, uint16_t port)
-{
-    struct timespec const pause = {.tv_nsec = PORT_PAUSE_MILLISECONDS * 1000000};
-    for (int tries = PORT_WAIT_MILLISECONDS / PORT_PAUSE_MILLISECONDS; tries > 0; tries--) {
-        if (socket_bind4_reuse(listener, IP4_LOCAL, port) == 0)
-            return true;
-        if (errno != EADDRINUSE)
-            return false;
-        nanosleep(&pause, NULL);
-    }
-    errno = EADDRINUSE;
-    return false;
-}
-
-static int bind_port(uint16_t *port)
-{
-    ip46 ip;
-    int const listener = socket_tcp4_coe();
-    if (listener < 0 || !bind_when_free(listener, *port) || socket_listen(listener, BACKLOG) != 0 ||
-        socket_local46(listener, &ip, port) < 0)
-        die(EXIT_TEMPORARY,
-            "cannot listen on 127.0.0.1; is the port taken? --smtp PORT chooses another", errno);
-    return listener;
-}
-
-/* LISTENER becomes fd 0 first: it may have the number that READY is to have. */
-static void place_descriptors(int listener, int ready)
-{
-    if (dup2(listener, 0) < 0)
-        _exit(EXIT_TEMPORARY);
-    if (ready == READY_FD ? fcntl(ready, F_SETFD, 0) != 0 : dup2(ready, READY_FD) < 0)
-        _exit(EXIT_TEMPORARY);
 }
 
 /* Bound here and kept: while ekiden-queue is started anew, who submits waits and is not refused. */
@@ -110,8 +70,10 @@ _Noreturn static void run_program(struct server const *server, int which, int re
                                      "-i",
                                      server->folder.inject.s,
                                      NULL};
+    char ready_number[INT_FMT + 1] = "";
     char const *const smtpd[] = {
-        path.s, "-C", server->folder.control.s, "-Q", server->folder.queue.s, "-d", "3", NULL};
+        path.s,       "-C", server->folder.control.s, "-Q", server->folder.queue.s, "-d",
+        ready_number, NULL};
     char const *const injector[] = {
         path.s, "-C", server->folder.control.s, "-Q", server->folder.queue.s, NULL};
     char const *const *const lines[PROGRAMS] = {scheduler, smtpd, injector};
@@ -121,7 +83,7 @@ _Noreturn static void run_program(struct server const *server, int which, int re
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (which == SMTPD)
-        place_descriptors(server->listener, ready);
+        ready_number[int_fmt(ready_number, serve_ports_pass(&server->ports, ready))] = 0;
     if (which == INJECTOR && dup2(server->inject, 0) < 0)
         _exit(EXIT_TEMPORARY);
     execv(path.s, (char **)lines[which]);
@@ -210,31 +172,14 @@ static void end(struct server *server)
         }
 }
 
-static void print_ready(uint16_t port, bool chosen)
-{
-    char line[32 + USHORT_FMT] = "ready";
-    size_t length = 5;
-    if (chosen) {
-        memcpy(line + length, " smtp=", 6);
-        length += 6;
-        length += ushort_fmt(line + length, port);
-    }
-    line[length++] = '\n';
-    if (write(1, line, length) != (ssize_t)length)
-        log_failure("ready-not-told", "write", errno);
-}
-
 int main(int argc, char const *const *argv)
 {
     static struct server server;
-    uint16_t port = DEFAULT_PORT;
     sigset_t signals;
     log_start("ekiden-serve");
     char const *const root = argc > 1 ? argv[1] : "";
-    if (!*root || *root == '-' || (argc != 2 && argc != 4) ||
-        (argc == 4 && (strcmp(argv[2], "--smtp") || !ushort0_scan(argv[3], &port))))
+    if (!*root || *root == '-' || !serve_ports_parse(&server.ports, argv + 2))
         die(EXIT_CONFIGURATION, USAGE, 0);
-    bool const chosen = port == 0;
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -244,7 +189,7 @@ int main(int argc, char const *const *argv)
     umask(022);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     serve_folder_make(&server.folder, root);
-    server.listener = bind_port(&port);
+    serve_ports_bind(&server.ports);
     server.inject = bind_inject(&server);
     start(&server, SCHEDULER, -1);
     if (!start_smtpd(&server)) {
@@ -253,7 +198,7 @@ int main(int argc, char const *const *argv)
     }
     start(&server, INJECTOR,
           -1); /* its socket listens already; the queue's folders are there now */
-    print_ready(port, chosen);
+    serve_ports_print(&server.ports);
     supervise(&server, &signals);
     end(&server);
     return 0;
