@@ -1,5 +1,6 @@
 #include "tools/serve_folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -99,18 +100,36 @@ static void make_mailboxes(char const *mail, struct privilege_user const *owner)
         _exit(EXIT_TEMPORARY);
 }
 
+/* Settings are files. A certificate (tls/) or users (auth/) may be there before the first start,
+ * and decide nothing about the rest. */
+static bool has_settings(char const *path)
+{
+    struct stat status;
+    DIR *const folder = opendir(path);
+    if (!folder)
+        die(EXIT_CONFIGURATION, path, errno);
+    bool found = false;
+    errno = 0;
+    for (struct dirent const *entry; !found && (entry = readdir(folder)); errno = 0)
+        found = fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                !S_ISDIR(status.st_mode);
+    if (errno)
+        die(EXIT_CONFIGURATION, path, errno);
+    closedir(folder);
+    return found;
+}
+
 void serve_folder_make(struct serve_folder *folder, char const *root)
 {
     struct privilege_user owner;
-    struct stat status;
     make_folder(root, 0755);
     lock_folder(root);
     serve_folder_join(&folder->control, root, "control");
     serve_folder_join(&folder->queue, root, "queue");
     serve_folder_join(&folder->mail, root, "mail");
     serve_folder_join(&folder->inject, root, "inject");
-    bool const fresh = stat(folder->control.s, &status) != 0;
     make_folder(folder->control.s, 0755);
+    bool const fresh = !has_settings(folder->control.s);
     if (fresh)
         make_control(folder->control.s);
     make_folder(folder->queue.s, 0770);

@@ -9,8 +9,8 @@ struct serve_folder {
 };
 
 /* Makes what is missing of ROOT and locks it for as long as this process lives: one server a
- * folder. A control folder that is there is left alone; a new one gets safe defaults, and the
- * mailboxes that these name are made. Dies with 100 or 111 after logging when it cannot. */
+ * folder. A control folder that has settings is left alone; one without a file gets safe defaults,
+ * and the mailboxes that these name are made. Dies with 100 or 111 after logging when it cannot. */
 void serve_folder_make(struct serve_folder *folder, char const *root);
 
 /* Sets PATH to FOLDER/NAME with its NUL. Dies with 111 when out of memory. */
