@@ -23,7 +23,8 @@
 #include "smtpd/keeper.h"
 
 #define USAGE                                                                                      \
-    "ekiden-smtpd [ -t ] [ -C control ] [ -Q queue ] [ -d ready-fd ] [ -i idle-seconds ] "         \
+    "ekiden-smtpd [ -t ] [ -C control ] [ -Q queue ] [ -A state ] [ -d ready-fd ] "                \
+    "[ -i idle-seconds ] "                                                                         \
     "[ -l address:port ]..."
 #define LISTENERS_MAX      16
 #define LISTEN_FDS_START   3 /* sd_listen_fds(3) */
@@ -32,7 +33,7 @@
 #define EXIT_TEMPORARY     111
 
 struct arguments {
-    char const *control, *queue;
+    struct keeper_paths paths;
     unsigned int idle_seconds;
     unsigned int ready; /* 0: nobody wants to know */
     bool test;
@@ -85,16 +86,19 @@ static int bind_address(char const *text)
 static void parse_arguments(struct arguments *arguments, int argc, char const *const *argv)
 {
     subgetopt options = SUBGETOPT_ZERO;
-    for (int option; (option = subgetopt_r(argc, argv, "tC:Q:d:i:l:", &options)) >= 0;)
+    for (int option; (option = subgetopt_r(argc, argv, "tC:Q:A:d:i:l:", &options)) >= 0;)
         switch (option) {
         case 't':
             arguments->test = true;
             break;
         case 'C':
-            arguments->control = options.arg;
+            arguments->paths.control = options.arg;
             break;
         case 'Q':
-            arguments->queue = options.arg;
+            arguments->paths.queue = options.arg;
+            break;
+        case 'A':
+            arguments->paths.state = options.arg;
             break;
         case 'd':
             /* Nothing of our own is open yet that could have the number by chance. */
@@ -178,7 +182,7 @@ static int test_configuration(struct arguments const *arguments)
 {
     struct control control;
     struct control_error error;
-    if (control_open(&control, arguments->control, &error) == CONTROL_ERROR) {
+    if (control_open(&control, arguments->paths.control, &error) == CONTROL_ERROR) {
         log_failure("configuration-refused", error.text, 0);
         return EXIT_CONFIGURATION;
     }
@@ -194,7 +198,9 @@ static int test_configuration(struct arguments const *arguments)
 int main(int argc, char const *const *argv)
 {
     static struct keeper keeper;
-    struct arguments arguments = {.control = CONFIGURED_CONTROL, .queue = CONFIGURED_QUEUE};
+    struct arguments arguments = {.paths = {.control = CONFIGURED_CONTROL,
+                                            .queue = CONFIGURED_QUEUE,
+                                            .state = CONFIGURED_STATE}};
     require_standard_descriptors();
     log_start("ekiden-smtpd");
     parse_arguments(&arguments, argc, argv);
@@ -213,7 +219,7 @@ int main(int argc, char const *const *argv)
             client = -1;
         }
     }
-    keeper_open(&keeper, arguments.control, arguments.queue, client == 0 ? 1 : client);
+    keeper_open(&keeper, &arguments.paths, client == 0 ? 1 : client);
     if (client < 0)
         return keeper_listen(&keeper, arguments.listeners, arguments.count,
                              &(struct keeper_options){.idle_seconds = arguments.idle_seconds,

@@ -7,11 +7,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "lib/privilege.h"
-#include "smtpd/helper.h"
-#include "smtpd/settings.h"
+#include "smtpd/helper_program.h"
 
 struct helper_table {
+    struct helper_means means;
     struct helper {
         pid_t pid;
         int reply; /* the keeper's end of the dialogue's pair */
@@ -19,10 +18,9 @@ struct helper_table {
     size_t count, space;
 };
 
-/* Starts the helper KIND under USER and tells the dialogue behind REPLY, which the table owns from
- * here on. Only HELPER_QUEUE is a program; a dialogue that asks for anything else is told `-`. */
-void helper_start(struct helper_table *table, char kind, int reply, struct settings const *settings,
-                  struct privilege_user const *user);
+/* Starts the helper that the LENGTH bytes of REQUEST ask for, and tells the dialogue behind REPLY,
+ * which the table owns from here on: `+` with the channels, or `-`. */
+void helper_start(struct helper_table *table, char const *request, size_t length, int reply);
 
 /* One pollfd a helper, for the hang-up of its dialogue. Returns how many were written to POLLS,
  * which has room for table->count. */

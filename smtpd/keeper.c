@@ -44,6 +44,12 @@ struct settings *keeper_load_settings(struct control const *control)
     return settings;
 }
 
+void keeper_use_settings(struct keeper *keeper, struct settings *settings)
+{
+    keeper->settings = settings;
+    keeper->helpers.means.settings = settings;
+}
+
 /* A folder that was removed while open: nothing is in it, nothing can be made in it, and nobody
  * else can reach it. */
 static int make_empty_folder(int queue)
@@ -103,20 +109,26 @@ static void open_queue(struct keeper *keeper, char const *path, int client)
     give_up(client, EXIT_TEMPORARY);
 }
 
-void keeper_open(struct keeper *keeper, char const *control, char const *queue, int client)
+void keeper_open(struct keeper *keeper, struct keeper_paths const *paths, int client)
 {
     struct control_error error;
+    struct settings *settings;
     umask(007);
-    if (control_open(&keeper->control, control, &error) == CONTROL_ERROR) {
+    if (control_open(&keeper->control, paths->control, &error) == CONTROL_ERROR) {
         log_failure("configuration-refused", error.text, 0);
         give_up(client, EXIT_CONFIGURATION);
     }
-    keeper->settings = keeper_load_settings(&keeper->control);
-    if (!keeper->settings)
+    settings = keeper_load_settings(&keeper->control);
+    if (!settings)
         give_up(client, EXIT_CONFIGURATION);
     if (!privilege_find(&keeper->dialogue, CONFIGURED_USER_DIALOGUE) ||
         !privilege_find(&keeper->injector, CONFIGURED_USER_INJECTOR) ||
         !privilege_find(&keeper->scheduler, CONFIGURED_USER_SCHEDULER))
         give_up(client, EXIT_CONFIGURATION);
-    open_queue(keeper, queue, client);
+    keeper->helpers.means = (struct helper_means){.control = &keeper->control,
+                                                  .injector = keeper->injector,
+                                                  .state = paths->state,
+                                                  .auth.state = -1};
+    keeper_use_settings(keeper, settings);
+    open_queue(keeper, paths->queue, client);
 }

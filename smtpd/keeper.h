@@ -19,14 +19,23 @@ struct keeper {
     struct helper_table helpers;
 };
 
+/* What the command line says. */
+struct keeper_paths {
+    char const *control, *queue;
+    char const *state; /* ekiden-auth's folder: made and opened when a login first needs it */
+};
+
 /* Opens control files, queue and users, in this order; makes the queue's folders where they are
  * missing. Dies with exit 100 (configuration) or 111 after logging; with a client behind descriptor
  * CLIENT
  * (-1: none) it is told 421 first. */
-void keeper_open(struct keeper *keeper, char const *control, char const *queue, int client);
+void keeper_open(struct keeper *keeper, struct keeper_paths const *paths, int client);
 
 /* Reads the control files into new settings. NULL after logging what is wrong with which line. */
 struct settings *keeper_load_settings(struct control const *control);
+
+/* From here on SETTINGS are those of today; what was before is the caller's to free. */
+void keeper_use_settings(struct keeper *keeper, struct settings *settings);
 
 struct keeper_options {
     unsigned int idle_seconds; /* leave when nobody came for so long; 0: never */

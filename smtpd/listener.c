@@ -76,9 +76,9 @@ static void reload(struct listener *listener)
         return;
     }
     struct settings *const before = listener->keeper->settings;
-    listener->keeper->settings = settings;
+    keeper_use_settings(listener->keeper, settings);
     if (!start_dialogues(listener)) {
-        listener->keeper->settings = before;
+        keeper_use_settings(listener->keeper, before);
         listener->template.settings = before;
         settings_free(settings);
         free(settings);
@@ -93,18 +93,18 @@ static void reload(struct listener *listener)
 
 static void handle_request(struct listener *listener)
 {
-    char kind;
+    char request[HELPER_REQUEST_MAX];
     int reply = -1;
     unsigned int count = 1;
-    ssize_t const length = packet_receive(listener->helper_reads, &kind, 1, &reply, &count);
+    ssize_t const length =
+        packet_receive(listener->helper_reads, request, sizeof request, &reply, &count);
     if (length == 0) { /* the last session has gone; a socket at its end is not polled again */
         close(listener->helper_reads);
         listener->helper_reads = -1;
     }
-    if (length == 1 && count == 1 &&
+    if (length > 0 && count == 1 &&
         listener->keeper->helpers.count < listener->template.sessions_max)
-        helper_start(&listener->keeper->helpers, kind, reply, listener->keeper->settings,
-                     &listener->keeper->injector);
+        helper_start(&listener->keeper->helpers, request, (size_t)length, reply);
     else if (length > 0 && count == 1)
         close(reply);
 }
@@ -194,7 +194,7 @@ static bool load_again(struct keeper *keeper)
         return false;
     settings_free(keeper->settings);
     free(keeper->settings);
-    keeper->settings = settings;
+    keeper_use_settings(keeper, settings);
     return true;
 }
 

@@ -59,15 +59,15 @@ _Noreturn static void run_injector(struct keeper const *keeper, int session)
 /* False when nobody can ask any more. */
 static bool handle_request(struct keeper *keeper, int requests)
 {
-    char kind;
+    char request[HELPER_REQUEST_MAX];
     int end = -1;
     unsigned int count = 1;
-    ssize_t const length = packet_receive(requests, &kind, 1, &end, &count);
-    if (length != 1 || count != 1)
+    ssize_t const length = packet_receive(requests, request, sizeof request, &end, &count);
+    if (length <= 0 || count != 1)
         return length != 0;
-    if (kind != HELPER_INJECTOR) {
+    if (request[0] != HELPER_INJECTOR) {
         if (keeper->helpers.count < HELPERS_MAX)
-            helper_start(&keeper->helpers, kind, end, keeper->settings, &keeper->injector);
+            helper_start(&keeper->helpers, request, (size_t)length, end);
         else
             close(end);
         return true;

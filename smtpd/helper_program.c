@@ -1,0 +1,286 @@
+#include "smtpd/helper_program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <skalibs/ip46.h>
+#include <skalibs/types.h>
+
+#include "configured.h"
+#include "lib/log.h"
+#include "lib/program_path.h"
+#include "smtpd/process.h"
+
+#define PASSWORD_FD    3
+#define CONTROL_FD     4
+#define STATE_FD       5
+#define CUSTOM_TEXT_FD 6
+#define ABOVE_ALL      16 /* no descriptor of a helper has such a number */
+
+extern char **environ;
+
+/* Why a stream socket: unlike a pipe it tells the dialogue whether the helper has read to the end.
+ */
+enum channel_kind { PIPE_READ, PIPE_WRITTEN, SOCKET };
+
+struct channel {
+    int number; /* of the helper's descriptor */
+    enum channel_kind kind;
+};
+
+struct start {
+    struct helper_means const *means;
+    char const *request;
+    stralloc path; /* of the program */
+};
+
+struct row {
+    char kind;
+    size_t length; /* of the request */
+    unsigned int count;
+    struct channel channels[HELPER_CHANNELS_MAX];
+    struct privilege_user const *(*prepare)(struct helper_means *means, struct start *start);
+    void (*execute)(struct start const *start);
+};
+
+/* --- settings.queueprogram --- */
+
+static struct privilege_user const *prepare_queue(struct helper_means *means, struct start *start)
+{
+    char const *const program = means->settings->queueprogram;
+    return program && stralloc_copys(&start->path, program) && stralloc_0(&start->path)
+               ? &means->injector
+               : NULL;
+}
+
+static void execute_queue(struct start const *start)
+{
+    char *const arguments[] = {start->path.s, NULL};
+    execve(start->path.s, arguments, environ);
+}
+
+/* --- ekiden-auth --- */
+
+static void log_state(struct helper_means const *means, char const *what, int number)
+{
+    struct log_line line;
+    log_begin(&line, "state-unusable");
+    log_text(&line, "folder", means->state);
+    log_text(&line, "what", what);
+    if (number)
+        log_errno(&line, number);
+    log_write(&line);
+}
+
+/* The folder in which ekiden-auth counts. Made where it is missing, opened when it is first needed,
+ * tried again while it cannot be: a port without logins does not depend on it. */
+static bool open_state(struct helper_means *means)
+{
+    struct stat status;
+    bool const made = mkdir(means->state, 0700) == 0;
+    int const folder = open(means->state, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0 || fstat(folder, &status) != 0) {
+        log_state(means, "make this folder, mode 0700, for the user " CONFIGURED_USER_AUTH, errno);
+    } else if (made && privilege_is_root() &&
+               fchown(folder, means->auth.user.uid, means->auth.user.gid) != 0) {
+        log_state(means, "cannot be given to the user " CONFIGURED_USER_AUTH, errno);
+    } else if (!made && status.st_uid != means->auth.user.uid) {
+        log_state(means, "belongs to somebody else: chown it to " CONFIGURED_USER_AUTH, 0);
+    } else {
+        means->auth.state = folder;
+        return true;
+    }
+    if (folder >= 0)
+        close(folder);
+    return false;
+}
+
+static struct privilege_user const *prepare_auth(struct helper_means *means, struct start *start)
+{
+    if (!privilege_find(&means->auth.user, CONFIGURED_USER_AUTH))
+        return NULL;
+    if (means->auth.state < 0 && !open_state(means))
+        return NULL;
+    return program_path(&start->path, "ekiden-auth") ? &means->auth.user : NULL;
+}
+
+/* Moves control folder and state folder to their numbers, and leaves nothing else open but the
+ * channel and the log. */
+static bool place_folders(struct helper_means const *means)
+{
+    int const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int const control = fcntl(means->control->directory, F_DUPFD_CLOEXEC, ABOVE_ALL);
+    int const state = fcntl(means->auth.state, F_DUPFD_CLOEXEC, ABOVE_ALL);
+    return nothing >= 0 && control >= 0 && state >= 0 && dup2(nothing, 0) == 0 &&
+           dup2(nothing, 1) == 1 && dup2(control, CONTROL_FD) == CONTROL_FD &&
+           dup2(state, STATE_FD) == STATE_FD && close_range(STATE_FD + 1, ~0u, 0) == 0;
+}
+
+static void format_address(char *text, char const address[HELPER_ADDRESS_SIZE])
+{
+    ip46 ip;
+    if (address[0])
+        ip46_from_ip6(&ip, address + 1);
+    else
+        ip46_from_ip4(&ip, address + 1);
+    text[ip46_fmt(text, &ip)] = 0;
+}
+
+/* NUMBER:PATH, as lib/control.h has it. */
+static char *name_folder(int number, char const *path)
+{
+    char *text;
+    return asprintf(&text, "%d:%s", number, path) < 0 ? NULL : text;
+}
+
+static void execute_ekiden_auth(struct start const *start, bool budget)
+{
+    struct helper_means const *const means = start->means;
+    char remote[sizeof "TCPREMOTEIP=" + IP46_FMT] = "TCPREMOTEIP=";
+    char *const control = name_folder(CONTROL_FD, means->control->path);
+    char *const state = name_folder(STATE_FD, means->state);
+    char *arguments[] = {start->path.s, "-C", control, "-S", state, budget ? "-b" : NULL, NULL};
+    char *environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", NULL, NULL, NULL};
+    size_t count = 1;
+    if (!budget) {
+        format_address(remote + strlen(remote), start->request + 1);
+        environment[count++] = remote;
+    }
+#ifdef EKIDEN_SANITIZE
+    char options[4096];
+    if (getenv("ASAN_OPTIONS")) {
+        snprintf(options, sizeof options, "ASAN_OPTIONS=%s", getenv("ASAN_OPTIONS"));
+        environment[count] = options;
+    }
+#endif
+    if (control && state && place_folders(means))
+        execve(start->path.s, arguments, environment);
+}
+
+static void execute_auth(struct start const *start)
+{
+    execute_ekiden_auth(start, false);
+}
+
+static void execute_budget(struct start const *start)
+{
+    execute_ekiden_auth(start, true);
+}
+
+/* --- all of them --- */
+
+static struct row const rows[] = {
+    {.kind = HELPER_QUEUE,
+     .length = 1,
+     .count = 3,
+     .channels = {{0, PIPE_READ}, {1, PIPE_READ}, {CUSTOM_TEXT_FD, PIPE_WRITTEN}},
+     .prepare = prepare_queue,
+     .execute = execute_queue},
+    {.kind = HELPER_AUTH,
+     .length = 1 + HELPER_ADDRESS_SIZE,
+     .count = 1,
+     .channels = {{PASSWORD_FD, SOCKET}},
+     .prepare = prepare_auth,
+     .execute = execute_auth},
+    {.kind = HELPER_BUDGET,
+     .length = 1,
+     .count = 1,
+     .channels = {{PASSWORD_FD, SOCKET}},
+     .prepare = prepare_auth,
+     .execute = execute_budget},
+};
+
+static struct row const *find_row(char const *request, size_t length)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (length == rows[i].length && request[0] == rows[i].kind)
+            return rows + i;
+    return NULL;
+}
+
+static void close_ends(int const *ends, unsigned int count)
+{
+    for (unsigned int i = 0; i < count; i++)
+        close(ends[i]);
+}
+
+static bool make_channel(enum channel_kind kind, int *theirs, int *ours)
+{
+    int ends[2];
+    bool const made = kind == SOCKET ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
+                                     : pipe2(ends, O_CLOEXEC) == 0;
+    *theirs = made ? ends[kind == PIPE_WRITTEN] : -1;
+    *ours = made ? ends[kind != PIPE_WRITTEN] : -1;
+    return made;
+}
+
+/* False: nothing stays open. */
+static bool make_channels(struct row const *row, int *theirs, int *ours)
+{
+    for (unsigned int i = 0; i < row->count; i++)
+        if (!make_channel(row->channels[i].kind, theirs + i, ours + i)) {
+            close_ends(theirs, i);
+            close_ends(ours, i);
+            return false;
+        }
+    return true;
+}
+
+/* Out of the way first: one may have the number that another is to have. */
+static bool place_channels(struct row const *row, int *theirs)
+{
+    for (unsigned int i = 0; i < row->count; i++)
+        if ((theirs[i] = fcntl(theirs[i], F_DUPFD_CLOEXEC, ABOVE_ALL)) < 0)
+            return false;
+    for (unsigned int i = 0; i < row->count; i++)
+        if (dup2(theirs[i], row->channels[i].number) < 0)
+            return false;
+    return true;
+}
+
+_Noreturn static void run(struct row const *row, struct start const *start,
+                          struct privilege_user const *user, int *theirs, pid_t parent)
+{
+    sigset_t none;
+    privilege_drop(user, NULL);
+    process_end_with(parent);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
+    if (place_channels(row, theirs))
+        row->execute(start);
+    log_failure("helper-not-started", start->path.s, errno);
+    _exit(HELPER_EXIT_TEMPORARY);
+}
+
+pid_t helper_program_start(struct helper_means *means, char const *request, size_t length,
+                           int channels[static HELPER_CHANNELS_MAX], unsigned int *count)
+{
+    int theirs[HELPER_CHANNELS_MAX];
+    struct start start = {.means = means, .request = request, .path = STRALLOC_ZERO};
+    struct row const *const row = find_row(request, length);
+    struct privilege_user const *const user = row ? row->prepare(means, &start) : NULL;
+    pid_t const parent = getpid();
+    pid_t pid = -1;
+    if (user && make_channels(row, theirs, channels)) {
+        pid = process_fork("smtpd-helper");
+        if (pid == 0)
+            run(row, &start, user, theirs, parent);
+        close_ends(theirs, row->count);
+        *count = row->count;
+        if (pid < 0)
+            close_ends(channels, row->count);
+    } else if (user) {
+        log_failure("helper-not-started", start.path.s, errno);
+    }
+    stralloc_free(&start.path);
+    return pid;
+}

@@ -1,0 +1,31 @@
+/* The programs that the keeper starts for dialogues: a row each. */
+#ifndef EKIDEN_HELPER_PROGRAM_H
+#define EKIDEN_HELPER_PROGRAM_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/control.h"
+#include "lib/privilege.h"
+#include "smtpd/helper.h"
+#include "smtpd/settings.h"
+
+/* What a start needs to know. */
+struct helper_means {
+    struct control const *control;
+    struct settings const *settings; /* those of today */
+    struct privilege_user injector;
+    char const *state; /* path of ekiden-auth's folder */
+    struct {
+        struct privilege_user user;
+        int state; /* its folder; -1: not opened yet, or unusable when it was tried last */
+    } auth;
+};
+
+/* Starts the program of the LENGTH bytes of REQUEST. Returns its pid; CHANNELS are the dialogue's
+ * ends, *count of them, the caller's to close. -1 when there is no such program or it could not be
+ * started: logged. */
+pid_t helper_program_start(struct helper_means *means, char const *request, size_t length,
+                           int channels[static HELPER_CHANNELS_MAX], unsigned int *count);
+
+#endif
