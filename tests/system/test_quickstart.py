@@ -1,6 +1,8 @@
 """The commands of the README."""
 
+import contextlib
 import os
+import pwd
 import re
 import select
 import shutil
@@ -9,8 +11,9 @@ import socket
 import subprocess
 
 import pytest
-from conftest import ROOT
-from instance import PATIENCE, processes_of_session, wait_for
+from certificates import KEY_USER
+from conftest import IS_ROOT, ROOT
+from instance import PATIENCE, ROLES, processes_of_session, wait_for
 from smtp_client import Client
 
 
@@ -36,6 +39,12 @@ def open_folder(scratch, request):
     folder.mkdir(mode=0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def taken_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
 def finish(process):
@@ -69,13 +78,15 @@ def test_once(build, open_folder):
     assert_nothing_left(process)
 
 
-def test_once_on_a_port_that_is_taken(build, open_folder):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        process = start(build, open_folder, "--once", "--smtp", str(port))
+@pytest.mark.parametrize("option", ROLES)
+def test_once_on_a_port_that_is_taken(build, open_folder, option):
+    with taken_port() as port:
+        ports = {"smtp": 0, option: port}
+        words = [word for name, number in ports.items() for word in (f"--{name}", str(number))]
+        process = start(build, open_folder, "--once", *words)
         output, log = finish(process)
     assert process.returncode not in (0, None)
-    assert f"127.0.0.1:{port}" in log and "sh quickstart --smtp" in log
+    assert f"127.0.0.1:{port}" in log and f"sh quickstart --{option} {port + 1}\n" in log
     assert_nothing_left(process)
 
 
@@ -84,30 +95,100 @@ def test_it_serves_until_ctrl_c(build, open_folder):
     seen = read_until(process, "Ctrl-C ends it")
     for word in ("curl smtp://", "swaks --server", "mail program", "alice@demo.example"):
         assert word in seen
-    port = int(re.search(r"Serving on 127\.0\.0\.1:(\d+)", seen).group(1))
-    with Client(port) as client:
-        client.greet()
-        client.quit()
+    for word in ("ekiden-passwd -C", "--ssl-reqd", "--tls-on-connect", "msmtp", "chain.pem"):
+        assert word in seen
+    served = r"Serving on 127\.0\.0\.1:(\d+), for users on (\d+) and (\d+)\."
+    for port in map(int, re.search(served, seen).groups()):
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+        assert str(port) in seen.partition("Serving on")[0]  # what one is told to type
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does
     process.communicate(timeout=PATIENCE)
     assert_nothing_left(process)
 
 
-def test_serve(build, open_folder):
-    process = start(build, open_folder, "serve", "somewhere", "--smtp", "0")
-    port = int(re.fullmatch(r"ready smtp=(\d+)\n", read_until(process, "\n")).group(1))
-    for name in ("control", "queue", "mail/alice/Maildir/new"):
-        assert (open_folder / "somewhere" / name).is_dir()
-    with Client(port) as client:
-        client.greet()
+@contextlib.contextmanager
+def served(build, folder, *options):
+    """`serve` with these options, until it is told to end. Gives the line that it said."""
+    process = start(build, folder, "serve", "somewhere", *options)
+    yield read_until(process, "\n")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert_nothing_left(process)
 
 
+def test_serve(build, open_folder):
+    with served(build, open_folder, "--smtp", "0") as line:
+        port = int(re.fullmatch(r"ready smtp=(\d+)\n", line).group(1))
+        for name in ("control", "queue", "mail/alice/Maildir/new"):
+            assert (open_folder / "somewhere" / name).is_dir()
+        with Client(port) as client:
+            client.greet()
+
+
+@pytest.mark.parametrize("order", ([0, 1, 2], [2, 1, 0], [1, 0, 2]), ids=str)
+def test_serve_all_ports_in_any_order(build, open_folder, order):
+    options = [word for number in order for word in (f"--{ROLES[number]}", "0")]
+    with served(build, open_folder, *options) as line:
+        ports = re.fullmatch(r"ready smtp=(\d+) submission=(\d+) submissions=(\d+)\n", line).groups()
+        assert len(set(ports)) == 3
+        for port in map(int, ports):
+            socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+
+
+def test_serve_says_which_ports_were_chosen_and_no_others(build, open_folder):
+    with taken_port() as port:
+        pass  # and is free again
+    with served(build, open_folder, "--smtp", str(port), "--submissions", "0") as line:
+        assert re.fullmatch(r"ready submissions=(\d+)\n", line)
+        with Client(port) as client:
+            client.greet()
+
+
+@pytest.mark.parametrize("option", ROLES)
+def test_serve_on_a_port_that_is_taken(build, open_folder, option):
+    with taken_port() as port:
+        options = {"smtp": 0, option: port}
+        words = [word for name, number in options.items() for word in (f"--{name}", str(number))]
+        process = start(build, open_folder, "serve", "somewhere", *words)
+        output, log = finish(process)
+    assert process.returncode == 111 and not output
+    assert f"127.0.0.1:{port}" in log and f"--{option} PORT" in log, log
+
+
+def certificate(folder):
+    return folder / "somewhere/control/tls/default"
+
+
+def test_serve_makes_a_certificate_and_keeps_it(build, open_folder):
+    with served(build, open_folder, "--smtp", "0"):
+        place = certificate(open_folder)
+        assert sorted(path.name for path in place.iterdir()) == ["chain.pem", "key.pem"]
+        chain, key = ((place / name).read_bytes() for name in ("chain.pem", "key.pem"))
+        status = (place / "key.pem").stat()
+        assert status.st_mode & 0o7777 == 0o400
+        if IS_ROOT:
+            owner = pwd.getpwuid(status.st_uid).pw_name
+            names = {entry.pw_name for entry in pwd.getpwall()}
+            assert owner == (KEY_USER if KEY_USER in names else "nobody")
+        else:
+            assert status.st_uid == os.getuid()
+        assert (place / "chain.pem").stat().st_mode & 0o7777 == 0o644
+        text = subprocess.run(["openssl", "x509", "-noout", "-text", "-in", place / "chain.pem"],
+                              check=True, capture_output=True, text=True).stdout
+        for word in ("prime256v1", "DNS:mail.demo.example", "DNS:localhost", "IP Address:127.0.0.1"):
+            assert word in text
+        # The settings of a new folder are there beside it.
+        assert (open_folder / "somewhere/control/me").read_text() == "demo.example\n"
+    with served(build, open_folder, "--smtp", "0"):
+        assert ((place / "chain.pem").read_bytes(), (place / "key.pem").read_bytes()) == (chain, key)
+        assert [path.name for path in place.parent.iterdir()] == ["default"]
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--smtp"], ["--smtp", "x"], ["--smtp", "70000"], ["--nonsense"], ["serve"]]
+    "arguments",
+    [["--smtp"], ["--smtp", "x"], ["--smtp", "70000"], ["--nonsense"], ["--nonsense=1"], ["serve"],
+     ["--submission"], ["--submissions", ""], ["serve", "x", "--submission", "-1"]],
 )
 def test_wrong_arguments(build, open_folder, arguments):
     process = start(build, open_folder, *arguments)
