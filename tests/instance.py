@@ -377,7 +377,8 @@ class Instance:
         control = control or self.control
         with connected, open(self.log_path, "ab") as log:
             process = subprocess.Popen(
-                self.command("ekiden-smtpd", "-C", control, "-Q", self.queue),
+                self.command("ekiden-smtpd", "-C", control, "-Q", self.queue, "-A",
+                             self.folder / "state"),
                 stdin=connected,
                 stdout=connected,
                 stderr=log,

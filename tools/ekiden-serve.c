@@ -71,9 +71,16 @@ _Noreturn static void run_program(struct server const *server, int which, int re
                                      server->folder.inject.s,
                                      NULL};
     char ready_number[INT_FMT + 1] = "";
-    char const *const smtpd[] = {
-        path.s,       "-C", server->folder.control.s, "-Q", server->folder.queue.s, "-d",
-        ready_number, NULL};
+    char const *const smtpd[] = {path.s,
+                                 "-C",
+                                 server->folder.control.s,
+                                 "-Q",
+                                 server->folder.queue.s,
+                                 "-A",
+                                 server->folder.state.s,
+                                 "-d",
+                                 ready_number,
+                                 NULL};
     char const *const injector[] = {
         path.s, "-C", server->folder.control.s, "-Q", server->folder.queue.s, NULL};
     char const *const *const lines[PROGRAMS] = {scheduler, smtpd, injector};

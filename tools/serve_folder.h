@@ -1,11 +1,12 @@
-/* The folder of ekiden-serve: control/, queue/, mail/ and the socket inject in one place. */
+/* The folder of ekiden-serve: control/, queue/, mail/, state/ and the socket inject in one
+ * place. */
 #ifndef EKIDEN_SERVE_FOLDER_H
 #define EKIDEN_SERVE_FOLDER_H
 
 #include <skalibs/stralloc.h>
 
 struct serve_folder {
-    stralloc control, queue, mail, inject; /* NUL-terminated paths, owned */
+    stralloc control, queue, mail, inject, state; /* NUL-terminated paths, owned */
 };
 
 /* Makes what is missing of ROOT and locks it for as long as this process lives: one server a
