@@ -32,22 +32,22 @@ static bool is_path(char const *text, size_t length)
     return length > 1 && text[0] == '/' && !memchr(text, 0, length);
 }
 
-static bool find_path(struct anchors *anchors, struct control const *control)
+char *anchors_path(struct control const *control, struct control_error *error)
 {
-    struct control_error error;
+    struct control_error ignored;
     stralloc value = STRALLOC_ZERO;
-    enum control_result const result = control_first_checked(control, "tlsanchors", &value, is_path,
-                                                             "the path of a PEM file", &error);
-    if (result == CONTROL_ERROR)
-        set_problem(anchors, error.text);
-    else if (result == CONTROL_ABSENT)
-        anchors->path = strdup(ANCHORS_DEFAULT);
-    else
-        anchors->path = strndup(value.s, value.len);
+    char *path = NULL;
+    if (!error)
+        error = &ignored;
+    enum control_result const result = control_first_checked(
+        control, ANCHORS_CONTROL, &value, is_path, "the path of a PEM file", error);
+    if (result != CONTROL_ERROR) {
+        path = result == CONTROL_OK ? strndup(value.s, value.len) : strdup(ANCHORS_DEFAULT);
+        if (!path)
+            control_problem(control, ANCHORS_CONTROL, error, "out of memory");
+    }
     stralloc_free(&value);
-    if (!anchors->path && !anchors->problem[0])
-        set_problem(anchors, "out of memory");
-    return anchors->path != NULL;
+    return path;
 }
 
 /* Reads all of DESCRIPTOR, whose file may grow meanwhile. Returns 0 or what is wrong. */
@@ -88,8 +88,12 @@ static void forget_bundle(struct anchors *anchors)
 
 void anchors_read(struct anchors *anchors, struct control const *control)
 {
+    struct control_error error;
     memset(anchors, 0, sizeof *anchors);
-    if (find_path(anchors, control)) {
+    anchors->path = anchors_path(control, &error);
+    if (!anchors->path)
+        set_problem(anchors, error.text);
+    else {
         /* Not blocking: it might be a FIFO by mistake. */
         int const descriptor = open(anchors->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         char const *const wrong =

@@ -16,6 +16,7 @@
 
 #include "lib/control.h"
 
+#define ANCHORS_CONTROL         "tlsanchors"
 #define ANCHORS_DEFAULT         "/etc/ssl/certs/ca-certificates.crt"
 #define ANCHORS_BUNDLE_MAX      (16u << 20) /* bytes of a bundle; a larger one is an error */
 #define ANCHORS_CERTIFICATE_MAX (64u << 10) /* bytes of one in base64; a larger one is skipped */
@@ -32,7 +33,11 @@ struct anchors {
     char problem[ANCHORS_PROBLEM_MAX]; /* why there is none; for a reason and for the log */
 };
 
-/* Reads the bundle that `tlsanchors` names. Never fails: what is wrong stands in problem, is
+/* The path of the bundle, as `tlsanchors` has it or the default; to be freed. 0 when the file is
+ * wrong, as ERROR says unless it is 0. */
+char *anchors_path(struct control const *control, struct control_error *error);
+
+/* Reads the bundle at that path. Never fails: what is wrong stands in problem, is
  * logged, and makes every verification fail. */
 void anchors_read(struct anchors *anchors, struct control const *control);
 
