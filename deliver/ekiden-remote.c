@@ -94,6 +94,8 @@ static void deliver(struct control *control, struct options const *options)
     struct remote_settings settings;
     struct table routes = TABLE_ZERO;
     struct smtproute route;
+    struct remote_ways ways;
+    struct failure failure;
     char const *const host = options->arguments[0];
     if (!load(&settings, control, options->control, &error)) {
         remote_single_report('Z', "4.3.5 the control files cannot be used; the log says why");
@@ -103,12 +105,14 @@ static void deliver(struct control *control, struct options const *options)
     if (smtproutes_load(&routes, control, &error) == CONTROL_ERROR) {
         remote_single_report('Z', "4.3.5 smtproutes cannot be used; the log says why");
         log_failure("not-started", error.text, 0);
-    } else if (!smtproutes_find(&routes, host, strlen(host), &route)) {
+    } else if (!smtproutes_find(&routes, host, strlen(host), options->arguments[1], &route)) {
         remote_single_report('D', "5.1.2 the host is no domain");
     } else if (!are_addresses(options->arguments)) {
         remote_single_report('D', "5.1.3 an address has a control character or is too long");
+    } else if (!remote_ways_make(&ways, &route, &settings, &failure)) {
+        remote_single_report('Z', failure.text);
     } else {
-        remote_single_run(&settings, &route, options->arguments[1], options->arguments + 2);
+        remote_single_run(&settings, &ways, -1, options->arguments[1], options->arguments + 2);
     }
     table_free(&routes);
     remote_settings_free(&settings);

@@ -10,6 +10,7 @@
 
 #include "deliver/remote_delivery.h"
 #include "deliver/remote_fence.h"
+#include "deliver/remote_way.h"
 #include "deliver/remote_world.h"
 #include "lib/log.h"
 #include "lib/packet.h"
@@ -54,6 +55,7 @@ static void keep_descriptors(int message, int socket)
 static void deliver(struct remote_job const *job, struct remote_settings *settings,
                     struct remote_world const *world)
 {
+    struct remote_ways ways;
     struct remote_recipient *const recipients = calloc(job->count, sizeof *recipients);
     struct remote_transaction transaction = {.sender = job->sender,
                                              .message = {.descriptor = MESSAGE,
@@ -65,16 +67,24 @@ static void deliver(struct remote_job const *job, struct remote_settings *settin
                                              .count = job->count};
     struct remote_delivery const delivery = {.settings = settings,
                                              .world = world,
-                                             .host = job->host,
-                                             .by_mx = job->by_mx,
-                                             .port = job->port,
+                                             .ways = &ways,
+                                             .tls_service = -1,
                                              .report = send_answers,
                                              .context = (void *)job};
+    struct failure failure;
     if (!recipients)
         die("recipients found no memory");
     for (unsigned int i = 0; i < job->count; i++)
         recipients[i].address = job->recipients[i].address;
-    remote_delivery_run(&delivery, &transaction);
+    /* What this delivery has no need of is not there for whoever takes this process over. */
+    remote_credentials_keep(&settings->credentials, job->route.auth);
+    if (remote_ways_make(&ways, &job->route, settings, &failure)) {
+        remote_delivery_run(&delivery, &transaction);
+    } else {
+        for (unsigned int i = 0; i < job->count; i++)
+            recipients[i].failure = failure;
+        send_answers(delivery.context, &transaction);
+    }
     free(recipients);
 }
 

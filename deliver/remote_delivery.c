@@ -50,18 +50,18 @@ static uint64_t count_results(struct remote_transaction const *transaction, enum
 }
 
 /* One server, as the log shows it. REASON may be NULL. */
-static void log_attempt(struct remote_delivery const *delivery,
-                        struct remote_candidate const *candidate, char const *result,
-                        struct remote_transaction const *transaction, char const *reason)
+static void log_attempt(struct remote_way const *way, struct remote_candidate const *candidate,
+                        char const *result, struct remote_transaction const *transaction,
+                        char const *reason)
 {
     struct log_line line;
     char ip[IP46_FMT + 1];
     ip[ip46_fmt(ip, &candidate->ip)] = 0;
     log_begin(&line, "remote-attempt");
-    log_text(&line, "domain", delivery->host);
+    log_text(&line, "domain", way->host);
     log_text(&line, "host", candidate->host);
     log_text(&line, "ip", ip);
-    log_number(&line, "port", delivery->port);
+    log_number(&line, "port", way->port);
     log_text(&line, "result", result);
     log_number(&line, "recipients", transaction->count);
     log_number(&line, "delivered", count_results(transaction, JOB_DELIVERED));
@@ -71,12 +71,11 @@ static void log_attempt(struct remote_delivery const *delivery,
     log_write(&line);
 }
 
-static void log_without_server(struct remote_delivery const *delivery,
-                               struct failure const *failure)
+static void log_without_server(struct remote_way const *way, struct failure const *failure)
 {
     struct log_line line;
     log_begin(&line, "remote-no-server");
-    log_text(&line, "domain", delivery->host);
+    log_text(&line, "domain", way->host);
     log_text(&line, "reason", failure->text);
     log_write(&line);
 }
@@ -93,7 +92,8 @@ static void format_peer(char peer[PEER_MAX], struct remote_candidate const *cand
 }
 
 /* The session on the connection DESCRIPTOR. */
-static enum remote_outcome run_session(struct remote_delivery const *delivery, int descriptor,
+static enum remote_outcome run_session(struct remote_delivery const *delivery,
+                                       struct remote_way const *way, int descriptor,
                                        char const *peer, struct remote_candidate const *candidate,
                                        struct remote_transaction *transaction,
                                        struct failure *failure)
@@ -108,60 +108,72 @@ static enum remote_outcome run_session(struct remote_delivery const *delivery, i
                   (int)session_seconds(settings, transaction->message.wire_length));
     enum remote_outcome const outcome = remote_session_run(&session, transaction, failure);
     if (outcome == REMOTE_SETTLED) {
-        log_attempt(delivery, candidate, "settled", transaction, NULL);
+        log_attempt(way, candidate, "settled", transaction, NULL);
         delivery->report(delivery->context, transaction);
     } else {
-        log_attempt(delivery, candidate, "next", transaction, failure->text);
+        log_attempt(way, candidate, "next", transaction, failure->text);
     }
     remote_session_quit(&session);
     return outcome;
 }
 
 /* True when all recipients are settled, and reported. */
-static bool try_candidate(struct remote_delivery const *delivery,
+static bool try_candidate(struct remote_delivery const *delivery, struct remote_way const *way,
                           struct remote_candidate const *candidate, tain const *end,
                           struct remote_transaction *transaction, struct failure *failure)
 {
     char peer[PEER_MAX];
     tain deadline;
-    format_peer(peer, candidate, delivery->port);
+    format_peer(peer, candidate, way->port);
     tain_addsec_g(&deadline, (int)delivery->settings->timeoutconnect);
     if (tain_less(end, &deadline))
         deadline = *end;
     int const descriptor =
-        remote_connect(&candidate->ip, delivery->port, peer, delivery->settings,
-                       delivery->by_mx ? delivery->world->ourselves : NULL, &deadline, failure);
+        remote_connect(&candidate->ip, way->port, peer, delivery->settings,
+                       way->by_mx ? delivery->world->ourselves : NULL, &deadline, failure);
     if (descriptor < 0) {
-        log_attempt(delivery, candidate, "unreachable", transaction, failure->text);
+        log_attempt(way, candidate, "unreachable", transaction, failure->text);
         return false;
     }
     enum remote_outcome const outcome =
-        run_session(delivery, descriptor, peer, candidate, transaction, failure);
+        run_session(delivery, way, descriptor, peer, candidate, transaction, failure);
     close(descriptor);
     return outcome == REMOTE_SETTLED;
 }
 
 /* True when all recipients are settled, and reported; otherwise *failure is what holds for those
  * that are not. */
-static bool try_candidates(struct remote_delivery const *delivery,
-                           struct remote_transaction *transaction, struct failure *failure)
+static bool try_way(struct remote_delivery const *delivery, struct remote_way const *way,
+                    tain const *end, struct remote_transaction *transaction,
+                    struct failure *failure)
 {
     struct remote_candidates candidates;
-    tain end;
-    tain_now_g();
-    tain_addsec_g(&end, REMOTE_TRY_SECONDS);
-    if (!remote_exchangers_find(&candidates, delivery->world, delivery->host, delivery->by_mx, &end,
+    if (!remote_exchangers_find(&candidates, delivery->world, way->host, way->by_mx, end,
                                 failure)) {
-        log_without_server(delivery, failure);
+        log_without_server(way, failure);
         return false;
     }
     for (unsigned int i = 0; i < candidates.count; i++) {
         tain_now_g();
-        if (!tain_future(&end))
+        if (!tain_future(end))
             break; /* what the last one did stays the reason */
-        if (try_candidate(delivery, candidates.entries + i, &end, transaction, failure))
+        if (try_candidate(delivery, way, candidates.entries + i, end, transaction, failure))
             return true;
     }
+    return false;
+}
+
+/* The same, for all ways. */
+static bool try_ways(struct remote_delivery const *delivery, struct remote_transaction *transaction,
+                     struct failure *failure)
+{
+    struct remote_ways const *const ways = delivery->ways;
+    tain end;
+    tain_now_g();
+    tain_addsec_g(&end, REMOTE_TRY_SECONDS);
+    for (unsigned int i = 0; i < ways->count; i++)
+        if (try_way(delivery, ways->ways + i, &end, transaction, failure))
+            return true;
     return false;
 }
 
@@ -172,7 +184,7 @@ void remote_delivery_run(struct remote_delivery const *delivery,
     failure_set(&failure, JOB_DEFERRED, "4.4.1 no server was tried in time");
     switch (remote_scan_message(&transaction->message)) {
     case REMOTE_SCAN_OK:
-        if (try_candidates(delivery, transaction, &failure))
+        if (try_ways(delivery, transaction, &failure))
             return;
         break;
     case REMOTE_SCAN_CORRUPT:

@@ -8,23 +8,26 @@
 #include "deliver/remote_exchangers.h"
 #include "deliver/remote_session.h"
 #include "deliver/remote_settings.h"
+#include "deliver/remote_way.h"
 
 #define REMOTE_TRY_SECONDS 600 /* no further server is tried after that */
 
 struct remote_delivery {
     struct remote_settings const *settings;
     struct remote_world const *world;
-    char const *host; /* as lib/smtproutes.h has it, with BY_MX */
-    bool by_mx;
-    uint16_t port;
+    struct remote_ways const *ways;
+    int tls_service; /* where ekiden-tls hears requests (tls/tls_request.h); -1: it does not run */
     /* Called once, when every recipient is settled, before the server is left: what happens between
      * the server's word and ours makes mail come twice. */
     void (*report)(void *context, struct remote_transaction const *transaction);
     void *context;
 };
 
-/* Runs TRANSACTION, whose recipients are unsettled. Logs a line for each server that is tried.
- * Needs skalibs' clock (tain_now_g). Takes at most remote_delivery_seconds. */
+/* Runs TRANSACTION, whose recipients are unsettled, by the first of the ways; by the second when
+ * the first could not be gone (no address, no connection, a session without a result), and for the
+ * recipients that the first deferred, unless the final dot was sent to it: what was refused for
+ * good stays so, and what may have been taken is not sent twice. Logs a line for each server that
+ * is tried. Needs skalibs' clock (tain_now_g). Takes at most remote_delivery_seconds. */
 void remote_delivery_run(struct remote_delivery const *delivery,
                          struct remote_transaction *transaction);
 

@@ -5,13 +5,27 @@
 #include "deliver/job.h"
 #include "lib/fields.h"
 
-static char const *const way_mx = "mx";
-static char const *const way_host = "host";
+/* By by_mx and implicit. */
+static char const *const ways[2][2] = {{"host", "host-tls"}, {"mx", "mx-tls"}};
+
+static bool add_route(stralloc *out, struct smtproute const *route)
+{
+    for (unsigned int i = 0; i < route->count; i++) {
+        struct smtproute_host const *const host = route->hosts + i;
+        if (!fields_add_text(out, host->name) || !fields_add_number(out, host->port) ||
+            !fields_add_text(out, ways[route->by_mx][host->implicit]))
+            return false;
+    }
+    return fields_add_text(out, "") &&
+           fields_add_text(out, tlspolicy_level_text(route->tls.level)) &&
+           fields_add_text(out, route->tls.name) && fields_add_text(out, route->auth);
+}
 
 static bool add_flags(stralloc *out, struct remote_job const *job)
 {
     return (!job->body_8bit || stralloc_append(out, '8')) &&
-           (!job->smtputf8 || stralloc_append(out, 'U')) && stralloc_0(out);
+           (!job->smtputf8 || stralloc_append(out, 'U')) &&
+           (!job->route.clear_auth || stralloc_append(out, 'C')) && stralloc_0(out);
 }
 
 static bool add_recipients(stralloc *out, struct remote_job const *job)
@@ -26,8 +40,7 @@ static bool add_recipients(stralloc *out, struct remote_job const *job)
 bool remote_job_format(stralloc *out, struct remote_job const *job)
 {
     size_t const before = out->len;
-    if (fields_add_text(out, job->host) && fields_add_number(out, job->port) &&
-        fields_add_text(out, job->by_mx ? way_mx : way_host) && fields_add_text(out, job->sender) &&
+    if (add_route(out, &job->route) && fields_add_text(out, job->sender) &&
         fields_add_number(out, job->offset) && fields_add_number(out, job->length) &&
         fields_add_sum(out, job->sum) && add_flags(out, job) && add_recipients(out, job))
         return true;
@@ -44,10 +57,59 @@ static bool scan_port(char const *text, uint16_t *port)
     return true;
 }
 
-static bool scan_way(char const *text, bool *by_mx)
+static bool scan_way(char const *text, bool *by_mx, bool *implicit)
 {
-    *by_mx = !strcmp(text, way_mx);
-    return *by_mx || !strcmp(text, way_host);
+    for (unsigned int i = 0; i < 4; i++)
+        if (!strcmp(text, ways[i / 2][i % 2])) {
+            *by_mx = i / 2;
+            *implicit = i % 2;
+            return true;
+        }
+    return false;
+}
+
+/* Copies TEXT, which may be empty. */
+static bool set(char *target, size_t size, char const *text)
+{
+    if (!fields_is_text(text, size - 1))
+        return false;
+    memcpy(target, text, strlen(text) + 1);
+    return true;
+}
+
+static bool parse_hosts(struct smtproute *route, char const **bytes, size_t *length)
+{
+    for (;;) {
+        char const *const name = fields_next(bytes, length);
+        if (!name || !*name)
+            return name && route->count > 0;
+        char const *const port = fields_next(bytes, length);
+        char const *const way = port ? fields_next(bytes, length) : NULL;
+        struct smtproute_host *const host = route->hosts + route->count;
+        bool by_mx;
+        if (!way || route->count == SMTPROUTES_HOSTS_MAX ||
+            !set(host->name, sizeof host->name, name) || !scan_port(port, &host->port) ||
+            !scan_way(way, &by_mx, &host->implicit) || (route->count > 0 && by_mx) || route->by_mx)
+            return false;
+        route->by_mx = by_mx;
+        route->count++;
+    }
+}
+
+static bool parse_route(struct smtproute *route, char const **bytes, size_t *length)
+{
+    enum { LEVEL, NAME, AUTH, COUNT };
+    char const *fields[COUNT];
+    memset(route, 0, sizeof *route);
+    if (!parse_hosts(route, bytes, length))
+        return false;
+    for (size_t i = 0; i < COUNT; i++)
+        if (!(fields[i] = fields_next(bytes, length)))
+            return false;
+    return tlspolicy_level_scan(&route->tls.level, fields[LEVEL], strlen(fields[LEVEL])) &&
+           set(route->tls.name, sizeof route->tls.name, fields[NAME]) &&
+           (!*fields[AUTH] || smtproutes_is_reference(fields[AUTH], strlen(fields[AUTH]))) &&
+           set(route->auth, sizeof route->auth, fields[AUTH]);
 }
 
 /* Each letter at most once, in this order. */
@@ -57,6 +119,8 @@ static bool scan_flags(char const *text, struct remote_job *job)
     text += job->body_8bit;
     job->smtputf8 = *text == 'U';
     text += job->smtputf8;
+    job->route.clear_auth = *text == 'C';
+    text += job->route.clear_auth;
     return !*text;
 }
 
@@ -86,17 +150,15 @@ static bool parse_recipients(struct remote_job *job, char const *bytes, size_t l
 
 bool remote_job_parse(struct remote_job *job, char const *bytes, size_t length)
 {
-    enum { HOST, PORT, WAY, SENDER, OFFSET, LENGTH, SUM, FLAGS, COUNT };
+    enum { SENDER, OFFSET, LENGTH, SUM, FLAGS, COUNT };
     char const *fields[COUNT];
+    if (!parse_route(&job->route, &bytes, &length))
+        return false;
     for (size_t i = 0; i < COUNT; i++)
         if (!(fields[i] = fields_next(&bytes, &length)))
             return false;
-    job->host = fields[HOST];
     job->sender = fields[SENDER];
-    if (!*job->host || !fields_is_text(job->host, REMOTE_JOB_HOST_MAX) ||
-        !fields_is_text(job->sender, JOB_ADDRESS_MAX))
-        return false;
-    if (!scan_port(fields[PORT], &job->port) || !scan_way(fields[WAY], &job->by_mx) ||
+    if (!fields_is_text(job->sender, JOB_ADDRESS_MAX) ||
         !fields_scan_number(fields[OFFSET], &job->offset) ||
         !fields_scan_number(fields[LENGTH], &job->length) ||
         !fields_scan_sum(fields[SUM], &job->sum) || !scan_flags(fields[FLAGS], job))

@@ -1,12 +1,15 @@
 /* One transaction with one destination, as the scheduler hands it to ekiden-remote: a unixmessage
  * of text fields, each ended by NUL, with one descriptor (the queue file, read-only: use pread).
  *
- *   HOST NUL PORT NUL WAY NUL SENDER NUL OFFSET NUL LENGTH NUL SUM NUL FLAGS NUL
- *   ( NUMBER NUL RECIPIENT NUL )+
- * WAY is `mx` (HOST is a domain: its MX; or an address literal in its brackets) or `host` (HOST's
- * own addresses, or HOST is an address without brackets): as lib/smtproutes.h has it. FLAGS
- * are letters: `8` for an 8BITMIME body, `U` for SMTPUTF8, in this order; may be empty. Each NUMBER
- * is answered by itself (deliver/job.h). */
+ *   ( HOST NUL PORT NUL WAY NUL ){1,2} NUL LEVEL NUL NAME NUL AUTH NUL
+ *   SENDER NUL OFFSET NUL LENGTH NUL SUM NUL FLAGS NUL ( NUMBER NUL RECIPIENT NUL )+
+ * The first line is a struct smtproute (lib/smtproutes.h). WAY is `mx` (HOST is a domain: its MX;
+ * or an address literal in its brackets; no second one then) or `host` (HOST's own addresses, or
+ * HOST is an address without brackets), with `-tls` behind it for TLS from the first byte. LEVEL is
+ * `unset`, `none`, `may`, `encrypt` or `verify`, with NAME, which may be empty, for the
+ * certificate. AUTH is a reference to `authroutes`, or empty. FLAGS are letters: `8` for an
+ * 8BITMIME body, `U` for SMTPUTF8, `C` for AUTH in the clear, in this order; may be empty. Each
+ * NUMBER is answered by itself (deliver/job.h). */
 #ifndef EKIDEN_REMOTE_JOB_H
 #define EKIDEN_REMOTE_JOB_H
 
@@ -16,17 +19,18 @@
 
 #include <skalibs/stralloc.h>
 
+#include "lib/smtproutes.h"
+
 #define REMOTE_JOB_RECIPIENTS_MAX 100 /* RFC 5321 4.5.3.1.8: what every server takes */
-#define REMOTE_JOB_HOST_MAX       255
 
 struct remote_job_recipient {
     uint64_t number;
     char const *address; /* NUL-terminated, into the bytes parsed */
 };
 struct remote_job {
-    char const *host, *sender;
-    uint16_t port;
-    bool by_mx, body_8bit, smtputf8;
+    struct smtproute route;
+    char const *sender;
+    bool body_8bit, smtputf8;
     uint64_t offset, length, sum;
     unsigned int count;
     struct remote_job_recipient recipients[REMOTE_JOB_RECIPIENTS_MAX];

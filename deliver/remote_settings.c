@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/control_host.h"
+#include "lib/tlspolicy.h"
 
 #define TIMEOUT_MAX 86400 /* seconds */
 
@@ -55,7 +56,9 @@ static enum control_result load_all(struct remote_settings *settings, struct con
             CONTROL_ERROR ||
         dns_servers_load(&settings->nameservers, control, NULL, error) == CONTROL_ERROR ||
         networks_load(&settings->moreipme, control, "moreipme", 0, 0, error) == CONTROL_ERROR ||
-        networks_load(&settings->notipme, control, "notipme", 0, 0, error) == CONTROL_ERROR)
+        networks_load(&settings->notipme, control, "notipme", 0, 0, error) == CONTROL_ERROR ||
+        tlspolicy_load(&settings->tlspolicy, control, error) == CONTROL_ERROR ||
+        remote_credentials_load(&settings->credentials, control, error) == CONTROL_ERROR)
         return CONTROL_ERROR;
     return CONTROL_OK;
 }
@@ -63,7 +66,8 @@ static enum control_result load_all(struct remote_settings *settings, struct con
 enum control_result remote_settings_load(struct remote_settings *settings,
                                          struct control const *control, struct control_error *error)
 {
-    struct remote_settings loaded = {.timeoutconnect = 60, .timeoutremote = 1200};
+    struct remote_settings loaded = {
+        .timeoutconnect = 60, .timeoutremote = 1200, .tlspolicy = TABLE_ZERO};
     if (load_all(&loaded, control, error) == CONTROL_ERROR) {
         remote_settings_free(&loaded);
         return CONTROL_ERROR;
@@ -78,4 +82,6 @@ void remote_settings_free(struct remote_settings *settings)
     settings->helo = NULL;
     networks_free(&settings->moreipme);
     networks_free(&settings->notipme);
+    table_free(&settings->tlspolicy);
+    remote_credentials_free(&settings->credentials);
 }

@@ -7,19 +7,23 @@
 
 #include <skalibs/ip46.h>
 
+#include "deliver/remote_credentials.h"
 #include "lib/control.h"
 #include "lib/dns.h"
 #include "lib/network.h"
+#include "lib/table.h"
 
 struct remote_settings {
     char *helo; /* `helohost`: our name to others; default: me. Owned */
     bool has_outgoing4, has_outgoing6;
-    ip46 outgoing4, outgoing6;      /* `outgoingip`: the source of connections */
-    uint64_t timeoutconnect;        /* seconds for a connection: default 60 */
-    uint64_t timeoutremote;         /* seconds for a server's answer at most: default 1200 */
-    struct dns_servers nameservers; /* `nameservers`, or the system's */
-    struct networks moreipme;       /* further addresses that are ours */
-    struct networks notipme;        /* addresses that are not, whatever else says so */
+    ip46 outgoing4, outgoing6;             /* `outgoingip`: the source of connections */
+    uint64_t timeoutconnect;               /* seconds for a connection: default 60 */
+    uint64_t timeoutremote;                /* seconds for a server's answer at most: default 1200 */
+    struct dns_servers nameservers;        /* `nameservers`, or the system's */
+    struct networks moreipme;              /* further addresses that are ours */
+    struct networks notipme;               /* addresses that are not, whatever else says so */
+    struct table tlspolicy;                /* lib/tlspolicy.h */
+    struct remote_credentials credentials; /* `authroutes` */
 };
 
 /* Loads every file. On CONTROL_ERROR *settings is untouched and ERROR names file and line. On

@@ -162,8 +162,8 @@ static bool take_recipients(struct remote_transaction *transaction, char const *
     return utf8;
 }
 
-void remote_single_run(struct remote_settings *settings, struct smtproute const *route,
-                       char const *sender, char const *const *recipients)
+void remote_single_run(struct remote_settings *settings, struct remote_ways const *ways,
+                       int tls_service, char const *sender, char const *const *recipients)
 {
     struct remote_world world;
     struct remote_ourselves ourselves;
@@ -184,9 +184,8 @@ void remote_single_run(struct remote_settings *settings, struct smtproute const 
     } else {
         struct remote_delivery const delivery = {.settings = settings,
                                                  .world = &world,
-                                                 .host = route->host,
-                                                 .by_mx = route->by_mx,
-                                                 .port = route->port,
+                                                 .ways = ways,
+                                                 .tls_service = tls_service,
                                                  .report = report_all};
         sig_ignore(SIGPIPE);
         tain_now_set_stopwatch_g();

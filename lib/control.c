@@ -31,10 +31,10 @@ struct walk {
     uint64_t total;      /* bytes read */
     stralloc *folded;    /* the entry so far, where lines may continue one; else 0 */
     unsigned int first;  /* number of its first line; 0: none yet */
+    bool secret;         /* no line is ever shown, none stays in memory */
 };
 
-/* Of NUMBER:PATH the number, a descriptor that is open. */
-static bool take_inherited(char const **path, int *directory)
+bool control_take_inherited(char const **path, int *directory)
 {
     unsigned int number;
     size_t const length = uint_scan(*path, &number);
@@ -49,7 +49,7 @@ enum control_result control_open(struct control *control, char const *path,
                                  struct control_error *error)
 {
     int directory;
-    if (!take_inherited(&path, &directory))
+    if (!control_take_inherited(&path, &directory))
         directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0) {
         snprintf(error->text, sizeof error->text,
@@ -169,13 +169,17 @@ static bool fold_line(struct walk *walk, char const *line, size_t length, bool c
 /* One line, without its line end. */
 static bool take_line(struct walk *walk, char const *line, size_t length)
 {
+    static char const secret[] = "a line that is not shown";
+    char const *const shown = walk->secret ? secret : line;
+    size_t const shown_length = walk->secret ? sizeof secret - 1 : length;
     walk->number++;
     if (length > CONTROL_LINE_MAX)
-        return control_fail_hint(walk->error, "at most 4096 bytes in a line", line, length, 0);
+        return control_fail_hint(walk->error, "at most 4096 bytes in a line", shown, shown_length,
+                                 0);
     if (memchr(line, 0, length))
-        return control_fail_hint(walk->error, "text without NUL bytes", line, length, 0);
+        return control_fail_hint(walk->error, "text without NUL bytes", shown, shown_length, 0);
     if (length > 0 && line[length - 1] == '\r')
-        return control_fail_hint(walk->error, "lines that end with LF alone", line, length,
+        return control_fail_hint(walk->error, "lines that end with LF alone", shown, shown_length,
                                  "these end with CR LF: convert them with dos2unix");
     bool const continues = length > 0 && (*line == ' ' || *line == '\t');
     while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t'))
@@ -204,12 +208,11 @@ static bool take_lines(struct walk *walk, char const *bytes, size_t length, size
     return true;
 }
 
-static enum control_result read_lines(struct walk *walk, int descriptor)
+static enum control_result read_pieces(struct walk *walk, int descriptor, char buffer[READ_SIZE])
 {
-    char buffer[READ_SIZE];
     size_t held = 0, taken;
     for (;;) {
-        ssize_t count = fd_read(descriptor, buffer + held, sizeof buffer - held);
+        ssize_t count = fd_read(descriptor, buffer + held, READ_SIZE - held);
         if (count < 0)
             return control_problem(walk->control, walk->name, walk->error, strerror(errno));
         walk->total += (uint64_t)count;
@@ -232,6 +235,15 @@ static enum control_result read_lines(struct walk *walk, int descriptor)
         if (count == 0)
             return CONTROL_OK;
     }
+}
+
+static enum control_result read_lines(struct walk *walk, int descriptor)
+{
+    char buffer[READ_SIZE];
+    enum control_result const result = read_pieces(walk, descriptor, buffer);
+    if (walk->secret)
+        explicit_bzero(buffer, sizeof buffer);
+    return result;
 }
 
 static enum control_result walk_file(struct walk *walk)
@@ -264,6 +276,19 @@ enum control_result control_lines(struct control const *control, char const *nam
 {
     struct walk walk = {
         .control = control, .name = name, .entry = entry, .context = context, .error = error};
+    return walk_file(&walk);
+}
+
+enum control_result control_secret_lines(struct control const *control, char const *name,
+                                         control_line_func *entry, void *context,
+                                         struct control_error *error)
+{
+    struct walk walk = {.control = control,
+                        .name = name,
+                        .entry = entry,
+                        .context = context,
+                        .error = error,
+                        .secret = true};
     return walk_file(&walk);
 }
 

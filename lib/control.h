@@ -37,10 +37,15 @@ struct control {
 };
 
 /* Opens the folder PATH. NUMBER:PATH is the folder that was inherited as descriptor NUMBER, PATH
- * only its name: so the programs that ekiden-send and ekiden-smtpd start need no way to it. On CONTROL_ERROR (also for a folder that is not there) ERROR says why. */
+ * only its name: so the programs that ekiden-send and ekiden-smtpd start need no way to it. On
+ * CONTROL_ERROR (also for a folder that is not there) ERROR says why. */
 enum control_result control_open(struct control *control, char const *path,
                                  struct control_error *error);
 void control_close(struct control *control);
+
+/* True when *path is NUMBER:PATH: *path is PATH then, and *directory the descriptor NUMBER, made
+ * close-on-exec, or -1 with errno when it is not open. */
+bool control_take_inherited(char const **path, int *directory);
 
 /* Called for each entry: LINE is LENGTH bytes without its line end, not NUL-terminated, valid
  * during the call. Returns false to stop with CONTROL_ERROR; it then calls control_fail. */
@@ -52,9 +57,15 @@ enum control_result control_lines(struct control const *control, char const *nam
                                   control_line_func *entry, void *context,
                                   struct control_error *error);
 
-/* The same, and a line that begins with a blank continues the one before, as in an aliases file: an
- * entry is LENGTH bytes, at most CONTROL_FOLDED_MAX, with one blank where lines were joined. Its
- * number is that of its first line. */
+/* The same for a file that holds secrets: no line is shown in ERROR by this one (nor by ENTRY,
+ * which is the caller's matter), and what was read is wiped from memory. */
+enum control_result control_secret_lines(struct control const *control, char const *name,
+                                         control_line_func *entry, void *context,
+                                         struct control_error *error);
+
+/* As control_lines, and a line that begins with a blank continues the one before, as in an aliases
+ * file: an entry is LENGTH bytes, at most CONTROL_FOLDED_MAX, with one blank where lines were
+ * joined. Its number is that of its first line. */
 enum control_result control_folded_lines(struct control const *control, char const *name,
                                          control_line_func *entry, void *context,
                                          struct control_error *error);

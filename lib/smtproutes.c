@@ -1,112 +1,64 @@
 #include "lib/smtproutes.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include <skalibs/bytestr.h>
 
 #include "lib/address.h"
+#include "lib/checksum.h"
+#include "lib/smtproutes_parse.h"
 
-#define FILE_NAME    "smtproutes"
-#define DEFAULT_PORT 25
-#define EXPECTED     "DOMAIN:HOST, .PARENT:HOST or :HOST, perhaps with :PORT behind it"
-#define HINT_HOST                                                                                  \
-    "HOST is a name, an IPv4 address or an IPv6 address in brackets; empty means by MX"
+#define FILE_NAME "smtproutes"
+#define EXPECTED                                                                                   \
+    "DOMAIN:HOST, .PARENT:HOST, SENDER:HOST or :HOST, perhaps with :PORT behind it, and options"
+#define HINT_KEY                                                                                   \
+    "before the colon stands a domain, an address literal, .PARENT, USER@DOMAIN, @DOMAIN or "      \
+    "nothing"
 
-/* What stands behind the first colon, in its parts. */
-struct way {
-    char const *host; /* without brackets */
-    size_t length;
-    uint16_t port;
-};
+/* --- the file --- */
 
-/* 1 to 65535, digits only. */
-static bool scan_port(char const *text, size_t length, uint16_t *port)
+static bool is_host(char const *text, size_t length)
 {
-    unsigned int sum = 0;
-    if (length == 0 || length > 5)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        sum = sum * 10 + (unsigned int)(text[i] - '0');
-    }
-    *port = (uint16_t)sum;
-    return sum > 0 && sum <= 65535;
-}
-
-/* No zone (fe80::1%eth0): inet_pton knows none. */
-static bool is_ip(int family, char const *text, size_t length)
-{
-    char plain[INET6_ADDRSTRLEN];
-    unsigned char bytes[16];
-    if (length >= sizeof plain || memchr(text, 0, length))
-        return false;
-    memcpy(plain, text, length);
-    plain[length] = 0;
-    return inet_pton(family, plain, bytes) == 1;
-}
-
-/* [IPv6] or [IPv4] at TEXT; *rest is what follows. */
-static bool split_brackets(struct way *way, char const *text, size_t length, size_t *rest)
-{
-    char const *const end = memchr(text, ']', length);
-    if (!end)
-        return false;
-    way->host = text + 1;
-    way->length = (size_t)(end - way->host);
-    *rest = (size_t)(end + 1 - text);
-    return is_ip(AF_INET6, way->host, way->length) || is_ip(AF_INET, way->host, way->length);
-}
-
-static bool split_way(struct way *way, char const *text, size_t length)
-{
-    size_t rest;
-    way->port = DEFAULT_PORT;
-    if (length > 0 && text[0] == '[') {
-        if (!split_brackets(way, text, length, &rest))
-            return false;
-    } else {
-        char const *const colon = length ? memchr(text, ':', length) : NULL;
-        rest = colon ? (size_t)(colon - text) : length;
-        way->host = text;
-        way->length = rest;
-        if (rest > 0 && !address_is_domain(text, rest, true))
-            return false;
-    }
-    if (rest == length)
-        return true;
-    return text[rest] == ':' && scan_port(text + rest + 1, length - rest - 1, &way->port);
+    return address_is_domain(text, length, true) || address_is_literal(text, length);
 }
 
 static bool is_key(char const *key, size_t length)
 {
-    if (length == 0 || address_is_literal(key, length))
+    char const *const at = length ? memrchr(key, '@', length) : NULL;
+    if (length == 0)
         return true;
-    if (key[0] == '.') {
-        key++;
-        length--;
-    }
-    return address_is_domain(key, length, true);
+    if (at)
+        return is_host(at + 1, (size_t)(key + length - (at + 1))) && address_is_utf8(key, length);
+    if (key[0] == '.')
+        return address_is_domain(key + 1, length - 1, true);
+    return is_host(key, length);
+}
+
+/* The colon behind the key: a literal has colons of its own. */
+static char const *find_colon(char const *line, size_t length)
+{
+    char const *const colon = memchr(line, ':', length);
+    char const *const bracket = colon ? memchr(line, '[', (size_t)(colon - line)) : NULL;
+    char const *const end =
+        bracket ? memchr(bracket, ']', length - (size_t)(bracket - line)) : NULL;
+    return end ? memchr(end, ':', length - (size_t)(end - line)) : colon;
 }
 
 static bool parse_entry(char const *line, size_t length, struct table_entry *entry,
                         struct control_error *error)
 {
-    /* A literal has colons of its own. */
-    char const *const bracket = line[0] == '[' ? memchr(line, ']', length) : NULL;
-    size_t const start = bracket ? (size_t)(bracket - line) : 0;
-    char const *const colon = memchr(line + start, ':', length - start);
-    struct way way;
-    if (!colon || !is_key(line, (size_t)(colon - line)))
+    char const *const colon = find_colon(line, length);
+    struct smtproute route;
+    if (!colon)
         return control_fail(error, EXPECTED, line, length);
+    if (!is_key(line, (size_t)(colon - line)))
+        return control_fail_hint(error, EXPECTED, line, length, HINT_KEY);
     *entry = (struct table_entry){.key = line,
                                   .key_length = (size_t)(colon - line),
                                   .value = colon + 1,
                                   .value_length = length - (size_t)(colon - line) - 1};
-    if (!split_way(&way, entry->value, entry->value_length))
-        return control_fail_hint(error, EXPECTED, line, length, HINT_HOST);
-    return true;
+    char const *const problem = smtproutes_parse(&route, entry->value, entry->value_length);
+    return !problem || control_fail_hint(error, EXPECTED, line, length, problem);
 }
 
 enum control_result smtproutes_load(struct table *table, struct control const *control,
@@ -115,34 +67,57 @@ enum control_result smtproutes_load(struct table *table, struct control const *c
     return table_load(table, control, FILE_NAME, parse_entry, error);
 }
 
-static void set_host(struct smtproute *route, char const *host, size_t length)
+/* --- the look-up --- */
+
+static bool find_entry(struct table const *table, char const *domain, size_t length,
+                       char const *sender, char const **value, size_t *value_length)
 {
-    memcpy(route->host, host, length);
-    route->host[length] = 0;
-    case_lowerb(route->host, length);
+    char const *const at = strrchr(sender, '@');
+    return table_find_domain(table, domain, length, value, value_length) ||
+           (at && (table_find(table, sender, strlen(sender), value, value_length) ||
+                   table_find(table, at, strlen(at), value, value_length))) ||
+           table_find(table, "", 0, value, value_length);
 }
 
 bool smtproutes_find(struct table const *table, char const *domain, size_t length,
-                     struct smtproute *route)
+                     char const *sender, struct smtproute *route)
 {
-    struct way way = {.length = 0, .port = DEFAULT_PORT};
-    char const *value;
-    size_t value_length;
-    if (length == 0 || length >= sizeof route->host || memchr(domain, 0, length))
+    char const *value = "";
+    size_t value_length = 0;
+    if (length == 0 || length >= SMTPROUTES_HOST_MAX || memchr(domain, 0, length))
         return false;
     /* What the table holds was checked when it was compiled; a cdb that somebody else made is
      * not believed either. */
-    if ((table_find_domain(table, domain, length, &value, &value_length) ||
-         table_find(table, "", 0, &value, &value_length)) &&
-        !split_way(&way, value, value_length))
-        way = (struct way){.length = 0, .port = DEFAULT_PORT};
-    if (way.length >= sizeof route->host)
-        way.length = 0;
-    route->by_mx = way.length == 0;
-    route->port = way.port;
-    if (route->by_mx)
-        set_host(route, domain, length);
-    else
-        set_host(route, way.host, way.length);
+    if (find_entry(table, domain, length, sender, &value, &value_length) &&
+        smtproutes_parse(route, value, value_length) != NULL)
+        value_length = 0;
+    if (value_length == 0)
+        smtproutes_parse(route, "", 0);
+    if (route->by_mx) {
+        memcpy(route->hosts[0].name, domain, length);
+        case_lowerb(route->hosts[0].name, length);
+    }
     return true;
+}
+
+static void add_text(struct checksum *sum, char const *text)
+{
+    checksum_add(sum, text, strlen(text) + 1);
+}
+
+uint64_t smtproutes_sum(struct smtproute const *route)
+{
+    struct checksum sum;
+    checksum_start(&sum);
+    for (unsigned int i = 0; i < route->count; i++) {
+        add_text(&sum, route->hosts[i].name);
+        checksum_add(&sum, &route->hosts[i].port, sizeof route->hosts[i].port);
+        checksum_add(&sum, &route->hosts[i].implicit, sizeof route->hosts[i].implicit);
+    }
+    checksum_add(&sum, &route->by_mx, sizeof route->by_mx);
+    checksum_add(&sum, &route->tls.level, sizeof route->tls.level);
+    add_text(&sum, route->tls.name);
+    add_text(&sum, route->auth);
+    checksum_add(&sum, &route->clear_auth, sizeof route->clear_auth);
+    return checksum_end(&sum);
 }

@@ -5,7 +5,6 @@
 
 #include "deliver/job.h"
 #include "deliver/remote_job.h"
-#include "lib/checksum.h"
 #include "lib/smtproutes.h"
 #include "queue/send_result.h"
 #include "queue/send_step.h"
@@ -22,8 +21,8 @@ enum found {
     FOUND_NOWHERE, /* the address has no domain that can be looked up */
 };
 
-static enum found find(struct send const *send, struct queue_recipient const *recipient,
-                       struct smtproute *destination)
+static enum found find(struct send const *send, char const *sender,
+                       struct queue_recipient const *recipient, struct smtproute *destination)
 {
     struct route route;
     routing_find(&send->settings.routing, recipient->address, recipient->length, &route);
@@ -33,29 +32,23 @@ static enum found find(struct send const *send, struct queue_recipient const *re
     if (!at)
         return FOUND_NOWHERE;
     size_t const length = (size_t)(recipient->address + recipient->length - (at + 1));
-    return smtproutes_find(&send->settings.routes, at + 1, length, destination) ? FOUND_REMOTE
-                                                                                : FOUND_NOWHERE;
+    return smtproutes_find(&send->settings.routes, at + 1, length, sender, destination)
+               ? FOUND_REMOTE
+               : FOUND_NOWHERE;
 }
 
-static bool is_same(struct smtproute const *one, struct smtproute const *other)
+/* By whom a message goes that may have an entry for its sender in smtproutes. A sender that stands
+ * for one of each recipient's own counts as the owner: so all of them go one way. */
+static char const *find_sender(struct send_message const *message, char owner[VERP_SIZE])
 {
-    return one->port == other->port && one->by_mx == other->by_mx &&
-           !strcmp(one->host, other->host);
-}
-
-static uint64_t hash(struct smtproute const *route)
-{
-    struct checksum sum;
-    checksum_start(&sum);
-    checksum_add(&sum, route->host, strlen(route->host));
-    checksum_add(&sum, &route->port, sizeof route->port);
-    checksum_add(&sum, &route->by_mx, sizeof route->by_mx);
-    return checksum_end(&sum);
+    return verp_owner(owner, message->content.sender);
 }
 
 /* Looks at the recipients that follow, and puts the remote ones into the window. */
 static void fill(struct send *send, struct send_message *message, unsigned int *budget)
 {
+    char owner[VERP_SIZE];
+    char const *const sender = find_sender(message, owner);
     struct send_window *const window = &message->window;
     uint32_t *const next = message->next + SEND_LANE_REMOTE;
     send_window_open(window);
@@ -66,7 +59,7 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
         if (*budget == 0)
             break;
         --*budget;
-        switch (find(send, message->content.recipients + *next, &route)) {
+        switch (find(send, sender, message->content.recipients + *next, &route)) {
         case FOUND_LOCAL:
             break;
         case FOUND_NOWHERE:
@@ -75,7 +68,7 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
                         "5.1.3 the address has no domain that mail can be sent to");
             break;
         case FOUND_REMOTE:
-            send_window_add(window, hash(&route), *next);
+            send_window_add(window, smtproutes_sum(&route), *next);
         }
     }
     send_window_close(window);
@@ -83,15 +76,16 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
 
 /* Bytes of the recipients in a job: with what else it holds it stays below SEND_AGENT_BYTES_MAX. */
 #define RECIPIENTS_BYTES_MAX                                                                       \
-    (SEND_AGENT_BYTES_MAX - (JOB_ADDRESS_MAX + 1) - (REMOTE_JOB_HOST_MAX + 1) - 256)
+    (SEND_AGENT_BYTES_MAX - (JOB_ADDRESS_MAX + 1) - sizeof(struct smtproute) - 256)
 
 /* Puts those recipients of GROUP into JOB that go where its first one goes: all, but for two
  * destinations with one hash, and but for the bounds on a job. Only one where each has a sender of
  * his own. They count as handed out. */
 static void gather(struct send *send, struct send_message *message, uint32_t group,
-                   struct remote_job *job, uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX],
-                   struct smtproute *first)
+                   struct remote_job *job, uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX])
 {
+    char owner[VERP_SIZE];
+    char const *const sender = find_sender(message, owner);
     size_t bytes = 0;
     unsigned int const most = verp_is(job->sender) ? 1 : REMOTE_JOB_RECIPIENTS_MAX;
     for (bool more = true; more && job->count < most;) {
@@ -102,11 +96,11 @@ static void gather(struct send *send, struct send_message *message, uint32_t gro
             break;
         struct smtproute route;
         /* The window is of these settings, so it is as remote as it was then. */
-        if (find(send, recipient, &route) != FOUND_REMOTE)
+        if (find(send, sender, recipient, &route) != FOUND_REMOTE)
             break;
         if (job->count == 0)
-            *first = route;
-        else if (!is_same(first, &route))
+            job->route = route;
+        else if (!smtproutes_are_same(&job->route, &route))
             break;
         indexes[job->count] = index;
         job->recipients[job->count++].address = recipient->address;
@@ -151,17 +145,13 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
     char sender[VERP_SIZE];
     struct queue_message const *const content = &message->content;
     uint64_t const destination = message->window.groups[group].destination;
-    struct smtproute route;
     struct remote_job job = {.sender = content->sender,
                              .body_8bit = content->body_8bit,
                              .smtputf8 = content->smtputf8,
                              .offset = content->message_offset,
                              .length = content->message_length,
                              .sum = content->message_sum};
-    gather(send, message, group, &job, indexes, &route);
-    job.host = route.host;
-    job.port = route.port;
-    job.by_mx = route.by_mx;
+    gather(send, message, group, &job, indexes);
     if (job.count == 1)
         job.sender = verp_sender(sender, content->sender, job.recipients[0].address);
     if (put(send, message, &job, indexes, destination))

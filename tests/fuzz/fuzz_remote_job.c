@@ -15,16 +15,17 @@ int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t length)
         return 0;
     if (!remote_job_format(&out, &job) || !remote_job_parse(&again, out.s, out.len))
         abort();
-    if (job.port != again.port || job.by_mx != again.by_mx || job.count != again.count ||
+    if (!smtproutes_are_same(&job.route, &again.route) || job.count != again.count ||
         job.offset != again.offset || job.length != again.length || job.sum != again.sum ||
         job.body_8bit != again.body_8bit || job.smtputf8 != again.smtputf8 ||
-        strcmp(job.host, again.host) != 0 || strcmp(job.sender, again.sender) != 0)
+        strcmp(job.sender, again.sender) != 0)
         abort();
     for (unsigned int i = 0; i < job.count; i++)
         if (job.recipients[i].number != again.recipients[i].number ||
             strcmp(job.recipients[i].address, again.recipients[i].address) != 0)
             abort();
-    if (job.count == 0 || job.port == 0 || job.length > INT64_MAX - job.offset)
+    if (job.count == 0 || job.route.count == 0 || job.route.hosts[0].port == 0 ||
+        job.length > INT64_MAX - job.offset)
         abort();
     stralloc_free(&out);
     return 0;

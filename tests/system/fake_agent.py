@@ -73,10 +73,13 @@ waiting = []  # transactions with a host whose name begins with `hang`
 
 def transact(fields, descriptors):
     """A job of remote delivery."""
-    host, port, way, sender = (field.decode() for field in fields[:4])
-    body = os.pread(descriptors[0], int(fields[5]), int(fields[4]))
-    numbers, recipients = fields[8:-1:2], [field.decode() for field in fields[9:-1:2]]
-    note("transactions", host, int(port), way, sender, recipients, len(body), fields[7].decode())
+    hosts = fields[: fields.index(b"")]
+    host, port, way = (field.decode() for field in hosts[:3])
+    fields = fields[len(hosts) + 4 :]
+    sender = fields[0].decode()
+    body = os.pread(descriptors[0], int(fields[2]), int(fields[1]))
+    numbers, recipients = fields[5:-1:2], [field.decode() for field in fields[6:-1:2]]
+    note("transactions", host, int(port), way, sender, recipients, len(body), fields[4].decode())
     if host.startswith("hang") and not is_there("unhang"):
         waiting.append((host, numbers, recipients))
     else:

@@ -234,7 +234,7 @@ class Remote:
         """One job. RECIPIENTS: number -> address. MESSAGE: of queue_file()."""
         path, offset, length, checksum = message
         checksum = f"{int(checksum, 16) ^ sum_delta:016x}"
-        fields = [host, str(port), way, sender, str(offset), str(length), checksum, ""]
+        fields = [host, str(port), way, "", "unset", "", "", sender, str(offset), str(length), checksum, ""]
         for number, address in recipients.items():
             fields += [str(number), address]
         payload = b"".join(field.encode() + b"\0" for field in fields)

@@ -34,10 +34,8 @@ static void a_job_survives_its_way(void **state)
 {
     (void)state;
     struct remote_job const job = {
-        .host = "example.org",
+        .route = {.by_mx = true, .count = 1, .hosts = {{.name = "example.org", .port = 65535}}},
         .sender = "",
-        .port = 65535,
-        .by_mx = true,
         .body_8bit = true,
         .smtputf8 = true,
         .offset = 113,
@@ -47,7 +45,7 @@ static void a_job_survives_its_way(void **state)
         .recipients = {{UINT64_MAX, "ann@example.org"}, {1, "b\303\266rt@example.org"}}};
     static char const wire[] = "example.org\0"
                                "65535\0"
-                               "mx\0\0"
+                               "mx\0\0unset\0\0\0\0"
                                "113\0"
                                "9223372036854775694\0"
                                "00000000000000ab\0"
@@ -60,9 +58,9 @@ static void a_job_survives_its_way(void **state)
     assert_int_equal(out.len, sizeof wire);
     assert_memory_equal(out.s, wire, sizeof wire);
     assert_true(parse(&parsed, out.s, out.len));
-    assert_true(parsed.port == 65535 && parsed.by_mx && parsed.body_8bit && parsed.smtputf8);
+    assert_true(parsed.route.count == 1 && parsed.body_8bit && parsed.smtputf8);
     assert_true(parsed.offset == job.offset && parsed.length == job.length && parsed.sum == 0xab);
-    assert_string_equal(parsed.host, job.host);
+    assert_true(smtproutes_are_same(&parsed.route, &job.route));
     assert_string_equal(parsed.sender, "");
     assert_int_equal(parsed.count, 2);
     assert_true(parsed.recipients[0].number == UINT64_MAX && parsed.recipients[1].number == 1);
@@ -85,26 +83,26 @@ static void malformed_jobs_are_refused(void **state)
         bool good;
     } const cases[] = {
 #define CASE(text, good) {text, sizeof text, good}
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", true),
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0", false),
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0", false),
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r\0002", false),
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r\0001\0t", false),
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\000x\0r", false),
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r\n", false),
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0U8\0001\0r", false),
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\0008\0001\0r", true),
-        CASE("h\00025\0host\0s\0000\0000\0" SUM16 "\00088\0001\0r", false),
-        CASE("\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
-        CASE("h\n\00025\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
-        CASE("h\0000\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
-        CASE("h\00065536\0host\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
-        CASE("h\00025\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
-        CASE("h\00025\0mxx\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
-        CASE("h\00025\0host\0s\r\0000\0000\0" SUM16 "\0\0001\0r", false),
-        CASE("h\00025\0host\0s\0009223372036854775808\0000\0" SUM16 "\0\0001\0r", false),
-        CASE("h\00025\0host\0s\0001\0009223372036854775807\0" SUM16 "\0\0001\0r", false),
-        CASE("h\00025\0host\0s\0000\0000\0000\0\0001\0r", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", true),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r\0002", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r\0001\0t", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\000x\0r", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r\n", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0U8\0001\0r", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0008\0001\0r", true),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\00088\0001\0r", false),
+        CASE("\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\n\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\0000\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00065536\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0mxx\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\r\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0009223372036854775808\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0001\0009223372036854775807\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0000\0\0001\0r", false),
 #undef CASE
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -114,6 +112,8 @@ static void malformed_jobs_are_refused(void **state)
     }
 }
 
+#define HOST_MAX (SMTPROUTES_HOST_MAX - 1)
+
 static void lengths_and_counts_are_bounded(void **state)
 {
     (void)state;
@@ -122,21 +122,25 @@ static void lengths_and_counts_are_bounded(void **state)
         unsigned int count;
         bool good;
     } const cases[] = {
-        {REMOTE_JOB_HOST_MAX, JOB_ADDRESS_MAX, REMOTE_JOB_RECIPIENTS_MAX, true},
-        {REMOTE_JOB_HOST_MAX + 1, 1, 1, false},
+        {HOST_MAX, JOB_ADDRESS_MAX, REMOTE_JOB_RECIPIENTS_MAX, true},
+        {HOST_MAX + 1, 1, 1, false},
         {1, JOB_ADDRESS_MAX + 1, 1, false},
         {1, 1, 0, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char host[REMOTE_JOB_HOST_MAX + 2] = "", address[JOB_ADDRESS_MAX + 2] = "";
-        struct remote_job job = {.host = host, .sender = "", .port = 25, .count = cases[i].count},
+        char address[JOB_ADDRESS_MAX + 2] = "";
+        struct remote_job job = {.route = {.count = 1, .hosts = {{.port = 25}}},
+                                 .sender = "",
+                                 .count = cases[i].count},
                           parsed;
-        memset(host, 'h', cases[i].host);
+        memset(job.route.hosts[0].name, 'h', cases[i].host > HOST_MAX ? HOST_MAX : cases[i].host);
         memset(address, 'a', cases[i].address);
         for (unsigned int number = 0; number < job.count; number++)
             job.recipients[number] = (struct remote_job_recipient){number, address};
         stralloc out = STRALLOC_ZERO;
         assert_true(remote_job_format(&out, &job));
+        if (cases[i].host > HOST_MAX)
+            assert_true(stralloc_insertb(&out, 0, "h", 1));
         assert_int_equal(parse(&parsed, out.s, out.len), cases[i].good);
         if (cases[i].good) { /* and one more is too many */
             assert_true(stralloc_catb(&out, "999\0a", 6));

@@ -19,10 +19,12 @@ static void assert_way(struct table const *table, char const *domain, bool by_mx
     assert_non_null(copy);
     memcpy(copy, domain, length);
     memset(&route, 'x', sizeof route);
-    assert_true(smtproutes_find(table, copy, length, &route));
+    assert_true(smtproutes_find(table, copy, length, "", &route));
     free(copy);
-    if (route.by_mx != by_mx || strcmp(route.host, host) != 0 || route.port != port)
-        fail_msg("%s: by_mx %d, host `%s`, port %u", domain, route.by_mx, route.host, route.port);
+    if (route.by_mx != by_mx || strcmp(route.hosts[0].name, host) != 0 ||
+        route.hosts[0].port != port)
+        fail_msg("%s: by_mx %d, host `%s`, port %u", domain, route.by_mx, route.hosts[0].name,
+                 route.hosts[0].port);
 }
 
 static void without_a_file_all_goes_by_mx(void **state)
@@ -73,11 +75,11 @@ static void what_is_no_domain_is_not_found(void **state)
     char name[SMTPROUTES_HOST_MAX + 1];
     memset(name, 'a', sizeof name);
     load(*state, &table, "a:b\n");
-    assert_false(smtproutes_find(&table, "", 0, &route));
-    assert_false(smtproutes_find(&table, "a\0b", 3, &route));
-    assert_false(smtproutes_find(&table, name, SMTPROUTES_HOST_MAX, &route));
-    assert_true(smtproutes_find(&table, name, SMTPROUTES_HOST_MAX - 1, &route));
-    assert_int_equal(strlen(route.host), SMTPROUTES_HOST_MAX - 1);
+    assert_false(smtproutes_find(&table, "", 0, "", &route));
+    assert_false(smtproutes_find(&table, "a\0b", 3, "", &route));
+    assert_false(smtproutes_find(&table, name, SMTPROUTES_HOST_MAX, "", &route));
+    assert_true(smtproutes_find(&table, name, SMTPROUTES_HOST_MAX - 1, "", &route));
+    assert_int_equal(strlen(route.hosts[0].name), SMTPROUTES_HOST_MAX - 1);
     table_free(&table);
 }
 
