@@ -22,6 +22,8 @@ static struct number {
     NUMBER(maxrcpt, 1000, 100, 1000000), /* RFC 5321 4.5.3.1.8: not below 100 */
     NUMBER(timeoutsmtpd, 300, 1, 86400),
     NUMBER(timeoutsession, 7200, 1, 604800),
+    NUMBER(timeoutauth, 60, 1, 170), /* a client waits three minutes: RFC 4954 4 */
+    NUMBER(authcheckfrom, 0, 0, 1),
     NUMBER(maxerrors, 20, 1, 1000000),
     NUMBER(concurrencyincoming, 1000, 1, 1000000),
     NUMBER(concurrencyperip, 100, 1, 1000000),
@@ -29,7 +31,7 @@ static struct number {
 };
 
 /* The settings that are a table, each in the file of its name. */
-static table_parse_func parse_accepted, parse_bad_sender;
+static table_parse_func parse_accepted, parse_bad_sender, parse_login_sender;
 static struct list {
     char const *name;
     size_t offset; /* of its struct table in struct settings */
@@ -38,6 +40,7 @@ static struct list {
     {"rcpthosts", offsetof(struct settings, rcpthosts), parse_accepted},
     {"morercpthosts", offsetof(struct settings, morercpthosts), parse_accepted},
     {"badmailfrom", offsetof(struct settings, badmailfrom), parse_bad_sender},
+    {"authsenders", offsetof(struct settings, authsenders), parse_login_sender},
 };
 
 /* A line of rcpthosts or morercpthosts: DOMAIN or .PARENT. What would accept mail for the whole
@@ -78,6 +81,25 @@ static bool parse_bad_sender(char const *line, size_t length, struct table_entry
         (local_length == 0 || address_is_utf8(line, local_length)))
         return true;
     return control_fail(error, "ADDRESS, @DOMAIN or .PARENT", line, length);
+}
+
+/* A line of authsenders: LOGIN:ADDRESS, LOGIN:@DOMAIN or LOGIN:*. A login may have several, so the
+ * whole line is the key. */
+static bool parse_login_sender(char const *line, size_t length, struct table_entry *entry,
+                               struct control_error *error)
+{
+    char const *const colon = memchr(line, ':', length);
+    char const *const sender = colon ? colon + 1 : line + length;
+    size_t const sender_length = length - (size_t)(sender - line);
+    char const *const sign = memrchr(sender, '@', sender_length);
+    *entry = (struct table_entry){.key = line, .key_length = length};
+    bool const all = sender_length == 1 && *sender == '*';
+    bool const address = sign &&
+                         address_is_domain(sign + 1, length - (size_t)(sign + 1 - line), true) &&
+                         (sign == sender || address_is_utf8(sender, (size_t)(sign - sender)));
+    if (colon && colon > line && (all || address))
+        return true;
+    return control_fail(error, "LOGIN:ADDRESS, LOGIN:@DOMAIN or LOGIN:*", line, length);
 }
 
 static bool is_greeting(char const *text, size_t length)

@@ -25,6 +25,9 @@ struct settings {
     uint64_t maxerrors;           /* errors after which a session ends: default 20 */
     uint64_t concurrencyincoming; /* sessions at once: default 1000 */
     uint64_t concurrencyperip;    /* of one address (IPv6: of one /64): default 100 */
+    uint64_t timeoutauth;         /* seconds for ekiden-auth: default 60 */
+    uint64_t authcheckfrom;       /* 1: the header From must be the login's own; default 0 */
+    struct table authsenders;     /* LOGIN:ADDRESS, LOGIN:@DOMAIN, LOGIN:*, the whole line a key */
     char *queueprogram;           /* absolute path of another qmail-queue; 0: our injector */
 };
 

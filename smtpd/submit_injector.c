@@ -6,7 +6,7 @@
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "queue/injection.h"
-#include "smtpd/helper.h"
+#include "smtpd/helper_ask.h"
 #include "smtpd/submit.h"
 #include "smtpd/submit_io.h"
 
@@ -73,11 +73,11 @@ static void put(struct submit *submit, char const *bytes, size_t length)
 
 static void prepare(struct submit *submit)
 {
+    char const request = HELPER_INJECTOR;
     if (submit->injector.session >= 0)
         return;
     submit->injector.next[0] = 0;
-    submit->injector.session =
-        submit_request(submit->connection->injector_requests, HELPER_INJECTOR);
+    submit->injector.session = helper_request(submit->connection->injector_requests, &request, 1);
 }
 
 static void open_message(struct submit *submit, bool body_8bit, bool smtputf8)

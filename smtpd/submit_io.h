@@ -1,4 +1,4 @@
-/* What both ways of queueing need: waiting with a deadline, and asking the keeper. */
+/* What both ways of queueing need: waiting with a deadline. */
 #ifndef EKIDEN_SUBMIT_IO_H
 #define EKIDEN_SUBMIT_IO_H
 
@@ -10,9 +10,6 @@
 
 /* Waits for EVENTS (poll's) on DESCRIPTOR. False after MILLISECONDS. */
 bool submit_wait(int descriptor, short events, int milliseconds);
-
-/* Sends a request of KIND (helper.h) on REQUESTS. Returns our end of its pair, -1 after logging. */
-int submit_request(int requests, char kind);
 
 /* Closes what is open, and notes that it is closed. */
 void submit_close(int *descriptor);

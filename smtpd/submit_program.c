@@ -5,8 +5,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
-#include "lib/packet.h"
-#include "smtpd/helper.h"
+#include "smtpd/helper_ask.h"
 #include "smtpd/submit.h"
 #include "smtpd/submit_io.h"
 
@@ -29,14 +28,13 @@ static void nothing(struct submit *submit)
 static void open_message(struct submit *submit, bool body_8bit, bool smtputf8)
 {
     int fds[3];
-    unsigned int count = 3;
-    char letter = '-';
+    char const request = HELPER_QUEUE;
     int *const exited = &submit->program.exited;
     (void)body_8bit; /* the interface has no word for either */
     (void)smtputf8;
-    *exited = submit_request(submit->connection->helper_requests, HELPER_QUEUE);
+    *exited = helper_request(submit->connection->helper_requests, &request, 1);
     if (*exited >= 0 && submit_wait(*exited, POLLIN, SUBMIT_START_MILLISECONDS) &&
-        packet_receive(*exited, &letter, 1, fds, &count) == 1 && letter == '+' && count == 3) {
+        helper_take_channels(*exited, fds, 3)) {
         submit->program.message = fds[0];
         submit->program.envelope = fds[1];
         submit->program.custom = fds[2];
@@ -96,7 +94,6 @@ static void read_custom(struct submit *submit)
 
 static enum queue_status commit(struct submit *submit)
 {
-    char answer[2];
     int const exited = submit->program.exited;
     enum queue_status status = QUEUE_SYSTEM;
     submit_close(&submit->program.message);
@@ -106,9 +103,10 @@ static enum queue_status commit(struct submit *submit)
     submit_close(&submit->program.envelope);
     if (submit->program.custom >= 0)
         read_custom(submit);
-    if (exited >= 0 && submit_wait(exited, POLLIN, SUBMIT_COMMIT_MILLISECONDS) &&
-        packet_receive(exited, answer, sizeof answer, NULL, NULL) == 2 && answer[0] == 'x')
-        status = (enum queue_status)(unsigned char)answer[1];
+    if (exited >= 0 && submit_wait(exited, POLLIN, SUBMIT_COMMIT_MILLISECONDS)) {
+        int const code = helper_take_exit(exited);
+        status = code >= 0 ? (enum queue_status)code : QUEUE_SYSTEM;
+    }
     /* A program that says 0 without having read everything has not queued this message. */
     if (status == QUEUE_OK && submit->failed)
         status = QUEUE_SYSTEM;

@@ -1,0 +1,145 @@
+#include "smtpd/helper_ask.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/packet.h"
+
+#define REQUEST_MILLISECONDS       30000
+#define REQUEST_PAUSE_MILLISECONDS 10
+
+/* The kernel counts the descriptors that all processes of a user have on their way (ETOOMANYREFS):
+ * many dialogues that ask at once may have to wait for one another. */
+static bool send_request(int requests, char const *request, size_t length, int end)
+{
+    struct iovec const piece = {.iov_base = (char *)request, .iov_len = length};
+    for (int waited = 0; waited < REQUEST_MILLISECONDS; waited += REQUEST_PAUSE_MILLISECONDS) {
+        if (packet_send(requests, &piece, 1, &end, 1))
+            return true;
+        if (errno != ETOOMANYREFS && errno != ENOBUFS && errno != ENOMEM)
+            return false;
+        (void)poll(NULL, 0, REQUEST_PAUSE_MILLISECONDS);
+    }
+    return false;
+}
+
+int helper_request(int requests, char const *request, size_t length)
+{
+    int ends[2];
+    if (!packet_pair(ends)) {
+        log_failure("helper-not-asked", "socketpair", errno);
+        return -1;
+    }
+    bool const sent = send_request(requests, request, length, ends[1]);
+    if (!sent)
+        log_failure("helper-not-asked", "request to the keeper", errno);
+    close(ends[1]);
+    if (sent)
+        return ends[0];
+    close(ends[0]);
+    return -1;
+}
+
+bool helper_take_channels(int answers, int *channels, unsigned int count)
+{
+    char letter;
+    unsigned int taken = count;
+    ssize_t const length = packet_receive(answers, &letter, 1, channels, &taken);
+    if (length == 1 && letter == '+' && taken == count)
+        return true;
+    while (length > 0 && taken)
+        close(channels[--taken]);
+    return false;
+}
+
+int helper_take_exit(int answers)
+{
+    char answer[2];
+    if (packet_receive(answers, answer, sizeof answer, NULL, NULL) != 2 || answer[0] != 'x')
+        return -1;
+    return (unsigned char)answer[1];
+}
+
+static int64_t now_milliseconds(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Waits until something can be read. HELPER_YES: it can. SIGTERM gets through here. */
+static enum helper_answer wait_until(struct connection const *connection, int descriptor,
+                                     int64_t deadline)
+{
+    for (;;) {
+        int64_t const left = deadline - now_milliseconds();
+        if (left <= 0)
+            return HELPER_TIMEOUT;
+        struct timespec const timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+        struct pollfd polled = {.fd = descriptor, .events = POLLIN};
+        int const ready = ppoll(&polled, 1, &timeout, connection->waiting);
+        if (ready > 0)
+            return HELPER_YES;
+        if (ready < 0 && errno != EINTR)
+            return HELPER_FAILED;
+        if (*connection->stop)
+            return HELPER_STOPPED;
+    }
+}
+
+/* All of it at once: a new stream socket takes so much, and what it does not take the helper, which
+ * must read to the end, will never see. */
+static bool tell(int channel, char const *bytes, size_t size)
+{
+    return send(channel, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size &&
+           shutdown(channel, SHUT_WR) == 0;
+}
+
+/* After the helper's end: a stream socket that was closed with something unread resets, and only
+ * then. A program that says yes without having read the password has checked nothing. */
+static bool was_read(int channel)
+{
+    char byte;
+    struct pollfd polled = {.fd = channel, .events = POLLIN};
+    return poll(&polled, 1, 0) == 1 && recv(channel, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static enum helper_answer converse(struct connection const *connection, int answers,
+                                   char const *bytes, size_t size, int *code)
+{
+    int channel;
+    int64_t const deadline = now_milliseconds() + (int64_t)connection->settings->timeoutauth * 1000;
+    enum helper_answer answer = wait_until(connection, answers, deadline);
+    if (answer != HELPER_YES)
+        return answer;
+    if (!helper_take_channels(answers, &channel, 1))
+        return HELPER_FAILED;
+    bool const told = tell(channel, bytes, size);
+    answer = wait_until(connection, answers, deadline);
+    if (answer == HELPER_YES) {
+        *code = helper_take_exit(answers);
+        answer = !told || !was_read(channel) ? HELPER_FAILED
+                 : *code == 0                ? HELPER_YES
+                 : *code == 1                ? HELPER_NO
+                                             : HELPER_FAILED;
+    }
+    close(channel);
+    return answer;
+}
+
+enum helper_answer helper_ask(struct connection const *connection, char const *request,
+                              size_t length, char const *bytes, size_t size, int *code)
+{
+    *code = -1;
+    int const answers = helper_request(connection->helper_requests, request, length);
+    if (answers < 0)
+        return HELPER_FAILED;
+    enum helper_answer const answer = converse(connection, answers, bytes, size, code);
+    close(answers); /* the keeper kills a helper that still runs */
+    return answer;
+}
