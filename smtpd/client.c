@@ -1,5 +1,7 @@
 #include "smtpd/client.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,4 +99,34 @@ void client_identify(struct connection *connection, bool environment)
                   &connection->local_port);
     }
     take_relayclient(connection);
+}
+
+void client_choose_role(struct connection *connection, struct role_ports const *ports)
+{
+    if (!connection->has_role)
+        connection->role = role_of_port(ports, connection->local_port);
+    if (connection->role != ROLE_MX)
+        connection->relayclient = false;
+}
+
+/* The descriptor that the environment names; what is started from here does not inherit it. */
+static bool take_descriptor(char const *name, int *descriptor)
+{
+    char const *const text = getenv(name);
+    unsigned int number;
+    if (!text || !uint0_scan(text, &number) || number < 3 || number > INT_MAX)
+        return false;
+    *descriptor = (int)number;
+    return fcntl(*descriptor, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+void client_take_ucspi_tls(struct connection *connection)
+{
+    struct ucspi_tls *const tls = &connection->ucspi_tls;
+    tls->offered = take_descriptor("SSLCTLFD", &tls->control) &&
+                   take_descriptor("SSLREADFD", &tls->input) &&
+                   take_descriptor("SSLWRITEFD", &tls->output);
+    if (!tls->offered && getenv("SSLCTLFD"))
+        log_failure("tls-not-taken",
+                    "SSLCTLFD, SSLREADFD and SSLWRITEFD must name open descriptors", 0);
 }

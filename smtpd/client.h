@@ -15,4 +15,13 @@
  * would open relaying for everybody, so there it is never looked at. */
 void client_identify(struct connection *connection, bool environment);
 
+/* Gives CONNECTION its role, unless its listener has one: by its local port. PORTS may be 0: the
+ * standard ones. RELAYCLIENT then counts in the role mx alone: on a port for users nothing takes
+ * the place of a login. */
+void client_choose_role(struct connection *connection, struct role_ports const *ports);
+
+/* Takes the TLS engine that the environment offers by UCSPI-TLS: SSLCTLFD, SSLREADFD and
+ * SSLWRITEFD, where all three are open descriptors. For a process of one connection. */
+void client_take_ucspi_tls(struct connection *connection);
+
 #endif

@@ -19,11 +19,19 @@ enum connection_refusal {
     CONNECTION_TOO_MANY_FROM_HERE /* from this address or /64: 421 4.7.0 */
 };
 
+/* A TLS engine that a super-server offers for this connection (UCSPI-TLS). */
+struct ucspi_tls {
+    bool offered;
+    int control;       /* a socket: gets `Y`, answers with what was agreed on */
+    int input, output; /* the plain side; may be the same descriptor */
+};
+
 struct connection {
     int input, output; /* of the client; may be the same descriptor */
     ip46 remote, local;
     uint16_t remote_port, local_port;
     enum role role;
+    bool has_role;   /* ROLE was said with the listener or the connection; else its port decides */
     bool has_remote; /* false: a pipe or unix socket; REMOTE is 127.0.0.1 then, never a relay client
                       */
     bool relayclient;       /* RELAYCLIENT was set by tcprules (never taken from a listener's own
@@ -34,6 +42,7 @@ struct connection {
     int injector_requests; /* packets: 'I' with one end of a pair asks for an injector session */
     int helper_requests;   /* packets to the keeper: helper.h; -1 when there is none */
     int tls_requests;      /* packets to ekiden-tls: tls/tls_request.h; -1 when there is none */
+    struct ucspi_tls ucspi_tls;        /* goes before tls_requests */
     volatile sig_atomic_t const *stop; /* set by SIGTERM: answer 421 4.3.2 at the next command.
                                           SIGTERM is blocked except while waiting (ppoll with
                                           `waiting`) */

@@ -20,12 +20,12 @@
 #include "configured.h"
 #include "lib/descriptors.h"
 #include "lib/log.h"
+#include "smtpd/client.h"
 #include "smtpd/keeper.h"
 
 #define USAGE                                                                                      \
     "ekiden-smtpd [ -t ] [ -C control ] [ -Q queue ] [ -A state ] [ -d ready-fd ] "                \
-    "[ -i idle-seconds ] "                                                                         \
-    "[ -l address:port ]..."
+    "[ -i idle-seconds ] [ -R role ] [ -l [role@]address:port ]..."
 #define LISTENERS_MAX      16
 #define LISTEN_FDS_START   3 /* sd_listen_fds(3) */
 #define BACKLOG            1024
@@ -39,7 +39,9 @@ struct arguments {
     bool test;
     char const *addresses[LISTENERS_MAX]; /* to bind: -l */
     size_t address_count;
-    int listeners[LISTENERS_MAX];
+    bool has_role; /* -R: of what says no role itself */
+    enum role role;
+    struct listening listeners[LISTENERS_MAX];
     size_t count;
 };
 
@@ -86,7 +88,7 @@ static int bind_address(char const *text)
 static void parse_arguments(struct arguments *arguments, int argc, char const *const *argv)
 {
     subgetopt options = SUBGETOPT_ZERO;
-    for (int option; (option = subgetopt_r(argc, argv, "tC:Q:A:d:i:l:", &options)) >= 0;)
+    for (int option; (option = subgetopt_r(argc, argv, "tC:Q:A:R:d:i:l:", &options)) >= 0;)
         switch (option) {
         case 't':
             arguments->test = true;
@@ -99,6 +101,11 @@ static void parse_arguments(struct arguments *arguments, int argc, char const *c
             break;
         case 'A':
             arguments->paths.state = options.arg;
+            break;
+        case 'R':
+            arguments->has_role = role_parse(&arguments->role, options.arg, strlen(options.arg));
+            if (!arguments->has_role)
+                die_usage("-R expects mx, submission or submissions");
             break;
         case 'd':
             /* Nothing of our own is open yet that could have the number by chance. */
@@ -129,8 +136,11 @@ static bool is_listening(int descriptor)
     return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
 }
 
-static void add_listener(struct arguments *arguments, int descriptor)
+/* ROLE may be 0, or a text that is no role: a socket unit's name, for example. */
+static void add_listener(struct arguments *arguments, int descriptor, char const *role,
+                         size_t length)
 {
+    struct listening listener = {.descriptor = descriptor};
     int const flags = fcntl(descriptor, F_GETFL);
     if (arguments->count == LISTENERS_MAX)
         die_usage("more than 16 listening sockets");
@@ -140,7 +150,23 @@ static void add_listener(struct arguments *arguments, int descriptor)
         log_failure("listener-failed", "fcntl", errno);
         _exit(EXIT_TEMPORARY);
     }
-    arguments->listeners[arguments->count++] = descriptor;
+    listener.has_role = role && role_parse(&listener.role, role, length);
+    if (!listener.has_role) {
+        listener.has_role = arguments->has_role;
+        listener.role = arguments->role;
+    }
+    arguments->listeners[arguments->count++] = listener;
+}
+
+/* -l: a role and an `@` may stand before the address. */
+static void add_address(struct arguments *arguments, char const *text)
+{
+    enum role role;
+    char const *const sign = strchr(text, '@');
+    size_t const length = sign ? (size_t)(sign - text) : 0;
+    if (sign && !role_parse(&role, text, length))
+        die_usage("-l expects mx, submission or submissions before its @");
+    add_listener(arguments, bind_address(sign ? sign + 1 : text), sign ? text : NULL, length);
 }
 
 /* What systemd passed, when it was meant for this process (sd_listen_fds). Returns a connection
@@ -149,15 +175,20 @@ static int take_passed_sockets(struct arguments *arguments)
 {
     char const *const pid_text = getenv("LISTEN_PID");
     char const *const count_text = getenv("LISTEN_FDS");
+    char const *name = getenv("LISTEN_FDNAMES");
     unsigned int pid, count;
     if (!pid_text || !count_text || !uint0_scan(pid_text, &pid) ||
         !uint0_scan(count_text, &count) || pid != (unsigned int)getpid())
         return -1;
     for (unsigned int i = 0; i < count && i < LISTENERS_MAX; i++) {
         int const descriptor = LISTEN_FDS_START + (int)i;
-        if (!is_listening(descriptor))
+        size_t const length = name ? strcspn(name, ":") : 0;
+        if (!is_listening(descriptor)) {
+            arguments->has_role |= name && role_parse(&arguments->role, name, length);
             return descriptor;
-        add_listener(arguments, descriptor);
+        }
+        add_listener(arguments, descriptor, name, length);
+        name = name && name[length] ? name + length + 1 : NULL;
     }
     return -1;
 }
@@ -207,7 +238,7 @@ int main(int argc, char const *const *argv)
     if (arguments.test)
         return test_configuration(&arguments);
     for (size_t i = 0; i < arguments.address_count; i++)
-        arguments.listeners[arguments.count++] = bind_address(arguments.addresses[i]);
+        add_address(&arguments, arguments.addresses[i]);
 
     int client = -1;
     if (!arguments.count)
@@ -215,14 +246,22 @@ int main(int argc, char const *const *argv)
     if (!arguments.count && client < 0) {
         client = 0;
         if (is_listening(0)) {
-            add_listener(&arguments, 0);
+            add_listener(&arguments, 0, NULL, 0);
             client = -1;
         }
     }
-    keeper_open(&keeper, &arguments.paths, client == 0 ? 1 : client);
-    if (client < 0)
+    if (client < 0) {
+        keeper_open(&keeper, &arguments.paths, NULL);
         return keeper_listen(&keeper, arguments.listeners, arguments.count,
                              &(struct keeper_options){.idle_seconds = arguments.idle_seconds,
                                                       .ready = (int)arguments.ready});
-    return keeper_serve_one(&keeper, client, client == 0 ? 1 : client);
+    }
+    struct connection connection = {.input = client,
+                                    .output = client == 0 ? 1 : client,
+                                    .has_role = arguments.has_role,
+                                    .role = arguments.role};
+    client_identify(&connection, true);
+    client_take_ucspi_tls(&connection);
+    keeper_open(&keeper, &arguments.paths, &connection);
+    return keeper_serve_one(&keeper, &connection);
 }

@@ -11,15 +11,24 @@
 #include "lib/log.h"
 #include "queue/queue_layout.h"
 #include "queue/wake.h"
+#include "smtpd/client.h"
 
 #define EXIT_CONFIGURATION 100
 #define EXIT_TEMPORARY     111
 
-_Noreturn static void give_up(int client, int code)
+/* What ports the configuration gives to TLS from the first octet on is not known here: those that
+ * it is given without one count. */
+static bool may_be_told(struct connection *client)
+{
+    client_choose_role(client, NULL);
+    return client->role != ROLE_SUBMISSIONS;
+}
+
+_Noreturn static void give_up(struct connection *client, int code)
 {
     static char const apology[] =
         "421 4.3.0 this server is not ready for mail; please try again later\r\n";
-    if (client >= 0 && write(client, apology, sizeof apology - 1) < 0)
+    if (client && may_be_told(client) && write(client->output, apology, sizeof apology - 1) < 0)
         log_failure("client-not-told", "write", errno);
     _exit(code);
 }
@@ -98,7 +107,7 @@ static bool open_folders(struct keeper *keeper, char const *path)
     return true;
 }
 
-static void open_queue(struct keeper *keeper, char const *path, int client)
+static void open_queue(struct keeper *keeper, char const *path, struct connection *client)
 {
     if (open_folders(keeper, path))
         return;
@@ -109,7 +118,7 @@ static void open_queue(struct keeper *keeper, char const *path, int client)
     give_up(client, EXIT_TEMPORARY);
 }
 
-void keeper_open(struct keeper *keeper, struct keeper_paths const *paths, int client)
+void keeper_open(struct keeper *keeper, struct keeper_paths const *paths, struct connection *client)
 {
     struct control_error error;
     struct settings *settings;

@@ -7,8 +7,10 @@
 
 #include "lib/control.h"
 #include "lib/privilege.h"
+#include "smtpd/connection.h"
 #include "smtpd/helper_table.h"
-#include "smtpd/settings.h"
+#include "smtpd/template.h"
+#include "smtpd/tls_service.h"
 
 struct keeper {
     struct control control;
@@ -17,6 +19,7 @@ struct keeper {
     int folder, wake; /* queue/new and the wake FIFO */
     int empty;        /* a folder that has nothing in it and no name: root of the dialogues */
     struct helper_table helpers;
+    struct tls_service tls;
 };
 
 /* What the command line says. */
@@ -26,10 +29,10 @@ struct keeper_paths {
 };
 
 /* Opens control files, queue and users, in this order; makes the queue's folders where they are
- * missing. Dies with exit 100 (configuration) or 111 after logging; with a client behind descriptor
- * CLIENT
- * (-1: none) it is told 421 first. */
-void keeper_open(struct keeper *keeper, struct keeper_paths const *paths, int client);
+ * missing. Dies with exit 100 (configuration) or 111 after logging; with a CLIENT (0: none) that
+ * may be spoken to in the clear it is told 421 first. */
+void keeper_open(struct keeper *keeper, struct keeper_paths const *paths,
+                 struct connection *client);
 
 /* Reads the control files into new settings. NULL after logging what is wrong with which line. */
 struct settings *keeper_load_settings(struct control const *control);
@@ -44,10 +47,11 @@ struct keeper_options {
 };
 
 /* Serves listening sockets until SIGTERM. Returns the exit code. */
-int keeper_listen(struct keeper *keeper, int *listeners, size_t count,
+int keeper_listen(struct keeper *keeper, struct listening const *listeners, size_t count,
                   struct keeper_options const *options);
 
-/* Serves the one connection on INPUT and OUTPUT. Returns the exit code. */
-int keeper_serve_one(struct keeper *keeper, int input, int output);
+/* Serves the one CONNECTION, of which descriptors, addresses and UCSPI-TLS are filled in, and its
+ * role where it does not depend on its port. Returns the exit code. */
+int keeper_serve_one(struct keeper *keeper, struct connection *connection);
 
 #endif

@@ -116,7 +116,8 @@ static bool reap(struct listener *listener)
     int status;
     bool broken = false;
     while (children_reap(&listener->children, &ended, &status)) {
-        if (helper_ended(&listener->keeper->helpers, ended.pid, status))
+        if (helper_ended(&listener->keeper->helpers, ended.pid, status) ||
+            tls_service_ended(&listener->keeper->tls, ended.pid))
             continue;
         broken |= ended.number == INJECTORS || ended.pid == listener->dialogues;
     }
@@ -147,16 +148,20 @@ static bool is_idle(struct listener *listener)
 static void wait_once(struct listener *listener, struct timespec const *timeout, bool *broken)
 {
     size_t const helpers = listener->keeper->helpers.count;
-    struct pollfd polls[2 + helpers];
+    struct tls_service *const tls = &listener->keeper->tls;
+    struct pollfd polls[3 + helpers];
     polls[0] = (struct pollfd){.fd = listener->changes.descriptor, .events = POLLIN};
     polls[1] = (struct pollfd){.fd = listener->helper_reads, .events = POLLIN};
-    helper_polls(&listener->keeper->helpers, polls + 2);
-    ppoll(polls, 2 + helpers, timeout, process_waiting());
+    polls[2] = tls_service_poll(tls);
+    helper_polls(&listener->keeper->helpers, polls + 3);
+    ppoll(polls, 3 + helpers, timeout, process_waiting());
     if (process_take_child())
         *broken |= reap(listener);
-    helper_check(&listener->keeper->helpers, polls + 2, helpers);
+    helper_check(&listener->keeper->helpers, polls + 3, helpers);
     if (polls[1].revents)
         handle_request(listener);
+    if (polls[2].revents)
+        tls_service_check(tls, &listener->keeper->control);
 }
 
 static void watch(struct listener *listener, bool *broken)
@@ -170,8 +175,9 @@ static void watch(struct listener *listener, bool *broken)
         reload(listener);
 }
 
-/* Ends the sessions at their next command, then everything. Injectors and helpers go on until the
- * last session that could ask is gone: what a client was promised is kept, and it hears of it. */
+/* Ends the sessions at their next command, then everything. Injectors, helpers and TLS go on until
+ * the last session that could ask is gone: what a client was promised is kept, and it hears of it.
+ */
 static void end(struct listener *listener)
 {
     bool broken = false;
@@ -180,9 +186,10 @@ static void end(struct listener *listener)
             kill(listener->children.entries[i].pid, SIGTERM);
     close(listener->template.injector_requests);
     close(listener->template.helper_requests);
+    tls_service_close(&listener->keeper->tls);
     close(listener->changes.descriptor);
     listener->changes.descriptor = -1;
-    while (listener->children.count || listener->keeper->helpers.count)
+    while (listener->children.count || listener->keeper->helpers.count || listener->keeper->tls.pid)
         wait_once(listener, NULL, &broken);
 }
 
@@ -201,12 +208,13 @@ static bool load_again(struct keeper *keeper)
 static bool open_listener(struct listener *listener)
 {
     int injector[2], helper[2];
-    if (!packet_pair(injector) || !packet_pair(helper))
+    if (!packet_pair(injector) || !packet_pair(helper) || !tls_service_open(&listener->keeper->tls))
         return false;
     listener->injector_reads = injector[0];
     listener->helper_reads = helper[0];
     listener->template.injector_requests = injector[1];
     listener->template.helper_requests = helper[1];
+    listener->template.tls_requests = listener->keeper->tls.requests;
     if (!control_watch_start(&listener->changes, &listener->keeper->control))
         return false;
     control_watch_also(&listener->changes, ACCOUNTS_FOLDER, ACCOUNTS_FILE);
@@ -236,7 +244,7 @@ static void tell_ready(int descriptor)
         close(descriptor);
 }
 
-int keeper_listen(struct keeper *keeper, int *listeners, size_t count,
+int keeper_listen(struct keeper *keeper, struct listening const *listeners, size_t count,
                   struct keeper_options const *options)
 {
     static struct listener listener;

@@ -1,8 +1,10 @@
 #include "smtpd/settings.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/address.h"
 
@@ -22,6 +24,7 @@ static struct number {
     NUMBER(maxrcpt, 1000, 100, 1000000), /* RFC 5321 4.5.3.1.8: not below 100 */
     NUMBER(timeoutsmtpd, 300, 1, 86400),
     NUMBER(timeoutsession, 7200, 1, 604800),
+    NUMBER(timeouttls, 30, 1, 3600), /* TLS_SECONDS_MAX */
     NUMBER(timeoutauth, 60, 1, 170), /* a client waits three minutes: RFC 4954 4 */
     NUMBER(authcheckfrom, 0, 0, 1),
     NUMBER(maxerrors, 20, 1, 1000000),
@@ -147,6 +150,13 @@ static enum control_result load_texts(struct settings *settings, struct control 
                      "the absolute path of a program", error);
 }
 
+/* What is in it is the key process's matter. It may be hidden from this user. */
+static bool has_certificate(struct control const *control)
+{
+    struct stat status;
+    return fstatat(control->directory, "tls/default", &status, 0) == 0 || errno == EACCES;
+}
+
 static enum control_result load_all(struct settings *settings, struct control const *control,
                                     struct control_error *error)
 {
@@ -168,8 +178,10 @@ static enum control_result load_all(struct settings *settings, struct control co
     }
     if (networks_load(&settings->relayclients, control, "relayclients", 8, 16, error) ==
             CONTROL_ERROR ||
-        networks_load(&settings->badclients, control, "badclients", 0, 0, error) == CONTROL_ERROR)
+        networks_load(&settings->badclients, control, "badclients", 0, 0, error) == CONTROL_ERROR ||
+        role_ports_load(&settings->role_ports, control, error) == CONTROL_ERROR)
         return CONTROL_ERROR;
+    settings->tls = has_certificate(control);
     return CONTROL_OK;
 }
 

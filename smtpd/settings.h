@@ -9,6 +9,7 @@
 #include "lib/network.h"
 #include "lib/routing.h"
 #include "lib/table.h"
+#include "smtpd/role.h"
 
 struct settings {
     struct routing routing;       /* me, localiphost, locals, virtualdomains, users */
@@ -25,6 +26,9 @@ struct settings {
     uint64_t maxerrors;           /* errors after which a session ends: default 20 */
     uint64_t concurrencyincoming; /* sessions at once: default 1000 */
     uint64_t concurrencyperip;    /* of one address (IPv6: of one /64): default 100 */
+    uint64_t timeouttls;          /* seconds for a TLS handshake: default 30 */
+    bool tls;                     /* tls/default/ is there: STARTTLS is offered */
+    struct role_ports role_ports; /* portroles */
     uint64_t timeoutauth;         /* seconds for ekiden-auth: default 60 */
     uint64_t authcheckfrom;       /* 1: the header From must be the login's own; default 0 */
     struct table authsenders;     /* LOGIN:ADDRESS, LOGIN:@DOMAIN, LOGIN:*, the whole line a key */

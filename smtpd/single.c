@@ -20,30 +20,43 @@
 #define EXIT_TEMPORARY 111
 #define HELPERS_MAX    16 /* of one session at once; a dialogue that is in order asks for one */
 
-_Noreturn static void run_dialogue(struct keeper const *keeper, int input, int output, int requests,
-                                   pid_t parent)
+/* The dialogue keeps what it was given, its requests, and the log. */
+static void keep_descriptors(struct connection const *connection)
+{
+    struct ucspi_tls const *const tls = &connection->ucspi_tls;
+    int kept[8] = {connection->input, connection->output, connection->helper_requests,
+                   connection->tls_requests, STDERR_FILENO};
+    size_t count = 5;
+    if (tls->offered) {
+        kept[count++] = tls->control;
+        kept[count++] = tls->input;
+        kept[count++] = tls->output;
+    }
+    fence_descriptors(kept, count);
+}
+
+_Noreturn static void run_dialogue(struct keeper const *keeper, struct connection *connection,
+                                   int requests, pid_t parent)
 {
     int const on = 1;
-    struct connection connection = {.input = input,
-                                    .output = output,
-                                    .settings = keeper->settings,
-                                    .injector_requests = requests,
-                                    .helper_requests = requests,
-                                    .stop = process_stop(),
-                                    .waiting = process_waiting_for_stop()};
-    client_identify(&connection, true);
-    (void)setsockopt(output, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* if it is TCP */
+    connection->settings = keeper->settings;
+    connection->injector_requests = connection->helper_requests = requests;
+    connection->tls_requests = keeper->tls.requests;
+    connection->stop = process_stop();
+    connection->waiting = process_waiting_for_stop();
+    client_choose_role(connection, &keeper->settings->role_ports);
+    /* if it is TCP */
+    (void)setsockopt(connection->output, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (fchdir(keeper->empty) != 0) {
         log_failure("session-failed", "fchdir", errno);
         _exit(EXIT_TEMPORARY);
     }
-    int kept[] = {input, output, requests, STDERR_FILENO};
-    fence_descriptors(kept, sizeof kept / sizeof *kept);
+    keep_descriptors(connection);
     privilege_drop(&keeper->dialogue, ".");
     privilege_refuse_root();
     process_end_with(parent);
     fence_dialogue(false);
-    _exit(dialogue_run(&connection));
+    _exit(dialogue_run(connection));
 }
 
 _Noreturn static void run_injector(struct keeper const *keeper, int session)
@@ -86,50 +99,64 @@ static int keep(struct keeper *keeper, pid_t dialogue, int requests)
     int code = EXIT_TEMPORARY;
     bool served = false, asking = true;
     while (!served || keeper->helpers.count) {
-        struct pollfd polls[1 + HELPERS_MAX] = {{.fd = asking ? requests : -1, .events = POLLIN}};
-        size_t const helpers = helper_polls(&keeper->helpers, polls + 1);
+        struct pollfd polls[2 + HELPERS_MAX] = {{.fd = asking ? requests : -1, .events = POLLIN},
+                                                tls_service_poll(&keeper->tls)};
+        size_t const helpers = helper_polls(&keeper->helpers, polls + 2);
         struct child ended;
         int status;
-        ppoll(polls, 1 + helpers, NULL, process_waiting());
+        ppoll(polls, 2 + helpers, NULL, process_waiting());
         if (*process_stop() && !served)
             kill(dialogue, SIGTERM);
         bool const child = process_take_child();
         while (child && children_reap(&children, &ended, &status)) {
             if (ended.pid != dialogue) {
-                helper_ended(&keeper->helpers, ended.pid, status);
+                if (!tls_service_ended(&keeper->tls, ended.pid))
+                    helper_ended(&keeper->helpers, ended.pid, status);
                 continue;
             }
             served = true;
             code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_TEMPORARY;
         }
-        helper_check(&keeper->helpers, polls + 1, helpers);
+        helper_check(&keeper->helpers, polls + 2, helpers);
+        if (polls[1].revents)
+            tls_service_check(&keeper->tls, &keeper->control);
         /* The end of the socket is not polled for again: ppoll lets no signal through while a
          * descriptor is ready, not even the one that says that the dialogue ended. */
         if (polls[0].revents)
             asking = handle_request(keeper, requests);
     }
-    while (wait(NULL) > 0) /* the injector */
+    /* The injector, and the TLS service, which still says good-bye to the client. */
+    while (wait(NULL) > 0)
         ;
     return code;
 }
 
-int keeper_serve_one(struct keeper *keeper, int input, int output)
+static void close_client(struct connection const *connection)
+{
+    struct ucspi_tls const *const tls = &connection->ucspi_tls;
+    int const given[] = {connection->input, connection->output, tls->control, tls->input,
+                         tls->output};
+    size_t const count = tls->offered ? sizeof given / sizeof *given : 2;
+    for (size_t i = 0; i < count; i++)
+        close(given[i]); /* again, where one is named twice: nothing was opened meanwhile */
+}
+
+int keeper_serve_one(struct keeper *keeper, struct connection *connection)
 {
     int requests[2];
     pid_t const parent = getpid();
     process_catch_signals();
-    if (!packet_pair(requests)) {
+    if (!packet_pair(requests) || !tls_service_open(&keeper->tls)) {
         log_failure("session-failed", "socketpair", errno);
         return EXIT_TEMPORARY;
     }
     pid_t const dialogue = process_fork("smtpd-dialogue");
     if (dialogue == 0) {
         close(requests[0]);
-        run_dialogue(keeper, input, output, requests[1], parent);
+        run_dialogue(keeper, connection, requests[1], parent);
     }
     close(requests[1]);
-    close(input);
-    if (output != input)
-        close(output);
+    close_client(connection);
+    tls_service_close(&keeper->tls);
     return dialogue < 0 ? EXIT_TEMPORARY : keep(keeper, dialogue, requests[0]);
 }

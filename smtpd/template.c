@@ -39,14 +39,14 @@ static void tell_taken(struct dialogues const *dialogues)
 /* Waits for a client. Each dialogue has an epoll of its own, with EPOLLEXCLUSIVE, so that a
  * connection wakes one of them and SIGTERM still gets through without a race, which a blocking
  * accept could not. */
-static int accept_client(struct dialogues const *dialogues)
+static void accept_client(struct dialogues const *dialogues, struct connection *connection)
 {
     struct template const *const template = dialogues->template;
     int const poll = epoll_create1(EPOLL_CLOEXEC);
     for (size_t i = 0; i < template->listener_count; i++) {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE,
-                                    .data.fd = template->listeners[i]};
-        if (poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, template->listeners[i], &event) != 0) {
+        int const descriptor = template->listeners[i].descriptor;
+        struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u64 = i};
+        if (poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, descriptor, &event) != 0) {
             log_failure("accept-failed", "epoll", errno);
             _exit(111);
         }
@@ -58,10 +58,14 @@ static int accept_client(struct dialogues const *dialogues)
             _exit(0);
         if (ready <= 0)
             continue;
-        int const client = accept4(event.data.fd, NULL, NULL, SOCK_CLOEXEC);
+        struct listening const *const listener = template->listeners + event.data.u64;
+        int const client = accept4(listener->descriptor, NULL, NULL, SOCK_CLOEXEC);
         if (client >= 0) {
             close(poll);
-            return client;
+            connection->input = connection->output = client;
+            connection->has_role = listener->has_role;
+            connection->role = listener->role;
+            return;
         }
     }
 }
@@ -82,18 +86,20 @@ _Noreturn static void serve(struct dialogues const *dialogues, int slot, pid_t p
     struct connection connection = {.settings = settings,
                                     .injector_requests = template->injector_requests,
                                     .helper_requests = template->helper_requests,
+                                    .tls_requests = template->tls_requests,
                                     .stop = process_stop(),
                                     .waiting = process_waiting_for_stop()};
     process_end_with(parent);
     fence_no_fork();
-    connection.input = connection.output = accept_client(dialogues);
+    accept_client(dialogues, &connection);
     client_identify(&connection, false);
+    client_choose_role(&connection, &settings->role_ports);
     connection.refusal =
         session_table_enter(template->table, slot, &connection.remote, connection.has_remote,
                             settings->concurrencyincoming, settings->concurrencyperip);
     tell_taken(dialogues);
     for (size_t i = 0; i < template->listener_count; i++)
-        close(template->listeners[i]);
+        close(template->listeners[i].descriptor);
     close(dialogues->taken[0]);
     close(dialogues->taken[1]);
     prepare_socket(connection.input);
@@ -186,12 +192,13 @@ _Noreturn static void run_dialogues(struct dialogues *dialogues)
 static void keep_descriptors(struct dialogues const *dialogues)
 {
     struct template const *const template = dialogues->template;
-    int kept[5 + template->listener_count];
+    int kept[6 + template->listener_count];
     size_t count = 0;
     for (; count < template->listener_count; count++)
-        kept[count] = template->listeners[count];
+        kept[count] = template->listeners[count].descriptor;
     kept[count++] = template->injector_requests;
     kept[count++] = template->helper_requests;
+    kept[count++] = template->tls_requests;
     kept[count++] = dialogues->taken[0];
     kept[count++] = dialogues->taken[1];
     kept[count++] = STDERR_FILENO;

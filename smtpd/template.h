@@ -4,6 +4,7 @@
 #ifndef EKIDEN_TEMPLATE_H
 #define EKIDEN_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -11,10 +12,16 @@
 #include "smtpd/session_table.h"
 #include "smtpd/settings.h"
 
+struct listening {
+    int descriptor; /* non-blocking */
+    bool has_role;  /* else the port of each connection decides */
+    enum role role;
+};
+
 /* What the keeper knows and its templates inherit. */
 struct template
 {
-    int const *listeners; /* listening sockets, non-blocking */
+    struct listening const *listeners;
     size_t listener_count;
     struct settings const *settings;
     struct session_table *table;
@@ -24,6 +31,7 @@ struct template
     int folder, wake;      /* queue/new and the wake FIFO */
     int injector_requests; /* for dialogues to write to */
     int helper_requests;
+    int tls_requests;
 };
 
 /* Forks the dialogue template. It keeps a few dialogues waiting in accept. SIGHUP retires it: the
