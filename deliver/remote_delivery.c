@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <skalibs/types.h>
 
 #include "deliver/remote_connect.h"
+#include "deliver/remote_envelope.h"
+#include "deliver/remote_identity.h"
 #include "deliver/remote_scan.h"
 #include "lib/log.h"
 
@@ -15,6 +16,19 @@
 #define DATA_SECONDS_MAX (4 * 86400) /* for the data of the largest message */
 #define LEAVE_SECONDS    60          /* for QUIT and for a process that is behind */
 #define PEER_MAX         (REMOTE_NAME_MAX + IP46_FMT + sizeof "[]:65535")
+
+/* What is to be done after a server. */
+enum step { STEP_DONE, STEP_NEXT, STEP_NEXT_HOST, STEP_NEXT_WAY, STEP_IN_CLEAR };
+
+/* One way, while it is gone. */
+struct course {
+    struct remote_delivery const *delivery;
+    struct remote_way const *way;
+    bool is_last; /* there is no other way behind it */
+    tain end;     /* no further server is tried after that */
+    struct remote_transaction *transaction;
+    struct failure *failure; /* of the last server, or look-up */
+};
 
 /* What a session may take: a server that sends an octet every few minutes keeps to each of the
  * single timeouts and would never end. */
@@ -28,16 +42,8 @@ static unsigned int session_seconds(struct remote_settings const *settings, uint
 unsigned int remote_delivery_seconds(struct remote_settings const *settings, uint64_t length)
 {
     /* On the wire each line end may take a byte more. */
-    return REMOTE_TRY_SECONDS + session_seconds(settings, 2 * length) + LEAVE_SECONDS;
-}
-
-static void settle_rest(struct remote_transaction *transaction, struct failure const *failure)
-{
-    for (unsigned int i = 0; i < transaction->count; i++)
-        if (!transaction->recipients[i].settled) {
-            transaction->recipients[i].settled = true;
-            transaction->recipients[i].failure = *failure;
-        }
+    return SMTPROUTES_HOSTS_MAX * (REMOTE_TRY_SECONDS + session_seconds(settings, 2 * length)) +
+           LEAVE_SECONDS;
 }
 
 static uint64_t count_results(struct remote_transaction const *transaction, enum job_result result)
@@ -49,23 +55,45 @@ static uint64_t count_results(struct remote_transaction const *transaction, enum
     return count;
 }
 
-/* One server, as the log shows it. REASON may be NULL. */
-static void log_attempt(struct remote_way const *way, struct remote_candidate const *candidate,
-                        char const *result, struct remote_transaction const *transaction,
+/* --- the log --- */
+
+/* What became of TLS and AUTH. */
+static void log_session(struct log_line *line, struct remote_session const *session)
+{
+    struct remote_tls const *const tls = &session->tls;
+    log_text(line, "tls",
+             tls->active               ? tls->handshake.version
+             : session->tls_problem[0] ? "failed-clear"
+                                       : "none");
+    if (tls->active) {
+        log_text(line, "suite", tls->handshake.suite);
+        log_text(line, "certificate", tls->handshake.verified ? "verified" : "unverified");
+    } else if (session->tls_problem[0]) {
+        log_text(line, "tls-reason", session->tls_problem);
+    }
+    if (session->logged_in)
+        log_text(line, "auth", session->way->reference);
+}
+
+/* One server, as the log shows it. SESSION and REASON may be NULL. */
+static void log_attempt(struct course const *course, struct remote_candidate const *candidate,
+                        char const *result, struct remote_session const *session,
                         char const *reason)
 {
     struct log_line line;
     char ip[IP46_FMT + 1];
     ip[ip46_fmt(ip, &candidate->ip)] = 0;
     log_begin(&line, "remote-attempt");
-    log_text(&line, "domain", way->host);
+    log_text(&line, "domain", course->way->host);
     log_text(&line, "host", candidate->host);
     log_text(&line, "ip", ip);
-    log_number(&line, "port", way->port);
+    log_number(&line, "port", course->way->port);
     log_text(&line, "result", result);
-    log_number(&line, "recipients", transaction->count);
-    log_number(&line, "delivered", count_results(transaction, JOB_DELIVERED));
-    log_number(&line, "failed", count_results(transaction, JOB_FAILED));
+    log_number(&line, "recipients", course->transaction->count);
+    log_number(&line, "delivered", count_results(course->transaction, JOB_DELIVERED));
+    log_number(&line, "failed", count_results(course->transaction, JOB_FAILED));
+    if (session)
+        log_session(&line, session);
     if (reason)
         log_text(&line, "reason", reason);
     log_write(&line);
@@ -80,6 +108,8 @@ static void log_without_server(struct remote_way const *way, struct failure cons
     log_write(&line);
 }
 
+/* --- one server --- */
+
 static void format_peer(char peer[PEER_MAX], struct remote_candidate const *candidate,
                         uint16_t port)
 {
@@ -91,89 +121,147 @@ static void format_peer(char peer[PEER_MAX], struct remote_candidate const *cand
         snprintf(peer, PEER_MAX, "[%s]:%u", ip, port);
 }
 
-/* The session on the connection DESCRIPTOR. */
-static enum remote_outcome run_session(struct remote_delivery const *delivery,
-                                       struct remote_way const *way, int descriptor,
-                                       char const *peer, struct remote_candidate const *candidate,
-                                       struct remote_transaction *transaction,
-                                       struct failure *failure)
+/* Connects within MOST; the session has the descriptor. */
+static bool connect_session(struct course const *course, struct remote_candidate const *candidate,
+                            struct remote_session *session, tain const *most)
 {
-    struct remote_settings const *const settings = delivery->settings;
-    struct remote_session session = {.in = descriptor,
-                                     .out = descriptor,
-                                     .helo = settings->helo,
-                                     .peer = peer,
-                                     .timeout_seconds = (unsigned int)settings->timeoutremote};
-    tain_addsec_g(&session.deadline,
-                  (int)session_seconds(settings, transaction->message.wire_length));
-    enum remote_outcome const outcome = remote_session_run(&session, transaction, failure);
-    if (outcome == REMOTE_SETTLED) {
-        log_attempt(way, candidate, "settled", transaction, NULL);
+    struct remote_delivery const *const delivery = course->delivery;
+    tain deadline;
+    tain_now_g();
+    tain_addsec_g(&deadline, (int)delivery->settings->timeoutconnect);
+    if (tain_less(most, &deadline))
+        deadline = *most;
+    session->descriptor = remote_connect(
+        &candidate->ip, course->way->port, session->peer, delivery->settings,
+        course->way->by_mx ? delivery->world->ourselves : NULL, &deadline, course->failure);
+    if (session->descriptor < 0)
+        log_attempt(course, candidate, "unreachable", session->in_clear ? session : NULL,
+                    course->failure->text);
+    return session->descriptor >= 0;
+}
+
+/* Those that were deferred are open again. False when there are none. */
+static bool reopen(struct remote_transaction *transaction, struct failure *failure)
+{
+    bool found = false;
+    for (unsigned int i = 0; i < transaction->count; i++) {
+        struct remote_recipient *const recipient = transaction->recipients + i;
+        if (recipient->settled && recipient->failure.result == JOB_DEFERRED) {
+            recipient->settled = false;
+            *failure = recipient->failure;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* The session, on its connection, to the report. */
+static enum step run_session(struct course *course, struct remote_candidate const *candidate,
+                             struct remote_session *session)
+{
+    static enum step const steps[] = {[REMOTE_SETTLED] = STEP_DONE,
+                                      [REMOTE_NEXT] = STEP_NEXT,
+                                      [REMOTE_NEXT_HOST] = STEP_NEXT_HOST,
+                                      [REMOTE_IN_CLEAR] = STEP_IN_CLEAR};
+    struct remote_transaction *const transaction = course->transaction;
+    struct remote_delivery const *const delivery = course->delivery;
+    enum step step = steps[remote_session_run(session, transaction, course->failure)];
+    if (step == STEP_DONE && !course->is_last && !session->sent &&
+        reopen(transaction, course->failure))
+        step = STEP_NEXT_WAY;
+    if (step == STEP_DONE) {
+        log_attempt(course, candidate, "settled", session, NULL);
         delivery->report(delivery->context, transaction);
     } else {
-        log_attempt(way, candidate, "next", transaction, failure->text);
+        log_attempt(course, candidate, "next", session, course->failure->text);
     }
-    remote_session_quit(&session);
-    return outcome;
+    remote_session_quit(session);
+    remote_session_close(session);
+    return step;
 }
+
+static enum step try_candidate(struct course *course, struct remote_candidate const *candidate,
+                               bool authenticated)
+{
+    struct remote_settings const *const settings = course->delivery->settings;
+    char peer[PEER_MAX], name[TLS_NAME_MAX + 1];
+    struct remote_session session = {.helo = settings->helo,
+                                     .peer = peer,
+                                     .timeout_seconds = (unsigned int)settings->timeoutremote,
+                                     .way = course->way,
+                                     .name = name,
+                                     .tls_service = course->delivery->tls_service};
+    format_peer(peer, candidate, course->way->port);
+    if (!remote_identity_choose(name, course->way, candidate, authenticated, course->failure)) {
+        log_attempt(course, candidate, "unverifiable", NULL, course->failure->text);
+        return STEP_NEXT;
+    }
+    if (!connect_session(course, candidate, &session, &course->end))
+        return STEP_NEXT;
+    tain_addsec_g(&session.deadline,
+                  (int)session_seconds(settings, course->transaction->message.wire_length));
+    enum step step = run_session(course, candidate, &session);
+    if (step == STEP_IN_CLEAR) {
+        session.in_clear = true;
+        step = connect_session(course, candidate, &session, &session.deadline)
+                   ? run_session(course, candidate, &session)
+                   : STEP_NEXT;
+    }
+    return step;
+}
+
+/* --- all of them --- */
 
 /* True when all recipients are settled, and reported. */
-static bool try_candidate(struct remote_delivery const *delivery, struct remote_way const *way,
-                          struct remote_candidate const *candidate, tain const *end,
-                          struct remote_transaction *transaction, struct failure *failure)
-{
-    char peer[PEER_MAX];
-    tain deadline;
-    format_peer(peer, candidate, way->port);
-    tain_addsec_g(&deadline, (int)delivery->settings->timeoutconnect);
-    if (tain_less(end, &deadline))
-        deadline = *end;
-    int const descriptor =
-        remote_connect(&candidate->ip, way->port, peer, delivery->settings,
-                       way->by_mx ? delivery->world->ourselves : NULL, &deadline, failure);
-    if (descriptor < 0) {
-        log_attempt(way, candidate, "unreachable", transaction, failure->text);
-        return false;
-    }
-    enum remote_outcome const outcome =
-        run_session(delivery, way, descriptor, peer, candidate, transaction, failure);
-    close(descriptor);
-    return outcome == REMOTE_SETTLED;
-}
-
-/* True when all recipients are settled, and reported; otherwise *failure is what holds for those
- * that are not. */
-static bool try_way(struct remote_delivery const *delivery, struct remote_way const *way,
-                    tain const *end, struct remote_transaction *transaction,
-                    struct failure *failure)
+static bool go(struct course *course)
 {
     struct remote_candidates candidates;
-    if (!remote_exchangers_find(&candidates, delivery->world, way->host, way->by_mx, end,
-                                failure)) {
-        log_without_server(way, failure);
+    char const *refused = ""; /* the host that refused our password, whatever its address */
+    if (!remote_exchangers_find(&candidates, course->delivery->world, course->way->host,
+                                course->way->by_mx, &course->end, course->failure)) {
+        log_without_server(course->way, course->failure);
         return false;
     }
     for (unsigned int i = 0; i < candidates.count; i++) {
+        struct remote_candidate const *const candidate = candidates.entries + i;
         tain_now_g();
-        if (!tain_future(end))
+        if (!tain_future(&course->end))
             break; /* what the last one did stays the reason */
-        if (try_candidate(delivery, way, candidates.entries + i, end, transaction, failure))
+        if (strcmp(candidate->host, refused) == 0)
+            continue;
+        switch (try_candidate(course, candidate, candidates.authenticated)) {
+        case STEP_DONE:
             return true;
+        case STEP_NEXT_WAY:
+            return false;
+        case STEP_NEXT_HOST:
+            refused = candidate->host;
+            break;
+        case STEP_NEXT:
+        case STEP_IN_CLEAR:
+            break;
+        }
     }
     return false;
 }
 
-/* The same, for all ways. */
-static bool try_ways(struct remote_delivery const *delivery, struct remote_transaction *transaction,
-                     struct failure *failure)
+/* The same; otherwise *failure is what holds for those that are not settled. A way that leads
+ * nowhere leaves time for the other. */
+static bool go_all(struct remote_delivery const *delivery, struct remote_transaction *transaction,
+                   struct failure *failure)
 {
     struct remote_ways const *const ways = delivery->ways;
-    tain end;
-    tain_now_g();
-    tain_addsec_g(&end, REMOTE_TRY_SECONDS);
-    for (unsigned int i = 0; i < ways->count; i++)
-        if (try_way(delivery, ways->ways + i, &end, transaction, failure))
+    for (unsigned int i = 0; i < ways->count; i++) {
+        struct course course = {.delivery = delivery,
+                                .way = ways->ways + i,
+                                .is_last = i + 1 == ways->count,
+                                .transaction = transaction,
+                                .failure = failure};
+        tain_now_g();
+        tain_addsec_g(&course.end, course.is_last ? REMOTE_TRY_SECONDS : REMOTE_TRY_SECONDS / 2);
+        if (go(&course))
             return true;
+    }
     return false;
 }
 
@@ -184,7 +272,7 @@ void remote_delivery_run(struct remote_delivery const *delivery,
     failure_set(&failure, JOB_DEFERRED, "4.4.1 no server was tried in time");
     switch (remote_scan_message(&transaction->message)) {
     case REMOTE_SCAN_OK:
-        if (try_ways(delivery, transaction, &failure))
+        if (go_all(delivery, transaction, &failure))
             return;
         break;
     case REMOTE_SCAN_CORRUPT:
@@ -194,6 +282,6 @@ void remote_delivery_run(struct remote_delivery const *delivery,
         failure_system(&failure, "the queue file cannot be read", "", errno);
         break;
     }
-    settle_rest(transaction, &failure);
+    remote_envelope_settle(transaction, &failure);
     delivery->report(delivery->context, transaction);
 }

@@ -89,6 +89,7 @@ static bool find_by_mx(struct remote_look_up *look_up, char const *name)
     struct dns_question const question = {name, DNS_MX};
     struct dns_answer answer;
     world->ask(world->context, &question, &answer, 1, look_up->deadline);
+    look_up->candidates->authenticated = answer.authenticated;
     bool const found = find_exchangers(look_up, name, &answer);
     dns_answer_free(&answer);
     return found;
@@ -130,6 +131,7 @@ bool remote_exchangers_find(struct remote_candidates *candidates, struct remote_
     char name[REMOTE_NAME_MAX];
     ip46 ip;
     candidates->count = 0;
+    candidates->authenticated = false;
     if (by_mx && host[0] == '[')
         return find_literal(&look_up);
     if (!by_mx && scan_ip(host, &ip))

@@ -25,6 +25,7 @@ struct remote_candidate {
 struct remote_candidates {
     struct remote_candidate entries[REMOTE_ADDRESSES_MAX];
     unsigned int count;
+    bool authenticated; /* by MX: the DNS signs that these hosts are the domain's (AD) */
 };
 
 /* What a look-up needs of the world: functions, so that tests need none of it. */

@@ -40,14 +40,40 @@ static void take_smtputf8(struct remote_extensions *extensions, char const *para
     extensions->smtputf8 = true;
 }
 
+static void take_starttls(struct remote_extensions *extensions, char const *parameter)
+{
+    (void)parameter;
+    extensions->starttls = true;
+}
+
+static bool is_word(char const *text, size_t length, char const *word)
+{
+    return length == strlen(word) && strncasecmp(text, word, length) == 0;
+}
+
+/* A server may have a line of each form, with other mechanisms. */
+static void take_auth(struct remote_extensions *extensions, char const *parameter)
+{
+    extensions->auth = true;
+    while (*parameter) {
+        size_t const length = strcspn(parameter, " ");
+        extensions->auth_plain |= is_word(parameter, length, "PLAIN");
+        extensions->auth_login |= is_word(parameter, length, "LOGIN");
+        parameter += length + strspn(parameter + length, " ");
+    }
+}
+
 static struct {
     char const *keyword;
+    char const *separators; /* what may follow it, beside the end */
     take *take;
 } const known[] = {
-    {"SIZE", take_size},             /* RFC 1870 */
-    {"PIPELINING", take_pipelining}, /* RFC 2920 */
-    {"8BITMIME", take_8bitmime},     /* RFC 6152 */
-    {"SMTPUTF8", take_smtputf8},     /* RFC 6531 */
+    {"SIZE", " ", take_size},             /* RFC 1870 */
+    {"PIPELINING", " ", take_pipelining}, /* RFC 2920 */
+    {"8BITMIME", " ", take_8bitmime},     /* RFC 6152 */
+    {"SMTPUTF8", " ", take_smtputf8},     /* RFC 6531 */
+    {"STARTTLS", " ", take_starttls},     /* RFC 3207 */
+    {"AUTH", " =", take_auth},            /* RFC 4954 */
 };
 
 void remote_extensions_clear(struct remote_extensions *extensions)
@@ -57,9 +83,10 @@ void remote_extensions_clear(struct remote_extensions *extensions)
 
 void remote_extensions_add(struct remote_extensions *extensions, char const *line)
 {
-    size_t const length = strcspn(line, " ");
-    char const *const parameter = line + length + strspn(line + length, " ");
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (length == strlen(known[i].keyword) && strncasecmp(line, known[i].keyword, length) == 0)
-            known[i].take(extensions, parameter);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char const *const separators = known[i].separators;
+        size_t const length = strcspn(line, separators);
+        if (is_word(line, length, known[i].keyword))
+            known[i].take(extensions, line + length + strspn(line + length, separators));
+    }
 }

@@ -18,8 +18,8 @@
 #define NETWORK_CALLS                                                                              \
     DNS_SYSTEM_CALLS, /* the connection */                                                         \
         POLL_CALLS, SYS_bind, SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername,    \
-        SYS_shutdown, SYS_fcntl, SYS_read, SYS_write, SYS_readv, SYS_writev,                       \
-        SYS_recvmsg,              /* the message, the results, the log */                          \
+        SYS_shutdown, SYS_fcntl, SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_socketpair,       \
+        SYS_recvmsg,              /* the message, the results, the log, an engine of TLS */        \
         SYS_pread64, SYS_sendmsg, /* skalibs, libc */                                              \
         SYS_clock_nanosleep, SYS_nanosleep, SYS_restart_syscall, SYS_rt_sigaction,                 \
         SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_uname,       \
@@ -44,7 +44,6 @@ static int const master_calls[] = {
     SYS_set_robust_list,
     SYS_wait4,
     SYS_kill,
-    SYS_socketpair,
     SYS_signalfd4,
     /* what a new one does before its own fence */
     SYS_prctl,

@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <skalibs/stralloc.h>
 
 #include "deliver/remote_body.h"
 #include "deliver/remote_envelope.h"
+#include "deliver/remote_opening.h"
 #include "deliver/remote_talk.h"
 
 /* How a part of the conversation ended. */
@@ -22,66 +25,31 @@ struct conversation {
     struct remote_transaction *transaction;
     stralloc line; /* owned: the command that is being made */
     unsigned int accepted;
+    bool sent;                   /* the message, with its final dot */
     bool has_mail;               /* MAIL was accepted */
     bool is_astray;              /* it was not, and yet a RCPT behind it was */
     struct failure mail_failure; /* or refused: JOB_DELIVERED while it is not */
+    enum remote_outcome outcome; /* unless all are settled */
     struct remote_talk talk;
 };
 
-static bool is_ok(struct remote_talk const *talk)
+/* True for a 530 that we, or the operator, can mend: it asks for TLS or AUTH. */
+static bool is_mendable(struct remote_talk const *talk)
 {
-    return talk->reply.code / 100 == 2;
-}
-
-static bool is_refusal(struct remote_talk const *talk)
-{
-    return talk->reply.code >= 400;
+    struct remote_session const *const session = talk->session;
+    return talk->reply.code == 530 && (!session->way->by_mx || session->tls_problem[0]);
 }
 
 static enum job_result result_of(struct remote_talk const *talk)
 {
-    return is_ok(talk) ? JOB_DELIVERED : talk->reply.code / 100 == 5 ? JOB_FAILED : JOB_DEFERRED;
+    if (remote_talk_is_ok(talk))
+        return JOB_DELIVERED;
+    return talk->reply.code / 100 == 5 && !is_mendable(talk) ? JOB_FAILED : JOB_DEFERRED;
 }
 
 static enum part confused(struct remote_talk *talk, enum remote_stage stage)
 {
     remote_talk_is_confused(talk, stage);
-    return PART_LOST;
-}
-
-/* Says LINE when nothing else waits for an answer, and hears it. */
-static bool ask(struct remote_talk *talk, enum remote_stage stage, char const *verb)
-{
-    char line[300];
-    int const length = snprintf(line, sizeof line, "%s %.255s", verb, talk->session->helo);
-    return remote_talk_is_quiet(talk, stage) && remote_talk_say(talk, line, (size_t)length) &&
-           remote_talk_hear(talk, stage);
-}
-
-/* The greeting, EHLO, and HELO for a server that does not know EHLO. A server that refuses us here
- * has said nothing about this mail: others may be asked. */
-static enum part meet(struct remote_talk *talk, bool *may_quit)
-{
-    enum remote_stage stage = REMOTE_GREETING;
-    if (!remote_talk_hear(talk, stage))
-        return PART_LOST;
-    if (is_ok(talk)) {
-        stage = REMOTE_EHLO;
-        if (!ask(talk, stage, "EHLO"))
-            return PART_LOST;
-        if (talk->reply.code / 100 == 5) {
-            stage = REMOTE_HELO;
-            remote_extensions_clear(&talk->extensions);
-            if (!ask(talk, stage, "HELO"))
-                return PART_LOST;
-        }
-    }
-    if (is_ok(talk))
-        return PART_DONE;
-    if (!is_refusal(talk))
-        return confused(talk, stage);
-    *may_quit = true;
-    remote_talk_failure(talk, stage, JOB_DEFERRED, &talk->lost);
     return PART_LOST;
 }
 
@@ -113,8 +81,8 @@ static bool say_command(struct conversation *c, unsigned int number)
 /* The answer to MAIL. */
 static enum part take_mail(struct conversation *c)
 {
-    c->has_mail = is_ok(&c->talk);
-    if (!c->has_mail && !is_refusal(&c->talk))
+    c->has_mail = remote_talk_is_ok(&c->talk);
+    if (!c->has_mail && !remote_talk_is_refusal(&c->talk))
         return confused(&c->talk, REMOTE_MAIL);
     if (!c->has_mail)
         remote_talk_failure(&c->talk, REMOTE_MAIL, result_of(&c->talk), &c->mail_failure);
@@ -126,13 +94,13 @@ static enum part take_mail(struct conversation *c)
 static enum part take_rcpt(struct conversation *c, struct remote_recipient *recipient)
 {
     struct remote_talk *const talk = &c->talk;
-    if (!is_ok(talk) && !is_refusal(talk))
+    if (!remote_talk_is_ok(talk) && !remote_talk_is_refusal(talk))
         return confused(talk, REMOTE_RCPT);
     if (!c->has_mail) {
-        c->is_astray |= is_ok(talk);
+        c->is_astray |= remote_talk_is_ok(talk);
         return PART_DONE;
     }
-    if (is_ok(talk)) {
+    if (remote_talk_is_ok(talk)) {
         c->accepted++;
         return PART_DONE;
     }
@@ -162,7 +130,7 @@ static enum part take_data(struct conversation *c)
     /* A server that forgets what it refused would deliver the empty message. */
     if (talk->reply.code / 100 == 3)
         return c->is_astray ? PART_DEAD : send_nothing(talk);
-    if (!is_refusal(talk))
+    if (!remote_talk_is_refusal(talk))
         return c->accepted ? confused(talk, REMOTE_DATA) : PART_DEAD;
     if (c->accepted) {
         remote_talk_failure(talk, REMOTE_DATA, result_of(talk), &failure);
@@ -238,6 +206,7 @@ static enum part give_message(struct conversation *c)
         remote_talk_failure(talk, REMOTE_MESSAGE, result_of(talk), &failure);
         break;
     case REMOTE_BODY_SENT:
+        c->sent = true;
         if (remote_talk_hear(talk, REMOTE_END)) {
             remote_talk_failure(talk, REMOTE_END, result_of(talk), &failure);
             part = talk->reply.code == 421 ? PART_DEAD : PART_OVER;
@@ -252,16 +221,14 @@ static enum part give_message(struct conversation *c)
     return part;
 }
 
-static enum part converse(struct conversation *c, bool *may_quit)
+static enum part converse(struct conversation *c, struct remote_session *session)
 {
-    struct remote_session const *const session = c->talk.session;
-    enum part part = meet(&c->talk, may_quit);
-    if (part != PART_DONE)
-        return part;
+    if (!remote_opening_run(session, &c->talk, &c->outcome))
+        return PART_LOST;
     remote_envelope_fit(c->transaction, &c->talk.extensions, session->peer);
     if (remote_envelope_open(c->transaction) == 0)
         return PART_OVER;
-    part = give_envelope(c);
+    enum part const part = give_envelope(c);
     if (c->mail_failure.result != JOB_DELIVERED) /* whatever happened afterwards */
         remote_envelope_settle(c->transaction, &c->mail_failure);
     return part == PART_DONE ? give_message(c) : part;
@@ -271,21 +238,24 @@ enum remote_outcome remote_session_run(struct remote_session *session,
                                        struct remote_transaction *transaction,
                                        struct failure *failure)
 {
-    struct conversation c = {.transaction = transaction, .line = STRALLOC_ZERO};
-    session->may_quit = false;
+    struct conversation c = {
+        .transaction = transaction, .line = STRALLOC_ZERO, .outcome = REMOTE_NEXT};
+    session->may_quit = session->logged_in = false;
+    remote_tls_clear(&session->tls);
     failure_clear(&c.mail_failure);
     tain_now_g();
     remote_envelope_check(transaction);
     if (remote_envelope_open(transaction) == 0)
         return REMOTE_SETTLED;
     remote_talk_start(&c.talk, session);
-    enum part const part = converse(&c, &session->may_quit);
+    enum part const part = converse(&c, session);
     session->may_quit |= part == PART_OVER;
+    session->sent = c.sent;
     stralloc_free(&c.line);
     if (remote_envelope_open(transaction) == 0)
         return REMOTE_SETTLED;
     *failure = c.talk.lost;
-    return REMOTE_NEXT;
+    return c.outcome;
 }
 
 void remote_session_quit(struct remote_session *session)
@@ -298,4 +268,16 @@ void remote_session_quit(struct remote_session *session)
     remote_talk_start(&talk, session);
     if (remote_talk_say(&talk, "QUIT", 4))
         (void)remote_talk_hear(&talk, REMOTE_QUIT);
+}
+
+void remote_session_close(struct remote_session *session)
+{
+    if (session->tls.active) {
+        remote_tls_end(&session->tls);
+    } else if (session->descriptor >= 0) {
+        /* a service that was asked for TLS and hangs has the connection, too */
+        shutdown(session->descriptor, SHUT_RDWR);
+        close(session->descriptor);
+    }
+    session->descriptor = -1;
 }

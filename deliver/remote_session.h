@@ -1,5 +1,6 @@
-/* One SMTP session with one server: from its greeting to the result of each recipient.
- * RFC 5321, 1870 (SIZE), 2920 (PIPELINING), 6152 (8BITMIME), 6531 (SMTPUTF8). */
+/* One SMTP session with one server: from its greeting, or a handshake before it, to the result of
+ * each recipient. RFC 5321, 1870 (SIZE), 2920 (PIPELINING), 3207 (STARTTLS), 4954 (AUTH), 6152
+ * (8BITMIME), 6531 (SMTPUTF8), 8314 (implicit TLS). */
 #ifndef EKIDEN_REMOTE_SESSION_H
 #define EKIDEN_REMOTE_SESSION_H
 
@@ -10,6 +11,8 @@
 
 #include "deliver/failure.h"
 #include "deliver/job.h"
+#include "deliver/remote_tls.h"
+#include "deliver/remote_way.h"
 
 /* What the message is, found out once before any connection (remote_scan.h). */
 struct remote_message {
@@ -40,28 +43,52 @@ struct remote_transaction {
 
 /* Who we are and with whom we talk. */
 struct remote_session {
-    int in, out;      /* descriptors: the same socket, or in issue 4 the pipes of a TLS engine.
-                         Non-blocking */
+    int descriptor;   /* the connection, non-blocking; with TLS the engine's plain socket takes its
+                         place. Owned: remote_session_close */
     char const *helo; /* our name */
     char const *peer; /* for texts: "mx.example.org[192.0.2.1]:25" */
     unsigned int timeout_seconds; /* upper bound of every single wait (`timeoutremote`); RFC 5321
                                      4.5.3.2's own times hold where they are shorter */
     tain deadline;                /* for the whole session, absolute, on skalibs' clock (STAMP) */
-    bool may_quit; /* set by remote_session_run: both sides are in step, QUIT is in order */
+    struct remote_way const *way; /* TLS and AUTH as this server is to have them */
+    bool in_clear;                /* TLS was tried in vain where it may be missing: goes without */
+    char const *name; /* the server's for TLS: SNI, and what a certificate to verify must be for;
+                         empty for an address, never with VERIFY */
+    int tls_service;  /* the socket that takes requests for TLS; -1: there is none */
+    /* Set by remote_session_run: */
+    bool may_quit;                      /* both sides are in step, QUIT is in order */
+    bool logged_in;                     /* by AUTH */
+    bool sent;                          /* the final dot was: the server may have the message */
+    struct remote_tls tls;              /* active: the session is inside TLS */
+    char tls_problem[JOB_TEXT_MAX + 1]; /* why it is not, though it was tried; else untouched */
 };
 
 enum remote_outcome {
     REMOTE_SETTLED, /* every recipient is settled */
-    REMOTE_NEXT     /* nothing was promised: unsettled recipients may be tried at another server.
-                     *failure says why (4.x.x) */
+    /* Nothing was promised: unsettled recipients may be tried at another server. *failure says why
+     * (4.x.x). */
+    REMOTE_NEXT,
+    REMOTE_NEXT_HOST, /* ... but not at another address of this host: it refused our password, and
+                         tries may lock the account */
+    REMOTE_IN_CLEAR /* ... and also here, on a new connection that is `in_clear`: opportunistic TLS
+                       failed, which left this one useless */
 };
 
-/* Runs the session: greeting, EHLO (HELO when EHLO is refused), MAIL, RCPT for each recipient that
- * is not settled, DATA, the message. Closes nothing, and does not say QUIT: the caller first hands
- * the results on, for whatever happens before makes the mail come twice. SIGPIPE must be ignored.
- * Needs about 128 KiB of stack, and no more whatever the server sends.
+/* Runs the session: TLS when it is implicit, greeting, EHLO (HELO when EHLO is refused), STARTTLS
+ * and EHLO, AUTH, MAIL, RCPT for each recipient that is not settled, DATA, the message. Closes
+ * nothing but a connection that an engine has taken over, and does not say QUIT: the caller first
+ * hands the results on, for whatever happens before makes the mail come twice. SIGPIPE must be
+ * ignored. Needs about 128 KiB of stack, and no more whatever the server sends.
  * - a failing greeting, EHLO or HELO, a 421 before the final dot was sent, silence, garbage, an
  * answer too many or a lost connection before that: REMOTE_NEXT
+ * - where the way asks for TLS (ENCRYPT, VERIFY, or a password that goes only under TLS), and it
+ * does not come about for whatever reason: 4.7.5 and REMOTE_NEXT, without a word of the message;
+ * where it may be missing the session goes on in the clear, and tls_problem says why. Octets in the
+ * clear behind the 220 to STARTTLS end the session in any case
+ * - AUTH that fails, for whatever reason: REMOTE_NEXT or REMOTE_NEXT_HOST, never a result: what is
+ * wrong can be mended while the mail waits
+ * - 530, which asks for TLS or AUTH, is JOB_DEFERRED from a relay that the operator named, and
+ * where TLS was tried in vain
  * - 4xx or 5xx to MAIL or DATA, or to the message, also while it is being sent: all recipients not
  * yet settled get that result. An acceptance that comes before the final dot counts for nothing
  * - after the final dot without an answer that can be understood: all recipients of it are
@@ -78,5 +105,8 @@ enum remote_outcome remote_session_run(struct remote_session *session,
 /* Says QUIT when session->may_quit, and awaits the answer for a few seconds at most: a server that
  * is cut off while it answers logs an error for nothing. Does nothing otherwise. */
 void remote_session_quit(struct remote_session *session);
+
+/* Closes what the session has open; inside TLS the engine says close_notify. */
+void remote_session_close(struct remote_session *session);
 
 #endif

@@ -45,6 +45,12 @@ bool remote_stream_has_input(struct remote_stream const *stream)
     return stream->in_first < stream->in_end;
 }
 
+void remote_stream_wipe(struct remote_stream *stream)
+{
+    explicit_bzero(stream->out, sizeof stream->out);
+    stream->out_first = stream->out_end = 0;
+}
+
 static bool is_later(int number)
 {
     return number == EAGAIN || number == EWOULDBLOCK || number == EINTR;

@@ -45,6 +45,9 @@ void remote_stream_add(struct remote_stream *stream, size_t length);
 bool remote_stream_writing(struct remote_stream const *stream);
 bool remote_stream_has_input(struct remote_stream const *stream);
 
+/* Overwrites the memory that octets to be written were in, and those themselves. */
+void remote_stream_wipe(struct remote_stream *stream);
+
 /* Waits until DEADLINE (absolute; skalibs' STAMP is the clock, and is kept up to date) for octets
  * to come or to go, and moves them. When something came it returns before it writes, so that the
  * caller can see that it came early; when input is there already, it returns at once.

@@ -9,11 +9,12 @@ static struct {
     char const *name;
     unsigned int seconds;
 } const stages[] = {
-    [REMOTE_GREETING] = {"greeting", 300}, [REMOTE_EHLO] = {"EHLO", 300},
-    [REMOTE_HELO] = {"HELO", 300},         [REMOTE_MAIL] = {"MAIL", 300},
-    [REMOTE_RCPT] = {"RCPT", 300},         [REMOTE_DATA] = {"DATA", 120},
-    [REMOTE_MESSAGE] = {"message", 180},   [REMOTE_END] = {"end of message", 600},
-    [REMOTE_QUIT] = {"QUIT", 3},
+    [REMOTE_GREETING] = {"greeting", 300},  [REMOTE_EHLO] = {"EHLO", 300},
+    [REMOTE_HELO] = {"HELO", 300},          [REMOTE_STARTTLS] = {"STARTTLS", 120},
+    [REMOTE_HANDSHAKE] = {"TLS", 60},       [REMOTE_AUTH] = {"AUTH", 120},
+    [REMOTE_MAIL] = {"MAIL", 300},          [REMOTE_RCPT] = {"RCPT", 300},
+    [REMOTE_DATA] = {"DATA", 120},          [REMOTE_MESSAGE] = {"message", 180},
+    [REMOTE_END] = {"end of message", 600}, [REMOTE_QUIT] = {"QUIT", 3},
 };
 
 /* What a bare code means in RFC 3463's words. RFC 5321 4.2.3 and 3.6.2, RFC 7504, RFC 4954. */
@@ -39,7 +40,17 @@ void remote_talk_start(struct remote_talk *talk, struct remote_session const *se
     remote_reply_start(&talk->reply);
     talk->replies = 0;
     failure_clear(&talk->lost);
-    remote_stream_start(&talk->stream, session->in, session->out);
+    remote_stream_start(&talk->stream, session->descriptor, session->descriptor);
+}
+
+bool remote_talk_is_ok(struct remote_talk const *talk)
+{
+    return talk->reply.code / 100 == 2;
+}
+
+bool remote_talk_is_refusal(struct remote_talk const *talk)
+{
+    return talk->reply.code >= 400;
 }
 
 bool remote_talk_say(struct remote_talk *talk, char const *line, size_t length)
@@ -53,23 +64,25 @@ bool remote_talk_say(struct remote_talk *talk, char const *line, size_t length)
     return true;
 }
 
+unsigned int remote_talk_seconds(struct remote_talk const *talk, enum remote_stage stage)
+{
+    unsigned int const seconds = stages[stage].seconds, most = talk->session->timeout_seconds;
+    return seconds < most ? seconds : most;
+}
+
 void remote_talk_deadline(struct remote_talk const *talk, enum remote_stage stage, tain *deadline)
 {
-    unsigned int seconds = stages[stage].seconds;
-    if (seconds > talk->session->timeout_seconds)
-        seconds = talk->session->timeout_seconds;
-    tain_addsec_g(deadline, (int)seconds);
+    tain_addsec_g(deadline, (int)remote_talk_seconds(talk, stage));
     if (tain_less(&talk->session->deadline, deadline))
         *deadline = talk->session->deadline;
 }
 
-/* "4.4.2 PEER WHAT (STAGE)" */
-static void lose(struct remote_talk *talk, enum remote_stage stage, char const *code,
-                 char const *what)
+void remote_talk_lose(struct remote_talk *talk, enum remote_stage stage, char const *code,
+                      char const *what)
 {
     struct failure *const lost = &talk->lost;
     lost->result = JOB_DEFERRED;
-    snprintf(lost->text, sizeof lost->text, "%s %.100s %.200s (%s)", code, talk->session->peer,
+    snprintf(lost->text, sizeof lost->text, "%s %.100s %.270s (%s)", code, talk->session->peer,
              what, stages[stage].name);
 }
 
@@ -87,7 +100,7 @@ static void lose_stream(struct remote_talk *talk, enum remote_stage stage,
     else
         snprintf(what, sizeof what, "%s in time",
                  stage == REMOTE_MESSAGE ? "does not take the message" : "does not answer");
-    lose(talk, stage, "4.4.2", what);
+    remote_talk_lose(talk, stage, "4.4.2", what);
 }
 
 /* What the server said is no answer. */
@@ -96,7 +109,7 @@ static void lose_sense(struct remote_talk *talk, enum remote_stage stage, char c
 {
     char text[300];
     snprintf(text, sizeof text, "%s: %s", what, said);
-    lose(talk, stage, "4.5.0", text);
+    remote_talk_lose(talk, stage, "4.5.0", text);
 }
 
 void remote_talk_is_confused(struct remote_talk *talk, enum remote_stage stage)

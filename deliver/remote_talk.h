@@ -19,6 +19,9 @@ enum remote_stage {
     REMOTE_GREETING,
     REMOTE_EHLO,
     REMOTE_HELO,
+    REMOTE_STARTTLS,
+    REMOTE_HANDSHAKE,
+    REMOTE_AUTH,
     REMOTE_MAIL,
     REMOTE_RCPT,
     REMOTE_DATA,
@@ -37,6 +40,10 @@ struct remote_talk {
 };
 
 void remote_talk_start(struct remote_talk *talk, struct remote_session const *session);
+
+/* Of the last reply: 2xx; 4xx or 5xx. */
+bool remote_talk_is_ok(struct remote_talk const *talk);
+bool remote_talk_is_refusal(struct remote_talk const *talk);
 
 /* Sends LINE with its CRLF: puts it into the stream, which sends it while we wait for an answer.
  * False when there is no room at the moment. */
@@ -60,11 +67,15 @@ bool remote_talk_hear(struct remote_talk *talk, enum remote_stage stage);
  * message; else talk->lost. An acceptance of what was not yet sent is none. */
 bool remote_talk_flush(struct remote_talk *talk, bool *refused);
 
-/* The time until which STAGE may last from now. */
+/* The seconds that STAGE may take at most, beside what is left of the session; the time until which
+ * it may last from now. */
+unsigned int remote_talk_seconds(struct remote_talk const *talk, enum remote_stage stage);
 void remote_talk_deadline(struct remote_talk const *talk, enum remote_stage stage, tain *deadline);
 
-/* Sets talk->lost: the reply makes no sense at STAGE. */
+/* Set talk->lost: the reply makes no sense at STAGE; and "CODE PEER WHAT (STAGE)". */
 void remote_talk_is_confused(struct remote_talk *talk, enum remote_stage stage);
+void remote_talk_lose(struct remote_talk *talk, enum remote_stage stage, char const *code,
+                      char const *what);
 
 /* "5.1.1 mx.example.org[192.0.2.1]:25 said: 550 5.1.1 no such user (RCPT)": RESULT from the last
  * reply. The enhanced code is the server's, with the class that RESULT has, or made from the

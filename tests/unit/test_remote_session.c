@@ -149,10 +149,14 @@ static struct remote_message message_of(char const *bytes, size_t length)
 
 static struct remote_session session_of(int descriptor, unsigned int timeout)
 {
-    struct remote_session session = {.in = descriptor,
-                                     .out = descriptor,
+    static struct remote_way const way = {
+        .host = "y.example", .by_mx = true, .level = TLSPOLICY_MAY};
+    struct remote_session session = {.descriptor = descriptor,
                                      .helo = "us.example",
                                      .peer = "mx[192.0.2.1]:25",
+                                     .way = &way,
+                                     .name = "mx.y.example",
+                                     .tls_service = -1,
                                      .timeout_seconds = timeout ? timeout : 60};
     tain_now_g();
     tain_addsec_g(&session.deadline, 60);
@@ -189,7 +193,7 @@ static void play(struct scene const *scene)
     enum remote_outcome const outcome = remote_session_run(&session, &transaction, &failure);
     remote_session_quit(&session);
     assert_false(session.may_quit);
-    close(descriptor);
+    remote_session_close(&session);
     close(transaction.message.descriptor);
 
     char results[4] = "";
@@ -615,7 +619,7 @@ static void a_damaged_message_is_cut_off(void **state)
         assert_int_equal(remote_session_run(&session, &transaction, &failure), REMOTE_SETTLED);
         assert_int_equal(recipient.failure.result, JOB_CORRUPT);
         assert_false(session.may_quit);
-        close(descriptor);
+        remote_session_close(&session);
         close(transaction.message.descriptor);
         assert_int_equal(exit_of(server), 0);
     }
@@ -701,7 +705,7 @@ static enum remote_outcome run_long(void server(int, unsigned int), unsigned int
                                              .count = count};
     enum remote_outcome const outcome = remote_session_run(&session, &transaction, failure);
     remote_session_quit(&session);
-    close(ends[0]);
+    remote_session_close(&session);
     close(transaction.message.descriptor);
     assert_int_equal(exit_of(pid), 0);
     return outcome;
