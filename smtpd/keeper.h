@@ -10,7 +10,7 @@
 #include "smtpd/connection.h"
 #include "smtpd/helper_table.h"
 #include "smtpd/template.h"
-#include "smtpd/tls_service.h"
+#include "tls/tls_service.h"
 
 struct keeper {
     struct control control;

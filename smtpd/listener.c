@@ -208,7 +208,8 @@ static bool load_again(struct keeper *keeper)
 static bool open_listener(struct listener *listener)
 {
     int injector[2], helper[2];
-    if (!packet_pair(injector) || !packet_pair(helper) || !tls_service_open(&listener->keeper->tls))
+    if (!packet_pair(injector) || !packet_pair(helper) ||
+        !tls_service_open(&listener->keeper->tls, TLS_SERVER))
         return false;
     listener->injector_reads = injector[0];
     listener->helper_reads = helper[0];

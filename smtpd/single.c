@@ -146,7 +146,7 @@ int keeper_serve_one(struct keeper *keeper, struct connection *connection)
     int requests[2];
     pid_t const parent = getpid();
     process_catch_signals();
-    if (!packet_pair(requests) || !tls_service_open(&keeper->tls)) {
+    if (!packet_pair(requests) || !tls_service_open(&keeper->tls, TLS_SERVER)) {
         log_failure("session-failed", "socketpair", errno);
         return EXIT_TEMPORARY;
     }

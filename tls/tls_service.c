@@ -1,4 +1,4 @@
-#include "smtpd/tls_service.h"
+#include "tls/tls_service.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +13,6 @@
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "lib/program_path.h"
-#include "smtpd/process.h"
-#include "tls/tls_request.h"
 
 #define PROGRAM            "ekiden-tls"
 #define CONTROL_DESCRIPTOR 3
@@ -31,13 +29,15 @@ static time_t now(void)
     return time.tv_sec;
 }
 
-bool tls_service_open(struct tls_service *service)
+bool tls_service_open(struct tls_service *service, enum tls_role role)
 {
     int ends[2];
     if (!packet_pair(ends))
         return false;
-    *service = (struct tls_service){
-        .requests = ends[1], .reads = ends[0], .started = now() - RESTART_SECONDS - 1};
+    *service = (struct tls_service){.role = role,
+                                    .requests = ends[1],
+                                    .reads = ends[0],
+                                    .started = now() - RESTART_SECONDS - 1};
     return true;
 }
 
@@ -58,23 +58,26 @@ _Noreturn static void fail(char const *what)
     _exit(EXIT_TEMPORARY);
 }
 
-/* In the child. Everything else that the keeper has open is close-on-exec. It does not end with the
- * keeper, but with the last who could ask: sessions that are under way keep what they have. */
-_Noreturn static void run(int reads, struct control const *control)
+/* In the child. Everything else that is open is close-on-exec. It does not end with its starter,
+ * but with the last who could ask: sessions that are under way keep what they have. */
+_Noreturn static void run(struct tls_service const *service, struct control const *control)
 {
     stralloc path = STRALLOC_ZERO, folder = STRALLOC_ZERO;
     sigset_t none;
-    if (!program_path(&path, PROGRAM) || !stralloc_copys(&folder, CONTROL_TEXT) ||
-        !stralloc_cats(&folder, control->path) || !stralloc_0(&folder))
+    if (!(service->program ? stralloc_copys(&path, service->program) && stralloc_0(&path)
+                           : program_path(&path, PROGRAM)) ||
+        !stralloc_copys(&folder, CONTROL_TEXT) || !stralloc_cats(&folder, control->path) ||
+        !stralloc_0(&folder))
         fail(PROGRAM);
-    char const *const arguments[] = {path.s, "-s", "-C", folder.s, NULL};
+    char const *const arguments[] = {PROGRAM, service->role == TLS_SERVER ? "-s" : "-c", "-C",
+                                     folder.s, NULL};
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
     /* A copy first, in case that one lies where the other belongs. */
     int const directory = fcntl(control->directory, F_DUPFD_CLOEXEC, CONTROL_DESCRIPTOR + 1);
-    if (directory < 0 || dup2(reads, 0) < 0 || dup2(directory, CONTROL_DESCRIPTOR) < 0)
+    if (directory < 0 || dup2(service->reads, 0) < 0 || dup2(directory, CONTROL_DESCRIPTOR) < 0)
         fail("the descriptors to inherit");
     execve(path.s, (char *const *)arguments, environ);
     fail(path.s);
@@ -119,9 +122,11 @@ void tls_service_check(struct tls_service *service, struct control const *contro
         return;
     }
     service->started = now();
-    pid_t const pid = process_fork("smtpd-tls");
+    pid_t const pid = fork();
+    if (pid < 0)
+        log_failure("tls-not-started", "fork", errno);
     if (pid == 0)
-        run(service->reads, control);
+        run(service, control);
     if (pid > 0)
         service->pid = pid;
 }
