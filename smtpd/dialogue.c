@@ -36,7 +36,7 @@ static void greet(void)
     session_answer(&session, &reply);
 }
 
-static void refuse_line(enum input_result result)
+static void refuse_line(enum input_result result, char const *status)
 {
     static char const *const texts[] = {
         [INPUT_BARE_CR] = "a bare CR stands in the command; lines end in CRLF (RFC 5321 2.3.8)",
@@ -45,17 +45,12 @@ static void refuse_line(enum input_result result)
         [INPUT_TOO_LONG] = "the line is too long",
     };
     session.commands++;
-    session_refuse_text(&session, 500, "5.5.2", texts[result], "line");
+    session_refuse_text(&session, 500, status, texts[result], "line");
 }
 
 /* One line: read, parsed, run, answered. */
 static void run_line(void)
 {
-    static enum session_end const ends[] = {
-        [STREAM_OK] = SESSION_GOES_ON,      [STREAM_END] = SESSION_CLOSED,
-        [STREAM_LOST] = SESSION_LOST,       [STREAM_TIMEOUT] = SESSION_TIMEOUT,
-        [STREAM_EXPIRED] = SESSION_EXPIRED, [STREAM_STOPPED] = SESSION_STOPPED,
-    };
     enum stream_result ended = STREAM_OK;
     struct command command;
     char const *line;
@@ -72,13 +67,16 @@ static void run_line(void)
         session.end = SESSION_FOREIGN; /* also for one that badclients bans */
         break;
     case INPUT_STREAM:
-        session.end = ends[ended];
+        session.end = session_end_of(ended);
         break;
     case INPUT_BARE_CR:
     case INPUT_BARE_LF:
     case INPUT_NUL:
+        refuse_line(result, "5.5.2");
+        break;
     case INPUT_TOO_LONG:
-        refuse_line(result);
+        command_parse(&command, line, length);
+        refuse_line(result, command.name == COMMAND_AUTH ? "5.5.6" : "5.5.2"); /* RFC 4954 6 */
         break;
     }
 }
@@ -94,6 +92,7 @@ static void say_end(void)
         [SESSION_STOPPED] = {"4.3.2", "this server is going down, please try again later"},
         [SESSION_ERRORS] = {"4.7.0", "too many errors; good bye"},
         [SESSION_IDLE] = {"4.7.0", "too many commands without a message; good bye"},
+        [SESSION_LOGINS] = {"4.7.0", "too many failed logins; good bye"},
     };
     if (session.end < sizeof words / sizeof *words && words[session.end].status)
         session_answer_text(&session, 421, words[session.end].status, words[session.end].text);
@@ -128,7 +127,7 @@ int dialogue_run(struct connection const *connection)
     submit_end(&session.submit);
     transaction_reset(&session.transaction);
     if (session.end == SESSION_ERRORS || session.end == SESSION_IDLE ||
-        session.end == SESSION_FOREIGN)
+        session.end == SESSION_LOGINS || session.end == SESSION_FOREIGN)
         stream_linger(&session.stream);
     else
         (void)stream_flush(&session.stream);

@@ -27,7 +27,7 @@ void input_start(struct input *input, struct stream *stream, input_limit_func *l
     input->stream = stream;
     input->limit = limit;
     input->scanned = 0;
-    input->skipping = input->after_cr = false;
+    input->skipping = input->after_cr = input->answer = false;
 }
 
 /* Drops what is skipped. True when the CRLF was found. */
@@ -64,9 +64,12 @@ static enum input_result scan(struct input *input, char const **line, size_t *le
 
     for (; input->scanned < available; input->scanned++) {
         size_t here = input->scanned;
-        if (here + 2 > INPUT_LINE_MIN && here + 2 > input->limit(start, here))
+        if (here + 2 > INPUT_LINE_MIN && here + 2 > input->limit(start, here)) {
+            *line = start;
+            *length = here;
             return defect(input, INPUT_TOO_LONG);
-        switch (classify(start[here], here == 0)) {
+        }
+        switch (classify(start[here], here == 0 && !input->answer)) {
         case PLAIN:
             break;
         case CR:
@@ -106,4 +109,16 @@ enum input_result input_next(struct input *input, char const **line, size_t *len
         if (*ended != STREAM_OK)
             return INPUT_STREAM;
     }
+}
+
+enum input_result input_next_answer(struct input *input, input_limit_func *limit, char const **line,
+                                    size_t *length, enum stream_result *ended)
+{
+    input_limit_func *const commands = input->limit;
+    input->limit = limit;
+    input->answer = true;
+    enum input_result const result = input_next(input, line, length, ended);
+    input->limit = commands;
+    input->answer = false;
+    return result;
 }

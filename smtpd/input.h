@@ -15,7 +15,7 @@ enum input_result {
     INPUT_BARE_CR,  /* 500 5.5.2 */
     INPUT_BARE_LF,  /* 500 5.5.2 */
     INPUT_NUL,      /* 500 5.5.2 */
-    INPUT_TOO_LONG, /* 500 5.5.2 */
+    INPUT_TOO_LONG, /* 500 5.5.2 (AUTH: 5.5.6); *line and *length are its beginning */
     INPUT_FOREIGN,  /* begins with a control or 8-bit octet: not SMTP (RFC 5321 4.1.1); close */
     INPUT_STREAM    /* no more lines: *stream says why */
 };
@@ -32,6 +32,7 @@ struct input {
     size_t scanned; /* bytes of the line at stream->start that were looked at */
     bool skipping;  /* after a defect, until CRLF */
     bool after_cr;  /* while skipping: the last byte was CR */
+    bool answer;    /* what is read is no command but an answer: any octet may begin it */
 };
 
 void input_start(struct input *input, struct stream *stream, input_limit_func *limit);
@@ -40,5 +41,10 @@ void input_start(struct input *input, struct stream *stream, input_limit_func *l
  * valid until the next call; the bytes are consumed. On INPUT_STREAM *ended says why. */
 enum input_result input_next(struct input *input, char const **line, size_t *length,
                              enum stream_result *ended);
+
+/* The same for a line that is no command but the answer to a question of ours (RFC 4954 4), under
+ * another LIMIT; any octet may begin it. */
+enum input_result input_next_answer(struct input *input, input_limit_func *limit, char const **line,
+                                    size_t *length, enum stream_result *ended);
 
 #endif

@@ -165,17 +165,6 @@ static void commit(struct session *session, struct arrival const *arrival)
     session_answer(session, &reply);
 }
 
-/* What the end of the stream in the midst of a message means for the session. */
-static enum session_end end_of(enum stream_result result)
-{
-    static enum session_end const ends[] = {
-        [STREAM_END] = SESSION_CLOSED,      [STREAM_LOST] = SESSION_LOST,
-        [STREAM_TIMEOUT] = SESSION_TIMEOUT, [STREAM_EXPIRED] = SESSION_EXPIRED,
-        [STREAM_STOPPED] = SESSION_STOPPED,
-    };
-    return ends[result];
-}
-
 void message_receive(struct session *session)
 {
     struct stream *stream = &session->stream;
@@ -194,7 +183,7 @@ void message_receive(struct session *session)
         if (result != STREAM_OK) {
             if (!arrival.abandoned)
                 submit_abort(&session->submit);
-            session->end = end_of(result);
+            session->end = session_end_of(result);
             return;
         }
     }

@@ -2,11 +2,19 @@
 
 #include <string.h>
 
-#include "lib/log.h"
-
 #define ERRORS_WITHOUT_DELAY 10
 #define DELAY_MILLISECONDS   1000
 #define RECIPIENTS_LOGGED    3
+
+enum session_end session_end_of(enum stream_result result)
+{
+    static enum session_end const ends[] = {
+        [STREAM_OK] = SESSION_GOES_ON,      [STREAM_END] = SESSION_CLOSED,
+        [STREAM_LOST] = SESSION_LOST,       [STREAM_TIMEOUT] = SESSION_TIMEOUT,
+        [STREAM_EXPIRED] = SESSION_EXPIRED, [STREAM_STOPPED] = SESSION_STOPPED,
+    };
+    return ends[result];
+}
 
 void session_answer(struct session *session, struct reply const *reply)
 {
@@ -19,7 +27,7 @@ void session_answer_text(struct session *session, unsigned int number, char cons
     reply_send_text(&session->stream, number, status, text, false);
 }
 
-static void log_client(struct session const *session, struct log_line *line)
+void session_log_client(struct session const *session, struct log_line *line)
 {
     char text[IP46_FMT + 1];
     if (session->connection->has_remote) {
@@ -30,6 +38,8 @@ static void log_client(struct session const *session, struct log_line *line)
     }
     if (session->greeted)
         log_bytes(line, "helo", session->helo, session->helo_length);
+    if (session->login[0])
+        log_text(line, "login", session->login);
 }
 
 /* Only what belongs to an envelope is logged: a line that is no command of ours may be a password
@@ -49,7 +59,7 @@ static void log_refused(struct session const *session, struct reply const *reply
 {
     struct log_line line;
     log_begin(&line, "refused");
-    log_client(session, &line);
+    session_log_client(session, &line);
     log_number(&line, "reply", reply->number);
     if (reply->status)
         log_text(&line, "status", reply->status);
@@ -94,13 +104,14 @@ void session_log_end(struct session const *session)
         [SESSION_TIMEOUT] = "timeout",    [SESSION_EXPIRED] = "session-timeout",
         [SESSION_STOPPED] = "stopped",    [SESSION_ERRORS] = "too-many-errors",
         [SESSION_IDLE] = "idle-commands", [SESSION_FOREIGN] = "not-smtp",
-        [SESSION_REFUSED] = "refused",    [SESSION_TLS] = "tls-failed",
+        [SESSION_REFUSED] = "refused",    [SESSION_LOGINS] = "too-many-logins",
+        [SESSION_TLS] = "tls-failed",
     };
     if (session->accepted > 0 && (session->end == SESSION_QUIT || session->end == SESSION_CLOSED))
         return;
     struct log_line line;
     log_begin(&line, "disconnect");
-    log_client(session, &line);
+    session_log_client(session, &line);
     log_text(&line, "reason", words[session->end]);
     log_number(&line, "commands", session->commands);
     log_number(&line, "errors", session->errors_in_all);
@@ -116,7 +127,7 @@ void session_log_accepted(struct session const *session, char const *id, uint64_
     log_begin(&line, "accepted");
     if (id[0])
         log_text(&line, "id", id);
-    log_client(session, &line);
+    session_log_client(session, &line);
     log_bytes(&line, "from", transaction_sender(transaction), transaction->sender_length);
     log_number(&line, "rcpts", transaction->recipients);
     char const *record = transaction->envelope.s + transaction->first_recipient - 1;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/log.h"
 #include "smtpd/command.h"
 #include "smtpd/input.h"
 #include "smtpd/policy.h"
@@ -29,6 +30,7 @@ enum session_end {
     SESSION_IDLE,    /* many commands that do nothing */
     SESSION_FOREIGN, /* another protocol, or BDAT */
     SESSION_REFUSED, /* turned away at the greeting */
+    SESSION_LOGINS,  /* three failed logins */
     SESSION_TLS      /* the handshake failed, or clear text came where none may */
 };
 
@@ -53,6 +55,9 @@ struct session {
     struct stream stream; /* the last: its buffers are touched only as far as used */
 };
 
+/* What the end of the stream means for the session. */
+enum session_end session_end_of(enum stream_result result);
+
 /* Says that all is well. */
 void session_answer(struct session *session, struct reply const *reply);
 void session_answer_text(struct session *session, unsigned int number, char const *status,
@@ -65,6 +70,9 @@ void session_refuse(struct session *session, struct reply const *reply, char con
                     struct command const *command);
 void session_refuse_text(struct session *session, unsigned int number, char const *status,
                          char const *text, char const *rule);
+
+/* Adds who the client is to LINE: its address, and the name that it gave. */
+void session_log_client(struct session const *session, struct log_line *line);
 
 /* Logs the end: abnormal ones, and sessions that brought no message. */
 void session_log_end(struct session const *session);

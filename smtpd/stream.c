@@ -29,7 +29,7 @@ void stream_start(struct stream *stream, struct connection const *connection)
         now_milliseconds() + (int64_t)connection->settings->timeoutsession * 1000;
     stream->received = 0;
     stream->output_is_pipe = stream->lost = false;
-    stream->start = stream->end = stream->pending = 0;
+    stream->start = stream->end = stream->touched = stream->pending = 0;
     stream_set_deadline(stream);
 }
 
@@ -130,6 +130,8 @@ enum stream_result stream_fill(struct stream *stream)
                            STREAM_INPUT_SIZE - stream->end);
         if (got > 0) {
             stream->end += (size_t)got;
+            if (stream->touched < stream->end)
+                stream->touched = stream->end;
             stream->received += (uint64_t)got;
             return STREAM_OK;
         }
@@ -138,6 +140,12 @@ enum stream_result stream_fill(struct stream *stream)
         if (errno != EINTR && errno != EAGAIN)
             return STREAM_LOST;
     }
+}
+
+void stream_wipe(struct stream *stream)
+{
+    explicit_bzero(stream->input, stream->start);
+    explicit_bzero(stream->input + stream->end, stream->touched - stream->end);
 }
 
 enum stream_result stream_pause(struct stream *stream, int64_t milliseconds)

@@ -34,6 +34,7 @@ struct stream {
     bool output_is_pipe;      /* it is no socket */
     bool lost;                /* a write failed */
     size_t start, end;        /* of the input that is not consumed */
+    size_t touched;           /* bytes of input that were ever used */
     size_t pending;           /* bytes in output */
     char output[STREAM_OUTPUT_SIZE];
     char input[STREAM_INPUT_SIZE];
@@ -48,6 +49,9 @@ void stream_set_deadline(struct stream *stream);
 /* Writes what is pending, then waits for input and appends it. The buffer must have room; a
  * consumed beginning is reused. Anything but STREAM_OK means that no byte was added. */
 enum stream_result stream_fill(struct stream *stream);
+
+/* Overwrites what the input buffer holds of what was consumed: it was a password. */
+void stream_wipe(struct stream *stream);
 
 /* Adds LENGTH bytes (at most STREAM_OUTPUT_SIZE) to the output. A failure shows at the next
  * stream_fill. */
