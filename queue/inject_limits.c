@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define HOUR UINT64_C(3600000000) /* microseconds */
+#include "lib/budget.h"
 
 static uint64_t now(void)
 {
@@ -65,15 +65,11 @@ void inject_limits_leave(struct inject_limits *limits, struct inject_account *ac
 
 bool inject_limits_take(_Atomic uint64_t *budget, uint64_t per_hour, uint64_t count)
 {
-    if (!per_hour)
-        return true;
-    if (count > per_hour)
-        return false;
-    uint64_t const time = now(), cost = HOUR * count / per_hour;
+    uint64_t const time = now();
     uint64_t before = *budget, after;
     do {
-        after = (before > time ? before : time) + cost;
-        if (after > time + HOUR)
+        after = before;
+        if (!budget_take(&after, time, per_hour, count))
             return false;
     } while (!atomic_compare_exchange_weak(budget, &before, after));
     return true;

@@ -1,10 +1,8 @@
 /* What each user of this machine may hand in: connections at once, messages and recipients an hour.
  * Shared between the listener and the processes of its connections.
  *
- * An account's rest is one number: the time at which its budget will be whole again. Each message
- * moves it on by its share of an hour; where that would pass now plus an hour, nothing is left. So
- * there is no timer and nothing to reset, and an account whose time has come is worth nothing and
- * can be somebody else's. */
+ * An account's rest is a budget of lib/budget.h: one whose time has come is worth nothing, and the
+ * account can be somebody else's. */
 #ifndef EKIDEN_INJECT_LIMITS_H
 #define EKIDEN_INJECT_LIMITS_H
 

@@ -1,0 +1,18 @@
+/* What somebody may do in an hour, as one number: the time at which the budget is whole again. What
+ * is taken moves it on by its share of an hour; where that would pass now plus an hour, so much is
+ * not left. So there is no timer and nothing to reset, and a budget whose time has come is worth
+ * nothing and need not be kept. */
+#ifndef EKIDEN_BUDGET_H
+#define EKIDEN_BUDGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BUDGET_HOUR UINT64_C(3600000000) /* microseconds */
+
+/* Takes COUNT out of *budget, of which there are PER_HOUR (0: no bound), at the time NOW in
+ * microseconds. False, and nothing is taken, when so much is not left. A *budget further ahead than
+ * an hour was written before the clock was set back: it is whole. */
+bool budget_take(uint64_t *budget, uint64_t now, uint64_t per_hour, uint64_t count);
+
+#endif
