@@ -120,13 +120,17 @@ static bool take_descriptor(char const *name, int *descriptor)
     return fcntl(*descriptor, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-void client_take_ucspi_tls(struct connection *connection)
+void client_take_tls(struct connection *connection)
 {
     struct ucspi_tls *const tls = &connection->ucspi_tls;
     tls->offered = take_descriptor("SSLCTLFD", &tls->control) &&
                    take_descriptor("SSLREADFD", &tls->input) &&
                    take_descriptor("SSLWRITEFD", &tls->output);
-    if (!tls->offered && getenv("SSLCTLFD"))
+    if (tls->offered)
+        return;
+    connection->tls_version = getenv("SSL_PROTOCOL");
+    connection->tls_suite = getenv("SSL_CIPHER");
+    if (getenv("SSLCTLFD"))
         log_failure("tls-not-taken",
                     "SSLCTLFD, SSLREADFD and SSLWRITEFD must name open descriptors", 0);
 }

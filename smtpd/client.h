@@ -20,8 +20,9 @@ void client_identify(struct connection *connection, bool environment);
  * the place of a login. */
 void client_choose_role(struct connection *connection, struct role_ports const *ports);
 
-/* Takes the TLS engine that the environment offers by UCSPI-TLS: SSLCTLFD, SSLREADFD and
- * SSLWRITEFD, where all three are open descriptors. For a process of one connection. */
-void client_take_ucspi_tls(struct connection *connection);
+/* For a process of one connection. Takes the TLS engine that the environment offers by UCSPI-TLS:
+ * SSLCTLFD, SSLREADFD and SSLWRITEFD, where all three are open descriptors. Without these,
+ * SSL_PROTOCOL and SSL_CIPHER say that the super-server has begun TLS already. */
+void client_take_tls(struct connection *connection);
 
 #endif

@@ -42,7 +42,9 @@ struct connection {
     int injector_requests; /* packets: 'I' with one end of a pair asks for an injector session */
     int helper_requests;   /* packets to the keeper: helper.h; -1 when there is none */
     int tls_requests;      /* packets to ekiden-tls: tls/tls_request.h; -1 when there is none */
-    struct ucspi_tls ucspi_tls;        /* goes before tls_requests */
+    struct ucspi_tls ucspi_tls; /* goes before tls_requests */
+    /* The super-server has begun TLS already; 0: it has not, or has not said so. */
+    char const *tls_version, *tls_suite;
     volatile sig_atomic_t const *stop; /* set by SIGTERM: answer 421 4.3.2 at the next command.
                                           SIGTERM is blocked except while waiting (ppoll with
                                           `waiting`) */

@@ -106,8 +106,8 @@ int dialogue_run(struct connection const *connection)
     session.banned = session.greeted = session.extended = false;
     session.commands = session.errors_in_all = session.accepted = 0;
     session.errors = session.idle = 0;
-    session.encrypted = false;
-    session.tls_version[0] = session.tls_suite[0] = session.login[0] = 0;
+    session.login[0] = 0;
+    starttls_start(&session);
     session.login_failures = 0;
     session.helo_length = 0;
     session.transaction = (struct transaction)TRANSACTION_ZERO;
@@ -130,7 +130,7 @@ int dialogue_run(struct connection const *connection)
         session.end == SESSION_LOGINS || session.end == SESSION_FOREIGN)
         stream_linger(&session.stream);
     else
-        (void)stream_flush(&session.stream);
+        stream_end(&session.stream);
     session_log_end(&session);
     return 0;
 }

@@ -261,7 +261,7 @@ int main(int argc, char const *const *argv)
                                     .has_role = arguments.has_role,
                                     .role = arguments.role};
     client_identify(&connection, true);
-    client_take_ucspi_tls(&connection);
+    client_take_tls(&connection);
     keeper_open(&keeper, &arguments.paths, &connection);
     return keeper_serve_one(&keeper, &connection);
 }

@@ -27,6 +27,10 @@ static bool add_received(struct session *session)
         .id = session->submit.id,
         .extended = session->extended,
         .smtputf8 = transaction->smtputf8,
+        .encrypted = session->encrypted,
+        .authenticated = session->login[0],
+        .tls_version = session->tls_version,
+        .tls_suite = session->tls_suite,
         .when = time(0)};
     if (transaction->recipients == 1) {
         received.recipient = transaction->envelope.s + transaction->first_recipient;

@@ -6,6 +6,9 @@
 
 #include "smtpd/session.h"
 
+/* Before all else: is there TLS already? */
+void starttls_start(struct session *session);
+
 /* True when EHLO may name STARTTLS: there is a certificate or a UCSPI-TLS engine, and no TLS yet.
  */
 bool starttls_is_offered(struct session const *session);
@@ -14,8 +17,9 @@ bool starttls_is_offered(struct session const *session);
  * session->end says so. */
 void starttls_run(struct session *session, struct command const *command);
 
-/* TLS before the greeting, where the port's role wants it. False: session->end says why, and
- * nothing may be said. */
+/* TLS before the greeting, where the port's role wants it and the connection does not have it. A
+ * client that is one too many gets no handshake. False: session->end says why, and nothing may be
+ * said. */
 bool starttls_begin(struct session *session);
 
 #endif

@@ -25,10 +25,12 @@ static int64_t session_deadline(struct stream const *stream)
 void stream_start(struct stream *stream, struct connection const *connection)
 {
     stream->connection = connection;
+    stream->from = connection->input;
+    stream->to = connection->output;
     stream->session_deadline =
         now_milliseconds() + (int64_t)connection->settings->timeoutsession * 1000;
     stream->received = 0;
-    stream->output_is_pipe = stream->lost = false;
+    stream->output_is_pipe = stream->lost = stream->shared = false;
     stream->start = stream->end = stream->touched = stream->pending = 0;
     stream_set_deadline(stream);
 }
@@ -66,19 +68,18 @@ static enum stream_result wait_for(struct stream *stream, int descriptor, short 
  * an inherited descriptor shares with others; a pipe that is ready takes PIPE_BUF bytes at once. */
 static ssize_t write_some(struct stream *stream, char const *bytes, size_t length)
 {
-    int output = stream->connection->output;
     if (!stream->output_is_pipe) {
-        ssize_t written = send(output, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t written = send(stream->to, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (written >= 0 || errno != ENOTSOCK)
             return written;
         stream->output_is_pipe = true;
     }
-    enum stream_result ready = wait_for(stream, output, POLLOUT, stream->deadline);
+    enum stream_result ready = wait_for(stream, stream->to, POLLOUT, stream->deadline);
     if (ready != STREAM_OK) {
         errno = ETIMEDOUT;
         return -1;
     }
-    return write(output, bytes, length < PIPE_BUF ? length : PIPE_BUF);
+    return write(stream->to, bytes, length < PIPE_BUF ? length : PIPE_BUF);
 }
 
 bool stream_flush(struct stream *stream)
@@ -93,8 +94,7 @@ bool stream_flush(struct stream *stream)
         if (written > 0)
             done += (size_t)written;
         else if (written < 0 && errno == EAGAIN)
-            stream->lost = wait_for(stream, stream->connection->output, POLLOUT,
-                                    stream->deadline) != STREAM_OK;
+            stream->lost = wait_for(stream, stream->to, POLLOUT, stream->deadline) != STREAM_OK;
         else if (written == 0 || errno != EINTR)
             stream->lost = true;
     }
@@ -122,12 +122,11 @@ enum stream_result stream_fill(struct stream *stream)
         stream->start = 0;
     }
     for (;;) {
-        enum stream_result ready =
-            wait_for(stream, stream->connection->input, POLLIN, stream->deadline);
+        enum stream_result ready = wait_for(stream, stream->from, POLLIN, stream->deadline);
         if (ready != STREAM_OK)
             return ready;
-        ssize_t got = read(stream->connection->input, stream->input + stream->end,
-                           STREAM_INPUT_SIZE - stream->end);
+        ssize_t got =
+            read(stream->from, stream->input + stream->end, STREAM_INPUT_SIZE - stream->end);
         if (got > 0) {
             stream->end += (size_t)got;
             if (stream->touched < stream->end)
@@ -140,6 +139,41 @@ enum stream_result stream_fill(struct stream *stream)
         if (errno != EINTR && errno != EAGAIN)
             return STREAM_LOST;
     }
+}
+
+enum stream_result stream_peek(struct stream const *stream)
+{
+    char byte;
+    if (stream->start < stream->end)
+        return STREAM_OK;
+    ssize_t const got = recv(stream->from, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0 && errno == ENOTSOCK) {
+        struct pollfd watched = {.fd = stream->from, .events = POLLIN};
+        struct timespec const now = {0};
+        if (ppoll(&watched, 1, &now, NULL) <= 0)
+            return STREAM_TIMEOUT;
+        return watched.revents & POLLIN ? STREAM_OK : STREAM_END;
+    }
+    if (got < 0)
+        return errno == EAGAIN ? STREAM_TIMEOUT : STREAM_LOST;
+    return got ? STREAM_OK : STREAM_END;
+}
+
+void stream_switch(struct stream *stream, int from, int to)
+{
+    close(stream->from);
+    if (stream->to != stream->from)
+        close(stream->to);
+    stream->from = from;
+    stream->to = to;
+    stream->output_is_pipe = stream->shared = false;
+    stream->start = stream->end = stream->pending = 0;
+}
+
+enum stream_result stream_wait(struct stream *stream, int descriptor, short events,
+                               int64_t milliseconds)
+{
+    return wait_for(stream, descriptor, events, now_milliseconds() + milliseconds);
 }
 
 void stream_wipe(struct stream *stream)
@@ -157,10 +191,17 @@ enum stream_result stream_pause(struct stream *stream, int64_t milliseconds)
 void stream_linger(struct stream *stream)
 {
     (void)stream_flush(stream);
-    if (stream->lost || shutdown(stream->connection->output, SHUT_WR) < 0)
+    if (stream->lost || shutdown(stream->to, SHUT_WR) < 0)
         return;
     stream->deadline = now_milliseconds() + LINGER_MILLISECONDS;
     do
         stream->start = stream->end = 0;
     while (stream_fill(stream) == STREAM_OK);
+}
+
+void stream_end(struct stream *stream)
+{
+    (void)stream_flush(stream);
+    if (stream->shared)
+        (void)shutdown(stream->to, SHUT_RDWR); /* a pipe has no such thing */
 }

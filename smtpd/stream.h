@@ -28,11 +28,13 @@ enum stream_result {
 
 struct stream {
     struct connection const *connection;
+    int from, to;             /* the connection's, or those of the plain side of its TLS */
     int64_t session_deadline; /* milliseconds of CLOCK_MONOTONIC, before the bonus for bytes */
     int64_t deadline;         /* of the command or block that is waited for */
     uint64_t received;        /* bytes */
     bool output_is_pipe;      /* it is no socket */
     bool lost;                /* a write failed */
+    bool shared;              /* somebody else may hold the connection open */
     size_t start, end;        /* of the input that is not consumed */
     size_t touched;           /* bytes of input that were ever used */
     size_t pending;           /* bytes in output */
@@ -60,11 +62,28 @@ void stream_put(struct stream *stream, char const *bytes, size_t length);
 /* Writes what is pending. False when the client cannot be written to any more. */
 bool stream_flush(struct stream *stream);
 
+/* What the client has said that was not read yet: STREAM_OK: something. STREAM_TIMEOUT: nothing.
+ * STREAM_END, STREAM_LOST: nothing, and nothing will come. */
+enum stream_result stream_peek(struct stream const *stream);
+
+/* Goes on with the descriptors FROM and TO, which it owns, in place of the connection, which is
+ * closed; what is in the buffers is dropped. Deadline and count of the session go on. */
+void stream_switch(struct stream *stream, int from, int to);
+
+/* Waits for EVENTS (poll's) on another DESCRIPTOR, within the session's deadline. STREAM_OK: they
+ * are there. */
+enum stream_result stream_wait(struct stream *stream, int descriptor, short events,
+                               int64_t milliseconds);
+
 /* Waits without reading, for the delay before an answer to a client that makes many errors. */
 enum stream_result stream_pause(struct stream *stream, int64_t milliseconds);
 
 /* Says the end, and takes what the client still sends for at most a second: closing with unread
  * input would reset the connection, and the client might never see the last reply. */
 void stream_linger(struct stream *stream);
+
+/* Writes what is pending. Where somebody else may hold the connection open (SHARED) it is shut down
+ * as well: the client must not wait for the end. */
+void stream_end(struct stream *stream);
 
 #endif
