@@ -1,0 +1,371 @@
+/* ekiden-auth: the checkpassword interface, in front of our own database or of another program that
+ * speaks it, and the gatekeeper before either.
+ *
+ * fd 3: user, password and timestamp; exit 0 (or the program that follows is executed) when the
+ * password is right, 1 when it is not, 2 when this program is misused, 111 when nobody can say now.
+ * With -b: login and recipients, and the exit code says whether so much may be sent. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <skalibs/sgetopt.h>
+
+#include "auth/credentials.h"
+#include "auth/fence.h"
+#include "auth/foreign.h"
+#include "auth/gate.h"
+#include "auth/hash.h"
+#include "auth/passwords.h"
+#include "auth/slots.h"
+#include "auth/spending.h"
+#include "auth/store.h"
+#include "configured.h"
+#include "lib/control.h"
+#include "lib/descriptors.h"
+#include "lib/log.h"
+#include "lib/privilege.h"
+
+#define USAGE             "ekiden-auth [ -b ] [ -C control ] [ -S state ] [ program ... ]"
+#define READ_MILLISECONDS 10000
+#define DEADLINE_SECONDS  45 /* in all: reading, two delays, a place, the check */
+#define BUDGET_MAX        CREDENTIALS_RECIPIENTS
+#define FAILURES_MAX      10000
+
+enum { CREDENTIALS = 3 };
+enum { EXIT_RIGHT = 0, EXIT_WRONG = 1, EXIT_MISUSED = 2, EXIT_TEMPORARY = 111 };
+
+struct arguments {
+    char const *control, *state;
+    bool budget;
+    char const *const *program; /* NULL-terminated; empty: exit */
+};
+
+struct settings {
+    stralloc program; /* authprogram, with a NUL; empty: our own check */
+    uint64_t failures, messages, recipients;
+};
+
+static struct credentials credentials;
+static struct foreign foreign;
+static struct passwords passwords = {.folder = {.directory = -1}};
+static struct store store;
+
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+static void wait_milliseconds(unsigned int milliseconds)
+{
+    struct timespec left = {.tv_sec = milliseconds / 1000,
+                            .tv_nsec = milliseconds % 1000 * 1000000L};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+        ;
+}
+
+static void on_deadline(int number)
+{
+    (void)number;
+    foreign_kill(&foreign);
+    log_failure("auth-timeout", "no answer within the deadline", 0);
+    _exit(EXIT_TEMPORARY);
+}
+
+static bool parse_arguments(struct arguments *arguments, int argc, char const *const *argv)
+{
+    subgetopt options = SUBGETOPT_ZERO;
+    for (int option; (option = subgetopt_r(argc, argv, "bC:S:", &options)) >= 0;)
+        switch (option) {
+        case 'b':
+            arguments->budget = true;
+            break;
+        case 'C':
+            arguments->control = options.arg;
+            break;
+        case 'S':
+            arguments->state = options.arg;
+            break;
+        default:
+            return false;
+        }
+    arguments->program = argv + options.ind;
+    return !arguments->budget || !*arguments->program;
+}
+
+static bool load_settings(struct settings *settings, struct control const *control,
+                          struct control_error *error)
+{
+    static char const command[] = "an absolute path and arguments, separated by blanks";
+    enum control_result const program = control_first_checked(
+        control, "authprogram", &settings->program, foreign_is_command, command, error);
+    return program != CONTROL_ERROR &&
+           (program == CONTROL_ABSENT || stralloc_0(&settings->program)) &&
+           control_number(control, "authfailures", &settings->failures, 0, FAILURES_MAX, error) !=
+               CONTROL_ERROR &&
+           control_number(control, "loginmessages", &settings->messages, 0, BUDGET_MAX, error) !=
+               CONTROL_ERROR &&
+           control_number(control, "loginrecipients", &settings->recipients, 0, BUDGET_MAX,
+                          error) != CONTROL_ERROR;
+}
+
+/* Opens the state folder, and makes it where it is missing. -1 after logging. */
+static int open_state(char const *path, struct privilege_user const *user)
+{
+    int state = -1;
+    if (!control_take_inherited(&path, &state)) {
+        bool const made = mkdir(path, 0700) == 0;
+        state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (made && state >= 0 && privilege_is_root() && fchown(state, user->uid, user->gid) != 0) {
+            close(state);
+            state = -1;
+        }
+    }
+    if (state < 0)
+        log_failure("store-failed", path, errno);
+    return state;
+}
+
+/* --- the program that follows --- */
+
+/* Runs in the process that was started, as whoever started it: waits for CHILD, which checks, and
+ * executes the program for the login that it names. */
+static _Noreturn void execute_after(pid_t child, int from, char const *const *program)
+{
+    char login[CREDENTIALS_MAX + 1];
+    size_t length = 0;
+    int status = 0;
+    close(CREDENTIALS);
+    ssize_t got = 1;
+    while (got != 0 && length < sizeof login - 1) {
+        got = read(from, login + length, sizeof login - 1 - length);
+        if (got < 0 && errno != EINTR)
+            _exit(EXIT_TEMPORARY);
+        length += got > 0 ? (size_t)got : 0;
+    }
+    close(from);
+    login[length] = 0;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            _exit(EXIT_TEMPORARY);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_RIGHT)
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_TEMPORARY);
+    if (!length || setenv("USER", login, 1) != 0)
+        _exit(EXIT_TEMPORARY);
+    execvp(program[0], (char *const *)program);
+    log_failure("program-not-executed", program[0], errno);
+    _exit(EXIT_TEMPORARY);
+}
+
+/* Goes on in a child, which is the one that reads. Returns where it writes the login to. */
+static int check_in_child(char const *const *program)
+{
+    int ends[2];
+    pid_t const parent = getpid();
+    pid_t const child = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
+    if (child < 0) {
+        log_failure("auth-unavailable", "fork", errno);
+        _exit(EXIT_TEMPORARY);
+    }
+    if (child > 0) {
+        close(ends[1]);
+        execute_after(child, ends[0], program);
+    }
+    close(ends[0]);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(EXIT_TEMPORARY);
+    return ends[1];
+}
+
+/* --- the check --- */
+
+/* A name that nobody has may be a password, typed into the wrong place. */
+static void log_try(char const *event, char const *known, char const *client, char const *key,
+                    char const *value)
+{
+    struct log_line line;
+    log_begin(&line, event);
+    log_text(&line, "user", known ? known : "unknown");
+    log_text(&line, "client", client ? client : "unknown");
+    if (key)
+        log_text(&line, key, value);
+    log_write(&line);
+}
+
+static int pass_gate(struct gate *gate, char const *known, char const *client)
+{
+    unsigned int delay;
+    enum gate_verdict verdict = gate_enter(gate, now(), false, &delay);
+    if (verdict == GATE_AGAIN) {
+        wait_milliseconds(delay);
+        verdict = gate_enter(gate, now(), true, &delay);
+    }
+    if (verdict == GATE_FAILED)
+        return EXIT_TEMPORARY;
+    if (verdict != GATE_PASS) {
+        log_try("auth-limited", known, client, "reason", "too many failures");
+        return EXIT_TEMPORARY;
+    }
+    wait_milliseconds(delay);
+    return EXIT_RIGHT;
+}
+
+/* Our own check: a hash is computed whatever is known about the user. */
+static int check_hash(char const *hash, bool may_be_right)
+{
+    enum hash_result const result = hash_check(credentials.password, hash);
+    if (result == HASH_FAILED) {
+        log_failure("auth-unavailable", "the hash could not be computed", errno);
+        return EXIT_TEMPORARY;
+    }
+    return result == HASH_RIGHT && may_be_right && *credentials.password ? EXIT_RIGHT : EXIT_WRONG;
+}
+
+/* Finds what the password is compared with. False after logging. */
+static bool find_user(char const *login, char hash[HASH_MAX], enum passwords_found *found)
+{
+    struct control_error error;
+    if (passwords.folder.directory >= 0 && passwords_load(&passwords, &error) == CONTROL_ERROR) {
+        log_failure("auth-unavailable", error.text, 0);
+        return false;
+    }
+    *found = passwords_find(&passwords, login, hash, &error);
+    if (*found == PASSWORDS_REFUSED)
+        log_failure("password-unusable", error.text, 0);
+    return true;
+}
+
+static int check(struct settings const *settings, char const *client, int to)
+{
+    char login[LOGIN_MAX + 1], hash[HASH_MAX] = HASH_DUMMY;
+    bool const is_login = login_read(login, credentials.name, strlen(credentials.name));
+    char const *const name = is_login ? login : credentials.name;
+    bool const elsewhere = settings->program.len > 0;
+    enum passwords_found found = PASSWORDS_UNKNOWN;
+    struct gate gate;
+    if (!elsewhere && !find_user(is_login ? login : "", hash, &found))
+        return EXIT_TEMPORARY;
+    char const *known = found == PASSWORDS_UNKNOWN ? NULL : login;
+    gate_start(&gate, &store, settings->failures, client, name);
+    int result = pass_gate(&gate, known, client);
+    if (result != EXIT_RIGHT)
+        return result;
+    if (!slots_take(&store, elsewhere)) {
+        log_failure("auth-unavailable", "the lock of a place", errno);
+        return EXIT_TEMPORARY;
+    }
+    result = elsewhere ? foreign_run(&foreign, credentials.bytes, credentials.length)
+                       : check_hash(hash, found == PASSWORDS_FOUND);
+    explicit_bzero(hash, sizeof hash);
+    if (result == EXIT_WRONG)
+        log_try("auth-failed", known, client, NULL, NULL);
+    else if (!gate_leave(&gate, now(), result == EXIT_RIGHT ? GATE_RIGHT : GATE_UNDECIDED))
+        return EXIT_TEMPORARY;
+    if (result == EXIT_RIGHT && to >= 0 && write(to, name, strlen(name)) != (ssize_t)strlen(name))
+        return EXIT_TEMPORARY;
+    return result;
+}
+
+static int spend(struct settings const *settings)
+{
+    char login[LOGIN_MAX + 1];
+    if (!login_read(login, credentials.name, strlen(credentials.name)))
+        return EXIT_MISUSED;
+    enum spending_result const result = spending_take(&store, now(), login, credentials.recipients,
+                                                      settings->messages, settings->recipients);
+    if (result == SPENDING_FAILED)
+        return EXIT_TEMPORARY;
+    if (result == SPENDING_GRANTED)
+        return EXIT_RIGHT;
+    bool const messages = result == SPENDING_MESSAGES_OVER;
+    struct log_line line;
+    log_begin(&line, "budget-spent");
+    log_text(&line, "user", login);
+    log_text(&line, "of", messages ? "loginmessages" : "loginrecipients");
+    log_number(&line, "an-hour", messages ? settings->messages : settings->recipients);
+    log_write(&line);
+    return EXIT_WRONG;
+}
+
+/* Reads descriptor 3 and answers what it asks. */
+static int answer(struct settings const *settings, bool budget, int to)
+{
+    char const *const client = getenv("TCPREMOTEIP");
+    enum credentials_result read = credentials_read(&credentials, CREDENTIALS, READ_MILLISECONDS);
+    close(CREDENTIALS);
+    if (read == CREDENTIALS_OK)
+        read = budget ? credentials_parse_budget(&credentials) : credentials_parse(&credentials);
+    int result = EXIT_TEMPORARY;
+    if (read == CREDENTIALS_OK)
+        result = budget ? spend(settings) : check(settings, client, to);
+    else if (read == CREDENTIALS_MALFORMED)
+        log_failure("misused", "descriptor 3 does not have the form that is expected", 0);
+    else if (read == CREDENTIALS_LONG)
+        log_failure("auth-failed", "more than 512 bytes on descriptor 3", 0);
+    else
+        log_failure("auth-unavailable", "descriptor 3", errno);
+    if (read == CREDENTIALS_MALFORMED)
+        result = EXIT_MISUSED;
+    else if (read == CREDENTIALS_LONG)
+        result = EXIT_WRONG;
+    credentials_wipe(&credentials);
+    return result;
+}
+
+int main(int argc, char const *const *argv)
+{
+    struct arguments arguments = {.control = CONFIGURED_CONTROL, .state = CONFIGURED_STATE};
+    struct settings settings = {.program = STRALLOC_ZERO,
+                                .failures = GATE_FAILURES,
+                                .messages = SPENDING_MESSAGES,
+                                .recipients = SPENDING_RECIPIENTS};
+    struct control control;
+    struct control_error error;
+    struct privilege_user user;
+    int to = -1;
+    log_start("ekiden-auth");
+    if (!descriptors_standard())
+        return EXIT_TEMPORARY;
+    if (fcntl(CREDENTIALS, F_GETFD) < 0 || !parse_arguments(&arguments, argc, argv)) {
+        log_failure("usage", USAGE " 3<credentials", 0);
+        return EXIT_MISUSED;
+    }
+    if (control_open(&control, arguments.control, &error) != CONTROL_OK ||
+        !load_settings(&settings, &control, &error)) {
+        log_failure("configuration-refused", error.text, 0);
+        return EXIT_TEMPORARY;
+    }
+    if (!privilege_find(&user, CONFIGURED_USER_AUTH))
+        return EXIT_TEMPORARY;
+    int const state = open_state(arguments.state, &user);
+    if (state < 0)
+        return EXIT_TEMPORARY;
+    if (*arguments.program)
+        to = check_in_child(arguments.program);
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    privilege_drop(&user, NULL);
+    privilege_refuse_root();
+    if (!arguments.budget && !settings.program.len &&
+        passwords_open(&passwords, &control, &error) == CONTROL_ERROR) {
+        log_failure("auth-unavailable", error.text, 0);
+        return EXIT_TEMPORARY;
+    }
+    if (!store_open(&store, state))
+        return EXIT_TEMPORARY;
+    if (!arguments.budget && settings.program.len && !foreign_prepare(&foreign, settings.program.s))
+        return EXIT_TEMPORARY;
+    signal(SIGALRM, on_deadline);
+    alarm(DEADLINE_SECONDS);
+    fence_close(state, passwords.folder.directory);
+    return answer(&settings, arguments.budget, to);
+}
