@@ -40,17 +40,20 @@ units       := $(wildcard etc/systemd/*)
 services    := $(wildcard etc/service/*/run.in etc/service/*/log/run.in)
 inetd       := $(wildcard etc/inetd/*.conf.in etc/inetd/*.xinetd.in)
 inetd_run   := etc/inetd/ekiden-smtpd-inetd.in
+certbot     := etc/certbot/ekiden-certificate.in
 samples     := $(notdir $(wildcard etc/control/*))
+typed       := $(tools_programs) ekiden-passwd
 man_pages   := $(wildcard doc/man/*.[1-8])
 
 .PHONY: install install-programs install-man install-etc install-control
 install: install-programs install-man install-etc install-control
 
 # What a person types goes to SBIN, what only other programs start to LIBEXEC.
+typed := $(tools_programs) ekiden-passwd
 install-programs: all
-	$(foreach program,$(filter $(tools_programs),$(programs)),\
+	$(foreach program,$(filter $(typed),$(programs)),\
 	  $(call install_file,$(BUILD)/$(program),$(SBIN)/$(program),0755))
-	$(foreach program,$(filter-out $(tools_programs),$(programs)),\
+	$(foreach program,$(filter-out $(typed),$(programs)),\
 	  $(call install_file,$(BUILD)/$(program),$(LIBEXEC)/$(program),0755))
 	$(foreach name,mailq newaliases,ln -sf sendmail '$(DESTDIR)$(SBIN)/$(name)' &&) :
 
@@ -65,6 +68,7 @@ install-etc:
 	$(call install_tree,etc/service,$(SHARE)/service,$(services),0755)
 	$(call install_tree,etc/inetd,$(SHARE)/inetd,$(inetd),0644)
 	$(call install_tree,etc/inetd,$(LIBEXEC),$(inetd_run),0755)
+	$(call install_tree,etc/certbot,$(LIBEXEC),$(certbot),0755)
 
 # The operator's files are never touched; a sample is installed only where there is nothing. The new
 # samples always lie in SHARE beside them, to compare.
