@@ -42,7 +42,6 @@ inetd       := $(wildcard etc/inetd/*.conf.in etc/inetd/*.xinetd.in)
 inetd_run   := etc/inetd/ekiden-smtpd-inetd.in
 certbot     := etc/certbot/ekiden-certificate.in
 samples     := $(notdir $(wildcard etc/control/*))
-typed       := $(tools_programs) ekiden-passwd
 man_pages   := $(wildcard doc/man/*.[1-8])
 
 .PHONY: install install-programs install-man install-etc install-control
