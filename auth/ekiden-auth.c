@@ -189,16 +189,12 @@ static int check_in_child(char const *const *program)
 /* --- the check --- */
 
 /* A name that nobody has may be a password, typed into the wrong place. */
-static void log_try(char const *event, char const *known, char const *client, char const *key,
-                    char const *value)
+static void begin_log(struct log_line *line, char const *event, char const *known,
+                      char const *client)
 {
-    struct log_line line;
-    log_begin(&line, event);
-    log_text(&line, "user", known ? known : "unknown");
-    log_text(&line, "client", client ? client : "unknown");
-    if (key)
-        log_text(&line, key, value);
-    log_write(&line);
+    log_begin(line, event);
+    log_text(line, "user", known ? known : "unknown");
+    log_text(line, "client", client ? client : "unknown");
 }
 
 static int pass_gate(struct gate *gate, char const *known, char const *client)
@@ -212,7 +208,11 @@ static int pass_gate(struct gate *gate, char const *known, char const *client)
     if (verdict == GATE_FAILED)
         return EXIT_TEMPORARY;
     if (verdict != GATE_PASS) {
-        log_try("auth-limited", known, client, "reason", "too many failures");
+        struct log_line line;
+        begin_log(&line, "auth-limited", gate->is_known ? gate->user : known, client);
+        log_text(&line, "failures-of", gate->limited);
+        log_number(&line, "seconds", delay / 1000);
+        log_write(&line);
         return EXIT_TEMPORARY;
     }
     wait_milliseconds(delay);
@@ -266,9 +266,11 @@ static int check(struct settings const *settings, char const *client, int to)
     result = elsewhere ? foreign_run(&foreign, credentials.bytes, credentials.length)
                        : check_hash(hash, found == PASSWORDS_FOUND);
     explicit_bzero(hash, sizeof hash);
-    if (result == EXIT_WRONG)
-        log_try("auth-failed", known, client, NULL, NULL);
-    else if (!gate_leave(&gate, now(), result == EXIT_RIGHT ? GATE_RIGHT : GATE_UNDECIDED))
+    if (result == EXIT_WRONG) {
+        struct log_line line;
+        begin_log(&line, "auth-failed", gate.is_known ? name : known, client);
+        log_write(&line);
+    } else if (!gate_leave(&gate, now(), result == EXIT_RIGHT ? GATE_RIGHT : GATE_UNDECIDED))
         return EXIT_TEMPORARY;
     if (result == EXIT_RIGHT && to >= 0 && write(to, name, strlen(name)) != (ssize_t)strlen(name))
         return EXIT_TEMPORARY;

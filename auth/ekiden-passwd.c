@@ -59,7 +59,10 @@ static void make_folder(struct control const *control)
         die(EXIT_TEMPORARY, strerror(errno));
     int const folder = openat(control->directory, PASSWORDS_FOLDER,
                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (folder < 0 || (privilege_is_root() && fchown(folder, owner.uid, owner.gid) != 0) ||
+    struct stat status;
+    if (folder < 0 || fstat(folder, &status) != 0 || status.st_uid != geteuid())
+        die(EXIT_TEMPORARY, "somebody else has made the folder auth at the same time");
+    if ((privilege_is_root() && fchown(folder, owner.uid, owner.gid) != 0) ||
         fsync(control->directory) != 0)
         die(EXIT_TEMPORARY, strerror(errno));
     close(folder);

@@ -19,10 +19,11 @@ static struct rule {
     unsigned int limit;     /* refused from this many times authfailures on */
     unsigned int delay_per; /* delayed from limit / delay_per on */
     char kind;              /* in keys */
+    char const *name;
 } const rules[] = {
-    [ADDRESS] = {STORE_ADDRESSES, 2 * MINUTE, 1, 4, 'a'},
-    [USER] = {STORE_USERS, MINUTE, 2, 2, 'u'},
-    [PAIR] = {STORE_PAIRS, MINUTE, 1, 1, 'p'},
+    [ADDRESS] = {STORE_ADDRESSES, 2 * MINUTE, 1, 4, 'a', "address"},
+    [USER] = {STORE_USERS, MINUTE, 2, 2, 'u', "user"},
+    [PAIR] = {STORE_PAIRS, MINUTE, 1, 1, 'p', "user-at-address"},
 };
 
 /* The times of a record. */
@@ -126,6 +127,7 @@ static enum gate_verdict enter_pair(struct gate *gate, struct store_record *pair
         *delay = milliseconds(next - now);
         if (next > now + PAIR_WAIT) {
             store_abort(gate->store);
+            gate->limited = rule->name;
             return GATE_REFUSED;
         }
         pair->times[NEXT] = next;
@@ -187,6 +189,7 @@ enum gate_verdict gate_enter(struct gate *gate, uint64_t now, bool last, unsigne
         if (!get(gate, i, &records[i]))
             return GATE_FAILED;
         enum gate_verdict const verdict = judge(gate, i, &records[i], now, delay);
+        gate->limited = rules[i].name;
         if (verdict == GATE_AGAIN && last)
             return refuse(gate, i, &records[i], now, delay);
         if (verdict != GATE_PASS) {

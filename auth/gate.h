@@ -27,7 +27,8 @@ struct gate {
     unsigned char address[8];
     size_t address_length; /* 0: it is not known */
     char const *user;
-    bool is_known; /* as gate_enter found it */
+    bool is_known;       /* as gate_enter found it */
+    char const *limited; /* after GATE_REFUSED: whose failures were too many, for the log */
 };
 
 /* TEXT is the client's address, or NULL; USER the login name, or what was typed in its place, and

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define NEW_FILE "." PASSWORDS_FILE ".new"
+#define COMPILED                                                                                   \
+    PASSWORDS_FILE ".cdb" /* of a large file, by ekiden-auth; it may hold who is gone */
 
 static enum password_file_result fail(struct passwords const *passwords,
                                       struct control_error *error, char const *what)
@@ -119,6 +121,8 @@ static enum password_file_result replace(struct passwords const *passwords,
         (fflush(to) != 0 || fsync(fileno(to)) != 0 ||
          renameat(folder, NEW_FILE, folder, PASSWORDS_FILE) != 0 || fsync(folder) != 0))
         result = PASSWORD_FILE_FAILED;
+    if (result == PASSWORD_FILE_OK)
+        (void)unlinkat(folder, COMPILED, 0);
     if (result == PASSWORD_FILE_FAILED)
         fail(passwords, error, "cannot be written anew");
     if (result != PASSWORD_FILE_OK)

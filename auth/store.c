@@ -72,7 +72,7 @@ bool store_open(struct store *store, int directory)
     if (fchdir(directory) == 0)
         store->lock = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (store->lock < 0) {
-        log_failure("store-failed", "the state folder cannot be written to", errno);
+        log_failure("store-failed", "the state folder (-S) cannot be written to", errno);
         return false;
     }
     signal(SIGBUS, on_damage);
