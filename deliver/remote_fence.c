@@ -35,7 +35,17 @@ static int const master_calls[] = {
     SYS_newfstatat,
     SYS_fstat,
     SYS_statx,
+    SYS_faccessat2,
     SYS_lseek,
+    /* tables: compiled in memory, saved beside their source */
+    SYS_memfd_create,
+    SYS_ftruncate,
+    SYS_fsync,
+    SYS_pwrite64,
+    SYS_fchmod,
+    SYS_fchown,
+    SYS_renameat,
+    SYS_unlinkat,
 #ifdef SYS_stat
     SYS_stat,
 #endif
