@@ -69,7 +69,8 @@ static bool take_descriptors(struct msghdr *message, int *fds, unsigned int *fd_
     return fits;
 }
 
-ssize_t packet_receive(int socket, void *buffer, size_t size, int *fds, unsigned int *fd_count)
+static ssize_t receive(int socket, int flags, void *buffer, size_t size, int *fds,
+                       unsigned int *fd_count)
 {
     union {
         struct cmsghdr align;
@@ -80,7 +81,7 @@ ssize_t packet_receive(int socket, void *buffer, size_t size, int *fds, unsigned
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
-    ssize_t const received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    ssize_t const received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
     if (received < 0)
         return errno == ECONNRESET ? 0 : -1;
     if (!take_descriptors(&message, fds, fd_count)) {
@@ -95,4 +96,14 @@ ssize_t packet_receive(int socket, void *buffer, size_t size, int *fds, unsigned
         return -1;
     }
     return received;
+}
+
+ssize_t packet_receive(int socket, void *buffer, size_t size, int *fds, unsigned int *fd_count)
+{
+    return receive(socket, 0, buffer, size, fds, fd_count);
+}
+
+ssize_t packet_take(int socket, void *buffer, size_t size, int *fds, unsigned int *fd_count)
+{
+    return receive(socket, MSG_DONTWAIT, buffer, size, fds, fd_count);
 }

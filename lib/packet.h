@@ -27,4 +27,8 @@ bool packet_send(int socket, struct iovec const *pieces, unsigned int count, int
  * caller's, close-on-exec. FD_COUNT may be 0: descriptors are then refused. EINTR is passed on. */
 ssize_t packet_receive(int socket, void *buffer, size_t size, int *fds, unsigned int *fd_count);
 
+/* The same without a wait: -1 with EAGAIN when no packet is there. For sockets that several
+ * processes read, where what poll saw may be gone. */
+ssize_t packet_take(int socket, void *buffer, size_t size, int *fds, unsigned int *fd_count);
+
 #endif

@@ -17,8 +17,8 @@ struct template
     /* Called before the fork, with a request of the right role. Returns 0, or why there is no
      * engine now, which the asker is told. May be 0. */
     char const *(*prepare)(void *context, struct tls_request const *request);
-    /* Called in the engine, after its signals were set back and `requests` was closed. ENDS are
-     * its own; answers is never -1. The process ends when it returns. */
+    /* Called in the engine, after `requests` was closed. ENDS are its own; answers is never -1. Its
+     * signals stay blocked: it ends when its asker does. The process ends when it returns. */
     void (*serve)(void *context, struct tls_request const *request, struct engine_ends const *ends);
     /* Called in the template after the fork, whether it worked or not: gives back what prepare
      * took. May be 0. */

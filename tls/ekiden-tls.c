@@ -1,0 +1,56 @@
+/* ekiden-tls: TLS for programs that have a connection. See ekiden-tls(8). */
+#include <skalibs/sgetopt.h>
+
+#include "configured.h"
+#include "lib/descriptors.h"
+#include "lib/log.h"
+#include "tls/client_service.h"
+#include "tls/server_service.h"
+
+#define USAGE "usage: ekiden-tls [ -C CONTROL ] -s | -c"
+
+struct options {
+    char const *control;
+    int mode; /* the letter of its option; 0: none */
+};
+
+static bool parse_options(struct options *options, int argc, char const *const *argv)
+{
+    subgetopt state = SUBGETOPT_ZERO;
+    state.prog = "ekiden-tls";
+    *options = (struct options){.control = CONFIGURED_CONTROL};
+    for (int option; (option = subgetopt_r(argc, argv, "C:sc", &state)) >= 0;)
+        switch (option) {
+        case 'C':
+            options->control = state.arg;
+            break;
+        case 's':
+        case 'c':
+            if (options->mode)
+                return false;
+            options->mode = option;
+            break;
+        default:
+            return false;
+        }
+    return options->mode && state.ind == argc;
+}
+
+int main(int argc, char const *const *argv)
+{
+    struct options options;
+    struct control control;
+    struct control_error error;
+    log_start("ekiden-tls");
+    if (!descriptors_standard())
+        return 111;
+    if (!parse_options(&options, argc, argv)) {
+        log_failure("usage", USAGE, 0);
+        return 100;
+    }
+    if (control_open(&control, options.control, &error) == CONTROL_ERROR) {
+        log_failure("not-started", error.text, 0);
+        return 111;
+    }
+    return options.mode == 's' ? server_service_run(0, &control) : client_service_run(0, &control);
+}
