@@ -1,7 +1,11 @@
 /* ekiden-remote: delivers to other hosts. See ekiden-remote(8). */
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 #include <skalibs/sgetopt.h>
+#include <skalibs/stralloc.h>
+#include <skalibs/types.h>
 
 #include "configured.h"
 #include "deliver/job.h"
@@ -10,21 +14,35 @@
 #include "lib/fields.h"
 #include "lib/log.h"
 #include "lib/privilege.h"
+#include "lib/program_path.h"
+#include "tls/tls_holder.h"
 
 struct options {
     char const *control;
     bool agent;
+    int tls_service;              /* inherited: where to ask for TLS; -1: nowhere */
     char const *const *arguments; /* host, sender, recipients; ended by NULL */
     int count;
 };
+
+/* One that is open, behind those that have a meaning anyway. */
+static bool scan_descriptor(char const *text, int *descriptor)
+{
+    unsigned int number;
+    if (!uint0_scan(text, &number) || number < 3 || number > INT_MAX ||
+        fcntl((int)number, F_SETFD, FD_CLOEXEC) != 0)
+        return false;
+    *descriptor = (int)number;
+    return true;
+}
 
 static bool parse_options(struct options *options, int argc, char const *const *argv)
 {
     subgetopt state = SUBGETOPT_ZERO;
     state.prog = "ekiden-remote";
-    *options = (struct options){.control = CONFIGURED_CONTROL};
+    *options = (struct options){.control = CONFIGURED_CONTROL, .tls_service = -1};
     for (;;) {
-        switch (subgetopt_r(argc, argv, "C:a", &state)) {
+        switch (subgetopt_r(argc, argv, "C:aT:", &state)) {
         case -1:
             options->arguments = argv + state.ind;
             options->count = argc - state.ind;
@@ -34,6 +52,10 @@ static bool parse_options(struct options *options, int argc, char const *const *
             break;
         case 'a':
             options->agent = true;
+            break;
+        case 'T':
+            if (!scan_descriptor(state.arg, &options->tls_service))
+                return false;
             break;
         default:
             return false;
@@ -47,37 +69,47 @@ static int serve(struct options const *options)
 {
     struct control control;
     struct control_error error;
-    struct log_line line;
+    struct privilege_user user;
     privilege_refuse_root();
+    /* What root started has dropped its privilege before this program began; but whether a core
+     * or a debugger may see its passwords, that each execve decides anew. */
+    if (!privilege_find(&user, CONFIGURED_USER_REMOTE))
+        return 111;
+    privilege_drop(&user, NULL);
     if (control_open(&control, options->control, &error) == CONTROL_ERROR) {
-        log_begin(&line, "not-started");
-        log_text(&line, "error", error.text);
-        log_write(&line);
+        log_failure("not-started", error.text, 0);
         return 111;
     }
-    int const exit_code = remote_master_serve(0, &control);
+    int const exit_code = remote_master_serve(0, options->tls_service, &control);
     control_close(&control);
     return exit_code;
 }
 
 /* --- qmail-remote --- */
 
-static bool load(struct remote_settings *settings, struct control *control, char const *path,
-                 struct control_error *error)
-{
-    return control_open(control, path, error) == CONTROL_OK &&
-           remote_settings_load(settings, control, error) == CONTROL_OK;
-}
-
 static bool drop(void)
 {
     struct privilege_user user;
-    if (!privilege_is_root())
-        return true;
     if (!privilege_find(&user, CONFIGURED_USER_REMOTE))
         return false;
     privilege_drop(&user, NULL);
     return true;
+}
+
+/* A service of our own where none was inherited: it costs nothing until a server offers TLS. */
+static bool start_tls(int *tls_service, struct control const *control)
+{
+    struct tls_holder holder;
+    stralloc path = STRALLOC_ZERO;
+    bool good = *tls_service >= 0;
+    if (!good && program_path(&path, "ekiden-tls")) {
+        enum tls_holder_result const result = tls_holder_start(&holder, path.s, control);
+        good = result != TLS_HOLDER_FAILED;
+        if (result == TLS_HOLDER_STARTED)
+            *tls_service = holder.requests;
+    }
+    stralloc_free(&path);
+    return good;
 }
 
 static bool are_addresses(char const *const *texts)
@@ -88,7 +120,7 @@ static bool are_addresses(char const *const *texts)
     return true;
 }
 
-static void deliver(struct control *control, struct options const *options)
+static void deliver(struct control const *control, struct options const *options, int tls_service)
 {
     struct control_error error;
     struct remote_settings settings;
@@ -97,7 +129,7 @@ static void deliver(struct control *control, struct options const *options)
     struct remote_ways ways;
     struct failure failure;
     char const *const host = options->arguments[0];
-    if (!load(&settings, control, options->control, &error)) {
+    if (remote_settings_load(&settings, control, &error) == CONTROL_ERROR) {
         remote_single_report('Z', "4.3.5 the control files cannot be used; the log says why");
         log_failure("not-started", error.text, 0);
         return;
@@ -112,7 +144,8 @@ static void deliver(struct control *control, struct options const *options)
     } else if (!remote_ways_make(&ways, &route, &settings, &failure)) {
         remote_single_report('Z', failure.text);
     } else {
-        remote_single_run(&settings, &ways, -1, options->arguments[1], options->arguments + 2);
+        remote_single_run(&settings, &ways, tls_service, options->arguments[1],
+                          options->arguments + 2);
     }
     table_free(&routes);
     remote_settings_free(&settings);
@@ -121,10 +154,18 @@ static void deliver(struct control *control, struct options const *options)
 static int deliver_one(struct options const *options)
 {
     struct control control = {.directory = -1};
-    if (drop())
-        deliver(&control, options);
-    else
+    struct control_error error;
+    int tls_service = options->tls_service;
+    if (control_open(&control, options->control, &error) == CONTROL_ERROR) {
+        remote_single_report('Z', "4.3.5 the control files cannot be used; the log says why");
+        log_failure("not-started", error.text, 0);
+    } else if (!start_tls(&tls_service, &control)) {
+        remote_single_report('Z', "4.3.5 TLS could not be made ready; the log says why");
+    } else if (!drop()) {
         remote_single_report('Z', "4.3.5 the user of remote deliveries is missing");
+    } else {
+        deliver(&control, options, tls_service);
+    }
     control_close(&control);
     return 0; /* always, as qmail-remote: the report says everything */
 }
@@ -135,8 +176,8 @@ int main(int argc, char const *const *argv)
     log_start("ekiden-remote");
     if (!parse_options(&options, argc, argv)) {
         log_failure("usage",
-                    "usage: ekiden-remote -C CONTROL -a | "
-                    "ekiden-remote [-C CONTROL] HOST SENDER RECIPIENT...",
+                    "usage: ekiden-remote -C CONTROL -a [-T DESCRIPTOR] | "
+                    "ekiden-remote [-C CONTROL] [-T DESCRIPTOR] HOST SENDER RECIPIENT...",
                     0);
         if (options.agent)
             return 100;

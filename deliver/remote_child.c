@@ -17,7 +17,7 @@
 
 /* --- in the child --- */
 
-enum { MESSAGE, ANSWERS, LOG, DESCRIPTORS };
+enum { MESSAGE, ANSWERS, LOG, TLS, DESCRIPTORS };
 
 static _Noreturn void die(char const *what)
 {
@@ -43,16 +43,17 @@ static void send_answers(void *context, struct remote_transaction const *transac
     stralloc_free(&bytes);
 }
 
-/* Keeps three descriptors and nothing of the master's: not the scheduler's socket, not those of
- * other deliveries. */
-static void keep_descriptors(int message, int socket)
+/* Keeps three descriptors, and the one of TLS where there is one, and nothing of the master's: not
+ * the scheduler's socket, not those of other deliveries. */
+static void keep_descriptors(int message, int socket, int tls_service)
 {
     if (dup2(message, MESSAGE) < 0 || dup2(socket, ANSWERS) < 0 ||
-        close_range(DESCRIPTORS, ~0u, 0) < 0)
+        (tls_service >= 0 && tls_service != TLS && dup2(tls_service, TLS) < 0) ||
+        close_range(tls_service >= 0 ? DESCRIPTORS : TLS, ~0u, 0) < 0)
         die("descriptors");
 }
 
-static void deliver(struct remote_job const *job, struct remote_settings *settings,
+static void deliver(struct remote_job const *job, int tls_service, struct remote_settings *settings,
                     struct remote_world const *world)
 {
     struct remote_ways ways;
@@ -68,7 +69,7 @@ static void deliver(struct remote_job const *job, struct remote_settings *settin
     struct remote_delivery const delivery = {.settings = settings,
                                              .world = world,
                                              .ways = &ways,
-                                             .tls_service = -1,
+                                             .tls_service = tls_service,
                                              .report = send_answers,
                                              .context = (void *)job};
     struct failure failure;
@@ -88,7 +89,7 @@ static void deliver(struct remote_job const *job, struct remote_settings *settin
     free(recipients);
 }
 
-static _Noreturn void run(struct remote_job const *job, int message, int socket,
+static _Noreturn void run(struct remote_job const *job, int message, int socket, int tls_service,
                           struct remote_settings *settings, pid_t master)
 {
     struct remote_world world;
@@ -97,18 +98,18 @@ static _Noreturn void run(struct remote_job const *job, int message, int socket,
         die("PR_SET_PDEATHSIG");
     if (getppid() != master)
         _exit(111);
-    keep_descriptors(message, socket);
+    keep_descriptors(message, socket, tls_service);
     if (!remote_world_start(&world, &ourselves, settings))
         _exit(111);
     remote_fence_enter();
-    deliver(job, settings, &world);
+    deliver(job, tls_service >= 0 ? TLS : -1, settings, &world);
     _exit(0);
 }
 
 /* --- in the master --- */
 
 bool remote_child_start(struct remote_child *child, struct remote_job const *job, int descriptor,
-                        struct remote_settings *settings)
+                        int tls_service, struct remote_settings *settings)
 {
     int ends[2];
     pid_t const master = getpid();
@@ -120,7 +121,7 @@ bool remote_child_start(struct remote_child *child, struct remote_job const *job
     child->socket = ends[0];
     child->pid = fork();
     if (child->pid == 0)
-        run(job, descriptor, ends[1], settings, master);
+        run(job, descriptor, ends[1], tls_service, settings, master);
     int const number = errno;
     close(ends[1]);
     if (child->pid < 0) {

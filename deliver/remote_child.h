@@ -23,10 +23,11 @@ struct remote_child {
     bool answered[REMOTE_JOB_RECIPIENTS_MAX];
 };
 
-/* Starts a process that delivers JOB's message, which lies in DESCRIPTOR; both stay the caller's.
+/* Starts a process that delivers JOB's message, which lies in DESCRIPTOR; both stay the caller's,
+ * as does TLS_SERVICE, where it asks for TLS (-1: nowhere).
  * False: errno. */
 bool remote_child_start(struct remote_child *child, struct remote_job const *job, int descriptor,
-                        struct remote_settings *settings);
+                        int tls_service, struct remote_settings *settings);
 
 enum remote_child_result {
     REMOTE_CHILD_ANSWER, /* *answer is for the scheduler; its text points into BUFFER */

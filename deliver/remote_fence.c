@@ -44,6 +44,7 @@ static int const master_calls[] = {
     SYS_pwrite64,
     SYS_fchmod,
     SYS_fchown,
+    SYS_fchown,
     SYS_renameat,
     SYS_unlinkat,
 #ifdef SYS_stat

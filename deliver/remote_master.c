@@ -25,6 +25,7 @@ struct master {
     struct remote_settings settings; /* owned */
     struct control_watch watch;
     struct stat resolv; /* as it was when the settings were loaded */
+    int tls_service;    /* -1: there is none */
     int signals;
     bool ending; /* takes no further job */
     bool alone;  /* the scheduler is gone */
@@ -136,7 +137,7 @@ static void take_job(struct master *master, unixmessage const *message)
     if (resolv_has_changed(master))
         reload(master);
     if (remote_child_start(master->children + master->count, &job, message->fds[0],
-                           &master->settings)) {
+                           master->tls_service, &master->settings)) {
         master->count++;
         return;
     }
@@ -292,10 +293,10 @@ static bool start(struct master *master, int socket)
     return agent_link_start(&master->link, socket);
 }
 
-int remote_master_serve(int socket, struct control const *control)
+int remote_master_serve(int socket, int tls_service, struct control const *control)
 {
     static struct master master; /* large, and there is one a process */
-    master = (struct master){.control = control};
+    master = (struct master){.control = control, .tls_service = tls_service};
     if (!start(&master, socket))
         return 111;
     remote_fence_enter_master();

@@ -10,9 +10,9 @@
 #define REMOTE_CHILDREN_MAX 1000 /* further jobs wait; the scheduler has a limit of its own */
 
 /* Serves the scheduler at the other end of SOCKET until it leaves or SIGTERM or SIGINT comes; then
- * deliveries get a few seconds to end. The settings, from CONTROL, are loaded anew when files change,
- * for jobs that come after. Returns the exit code: 0, 111 where the system or the scheduler failed
- * (logged). */
-int remote_master_serve(int socket, struct control const *control);
+ * deliveries get a few seconds to end. TLS_SERVICE is where they ask for TLS, or -1. The settings,
+ * from CONTROL, are loaded anew when files change, for jobs that come after. Returns the exit code:
+ * 0, 111 where the system or the scheduler failed (logged). */
+int remote_master_serve(int socket, int tls_service, struct control const *control);
 
 #endif

@@ -25,6 +25,7 @@ struct send {
     struct send_transactions transactions;
     struct send_agent agents[SEND_AGENTS_MAX];
     unsigned int agent_count;
+    pid_t tls;                  /* tls/tls_holder.h; 0: TLS is not installed, or it has ended */
     struct control_watch watch; /* of the control folder; without one SIGHUP does it */
     bool stopping;
     int exit_code;

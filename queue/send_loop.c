@@ -72,6 +72,16 @@ static void stop(struct send *send, int exit_code)
     send_dispatch_stop(send);
 }
 
+/* What asked for TLS is refused from now on, and nobody here may start it again. */
+static void lose_tls(struct send *send)
+{
+    send->tls = 0;
+    if (send->stopping)
+        return;
+    log_failure("tls-gone", "ekiden-send ends, to be started anew by its supervisor", 0);
+    stop(send, 111);
+}
+
 static void reap(struct send *send)
 {
     struct log_line line;
@@ -81,6 +91,8 @@ static void reap(struct send *send)
         for (unsigned int i = 0; i < send->agent_count; i++)
             if (send->agents[i].pid == pid)
                 send->agents[i].pid = -1;
+        if (pid == send->tls)
+            lose_tls(send);
         log_begin(&line, "agent-ended");
         log_number(&line, "pid", (uint64_t)pid);
         if (WIFSIGNALED(status))
@@ -255,6 +267,7 @@ int send_loop(struct send *send, int signals)
 {
     struct pollfd polled[POLL_MAX];
     uint64_t stop_at = UINT64_MAX;
+    reap(send); /* what ended before its signal was caught */
     for (;;) {
         bool const more = work(send);
         if (send->stopping && stop_at == UINT64_MAX)

@@ -8,9 +8,12 @@
 
 #include "configured.h"
 #include "lib/log.h"
+#include "tls/tls_holder.h"
 
 #define DESCRIPTOR_TEXT "3"  /* SEND_AGENT_DESCRIPTOR */
 #define CONTROL_TEXT    "4:" /* SEND_AGENT_CONTROL: its user may have no way to the path */
+
+#define REMOTE_WITHOUT_TLS 4 /* arguments of ekiden-remote */
 
 struct paths {
     char programs[PATH_MAX], inject[PATH_MAX], control[sizeof CONTROL_TEXT + PATH_MAX];
@@ -78,6 +81,27 @@ static bool start_agent(struct send *send, struct paths const *paths, char const
     return send_agent_start(send->agents + send->agent_count, start) && ++send->agent_count;
 }
 
+/* The descriptor by which ekiden-remote asks for TLS; -1 where that is not installed. */
+static bool start_tls(struct send *send, struct paths const *paths, int *requests)
+{
+    char path[PATH_MAX];
+    struct tls_holder holder;
+    if (snprintf(path, sizeof path, "%s/ekiden-tls", paths->programs) >= PATH_MAX)
+        return fail("the path is too long", paths->programs, 0);
+    *requests = -1;
+    switch (tls_holder_start(&holder, path, &send->control)) {
+    case TLS_HOLDER_STARTED:
+        send->tls = holder.pid;
+        *requests = holder.requests;
+        return true;
+    case TLS_HOLDER_ABSENT:
+        return true;
+    case TLS_HOLDER_FAILED:
+        break;
+    }
+    return false;
+}
+
 bool send_start_agents(struct send *send, struct send_start const *start)
 {
     static struct paths paths;
@@ -85,21 +109,31 @@ bool send_start_agents(struct send *send, struct send_start const *start)
                                  DESCRIPTOR_TEXT, "-i", paths.inject,  NULL};
     char const *const launch[] = {"ekiden-launch", "-C", paths.control,  "-i",
                                   paths.inject,    "-x", paths.programs, NULL};
-    char const *const remote[] = {"ekiden-remote", "-C", paths.control, "-a", NULL};
+    char const *remote[] = {"ekiden-remote", "-C", paths.control, "-a", "-T",
+                            DESCRIPTOR_TEXT, NULL};
     char const *const bounce[] = {"ekiden-bounce", "-C", paths.control, "-q",
                                   DESCRIPTOR_TEXT, NULL};
+    enum { LOCAL, LAUNCH, REMOTE, BOUNCE };
     struct send_agent_start kinds[] = {
-        {SEND_AGENT_LOCAL, NULL, local, &start->local, start->mail, send->control.directory},
-        {SEND_AGENT_LAUNCH, NULL, launch, NULL, -1, send->control.directory},
-        {SEND_AGENT_REMOTE, NULL, remote, &start->remote, -1, send->control.directory},
-        {SEND_AGENT_BOUNCE, NULL, bounce, &start->injector, send->queue, send->control.directory}};
-    if (!find_paths(&paths, start))
+        [LOCAL] = {SEND_AGENT_LOCAL, NULL, local, &start->local, start->mail,
+                   send->control.directory},
+        [LAUNCH] = {SEND_AGENT_LAUNCH, NULL, launch, NULL, -1, send->control.directory},
+        [REMOTE] = {SEND_AGENT_REMOTE, NULL, remote, &start->remote, -1, send->control.directory},
+        [BOUNCE] = {SEND_AGENT_BOUNCE, NULL, bounce, &start->injector, send->queue,
+                    send->control.directory}};
+    int requests;
+    if (!find_paths(&paths, start) || !start_tls(send, &paths, &requests))
         return false;
+    kinds[REMOTE].inherited = requests;
+    if (requests < 0)
+        remote[REMOTE_WITHOUT_TLS] = NULL;
     for (unsigned int i = 1; i < start->workers; i++)
         if (!start_agent(send, &paths, *local, kinds))
             return false;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!start_agent(send, &paths, *kinds[i].arguments, kinds + i))
             return false;
+    if (requests >= 0)
+        close(requests); /* its end is what ends the TLS service */
     return true;
 }

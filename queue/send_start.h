@@ -13,8 +13,9 @@ struct send_start {
     struct privilege_user local, remote, injector;
 };
 
-/* Starts all agents of SEND, each as its user; SEND->queue is open. Called as root, when the
- * scheduler was started as root. False after logging. */
+/* Starts all agents of SEND, each as its user, and the TLS service for ekiden-remote; SEND->queue
+ * and SEND->control are open. Called as root, when the scheduler was started as root. False after
+ * logging. */
 bool send_start_agents(struct send *send, struct send_start const *start);
 
 #endif
