@@ -173,6 +173,13 @@ class Instance:
     def remove(self, name):
         (self.control / name).unlink()
 
+    def add_login(self, login, password):
+        """A user who may send, by ekiden-passwd."""
+        self.control.mkdir(mode=0o755, exist_ok=True)
+        self.give_away(self.control)
+        line = self.command("ekiden-passwd", "-C", self.control, "add", login)
+        subprocess.run(line, input=f"{password}\n".encode(), check=True, timeout=PATIENCE)
+
     def mail_folder(self, user):
         return self.folder / "mail" / user / "Maildir"
 
