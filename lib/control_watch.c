@@ -1,10 +1,10 @@
 #include "lib/control_watch.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
-
-#include <skalibs/types.h>
 
 #include "lib/log.h"
 
@@ -21,27 +21,32 @@ static time_t now(void)
     return time.tv_sec;
 }
 
-/* By its descriptor where there is no way to its path any more. */
-static bool watch_folder(int descriptor, struct control const *control)
+/* NAME, or with "." the folder itself. By its descriptor where there is no way to its path any
+ * more.
+ */
+static int watch_folder(int descriptor, struct control const *control, char const *name)
 {
-    char link[sizeof OWN_DESCRIPTORS + INT_FMT] = OWN_DESCRIPTORS;
+    char path[PATH_MAX];
     uint32_t const events = AT_ONCE | LATER | IN_ONLYDIR;
-    if (inotify_add_watch(descriptor, control->path, events) >= 0)
-        return true;
-    size_t const length = int_fmt(link + sizeof OWN_DESCRIPTORS - 1, control->directory);
-    link[sizeof OWN_DESCRIPTORS - 1 + length] = 0;
-    return inotify_add_watch(descriptor, link, events) >= 0;
+    int watch = -1;
+    if (snprintf(path, sizeof path, "%s/%s", control->path, name) < (int)sizeof path)
+        watch = inotify_add_watch(descriptor, path, events);
+    if (watch >= 0)
+        return watch;
+    snprintf(path, sizeof path, OWN_DESCRIPTORS "%d/%s", control->directory, name);
+    return inotify_add_watch(descriptor, path, events);
 }
 
 bool control_watch_start(struct control_watch *watch, struct control const *control)
 {
     watch->due = 0;
     watch->several = false;
-    watch->also = -1;
+    watch->also = watch->below = -1;
+    watch->below_name = NULL;
     watch->descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->descriptor < 0)
         return false;
-    if (watch_folder(watch->descriptor, control))
+    if (watch_folder(watch->descriptor, control, ".") >= 0)
         return true;
     close(watch->descriptor);
     watch->descriptor = -1;
@@ -53,6 +58,19 @@ void control_watch_also(struct control_watch *watch, char const *folder, char co
     watch->also_name = name;
     if (watch->descriptor >= 0)
         watch->also = inotify_add_watch(watch->descriptor, folder, AT_ONCE | IN_ONLYDIR);
+}
+
+void control_watch_below(struct control_watch *watch, struct control const *control,
+                         char const *name)
+{
+    watch->below_name = name;
+    watch->below_of = control;
+    if (watch->descriptor < 0)
+        return;
+    int const before = watch->below;
+    watch->below = watch_folder(watch->descriptor, control, name);
+    if (before >= 0 && before != watch->below) /* another folder has the name now */
+        (void)inotify_rm_watch(watch->descriptor, before);
 }
 
 /* Files that the programs make themselves (to load because of them would never end), and editors'
@@ -80,6 +98,9 @@ static bool note(struct control_watch *watch, struct inotify_event const *event)
         return !strcmp(event->name, watch->also_name);
     if (!is_setting(event))
         return false;
+    if (watch->below_name && event->wd != watch->below && event->mask & (IN_CREATE | IN_MOVED_TO) &&
+        !strcmp(event->name, watch->below_name))
+        control_watch_below(watch, watch->below_of, watch->below_name);
     if (event->mask & LATER)
         note_away(watch, event->name);
     if (!(event->mask & AT_ONCE))

@@ -22,6 +22,9 @@ struct control_watch {
     char away[NAME_MAX + 1]; /* the one that is: when it comes back, nothing waits any more */
     int also;                /* the watch of another folder, of which one file counts; -1: none */
     char const *also_name;   /* the caller's */
+    int below;               /* the watch of a folder in the folder; -1: none */
+    char const *below_name;  /* the caller's; 0: none is wanted */
+    struct control const *below_of;
 };
 
 /* Watches the folder of CONTROL. False: errno, and descriptor -1. The folder itself is meant, not
@@ -31,6 +34,12 @@ bool control_watch_start(struct control_watch *watch, struct control const *cont
 /* Watches the file NAME in FOLDER as well, such as /etc/passwd. Where it cannot be watched nothing
  * happens. */
 void control_watch_also(struct control_watch *watch, char const *folder, char const *name);
+
+/* Watches the folder NAME within that of CONTROL, which must outlive the watch, as well, now or
+ * when it comes: what appears in it or goes counts like a control file. What changes further down
+ * does not. */
+void control_watch_below(struct control_watch *watch, struct control const *control,
+                         char const *name);
 
 /* Reads what happened, without waiting. True when the files are to be loaded now. */
 bool control_watch_check(struct control_watch *watch);

@@ -219,6 +219,7 @@ static bool open_listener(struct listener *listener)
     if (!control_watch_start(&listener->changes, &listener->keeper->control))
         return false;
     control_watch_also(&listener->changes, ACCOUNTS_FOLDER, ACCOUNTS_FILE);
+    control_watch_below(&listener->changes, &listener->keeper->control, "tls");
     return load_again(listener->keeper) && make_table(listener);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -119,6 +120,36 @@ static void removal_and_links_count_later(void **state)
     await_due();
 }
 
+static void a_folder_below_counts_when_it_comes(void **state)
+{
+    (void)state;
+    struct control_error error;
+    struct control control;
+    assert_int_equal(control_open(&control, folder, &error), CONTROL_OK);
+    control.path = "/nowhere";
+    control_watch_below(&watch, &control, "tls");
+    for (int times = 0; times < 2; times++) { /* the second is another folder of that name */
+        assert_int_equal(mkdir(".new", 0700), 0);
+        assert_int_equal(rename(".new", "tls"), 0);
+        assert_true(control_watch_check(&watch));
+        assert_int_equal(mkdir("tls/.new", 0700), 0);
+        assert_false(control_watch_check(&watch));
+        assert_int_equal(rename("tls/.new", "tls/default"), 0);
+        assert_true(control_watch_check(&watch));
+        write_file("tls/default/key.pem");
+        assert_false(control_watch_check(&watch));
+        assert_int_equal(control_watch_wait(&watch), -1);
+        assert_int_equal(unlink("tls/default/key.pem"), 0);
+        assert_int_equal(rmdir("tls/default"), 0);
+        assert_false(control_watch_check(&watch));
+        assert_true(control_watch_wait(&watch) > 0);
+        assert_int_equal(rmdir("tls"), 0);
+        await_due();
+    }
+    watch.below_name = NULL;
+    control_close(&control);
+}
+
 static void what_is_no_setting_never_counts(void **state)
 {
     static char const *const names[] = {"users.cdb", "users.cdb.new.12", ".users.swp", "users~"};
@@ -138,6 +169,7 @@ int main(void)
         cmocka_unit_test(an_editors_way_never_shows_a_gap),
         cmocka_unit_test(a_gap_during_a_load_is_noticed),
         cmocka_unit_test(removal_and_links_count_later),
+        cmocka_unit_test(a_folder_below_counts_when_it_comes),
         cmocka_unit_test(what_is_no_setting_never_counts),
     };
     return cmocka_run_group_tests(tests, start, end);
