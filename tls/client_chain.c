@@ -64,7 +64,9 @@ static void append(br_x509_class const **context, unsigned char const *bytes, si
     struct client_chain *const chain = chain_of(context);
     if (chain->error)
         return;
-    if (is_decoded(chain))
+    /* After an error it must get nothing more: it would go on from the middle of what failed, with
+     * a stack that does not fit, and overrun it. */
+    if (is_decoded(chain) && chain->decoder.err == 0)
         br_x509_decoder_push(&chain->decoder, bytes, length);
     if (chain->verify)
         chain->minimal.vtable->append(&chain->minimal.vtable, bytes, length);
