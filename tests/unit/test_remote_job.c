@@ -10,6 +10,7 @@
 
 #include "deliver/job.h"
 #include "deliver/remote_job.h"
+#include "lib/smtproutes_parse.h"
 
 static char *copy; /* exactly as long as what is parsed, so that a sanitizer sees a byte too far */
 
@@ -72,6 +73,30 @@ static void a_job_survives_its_way(void **state)
     stralloc_free(&out);
 }
 
+static void a_route_survives_its_way(void **state)
+{
+    (void)state;
+    static char const *const routes[] = {
+        "relay.example",
+        "one:26,[2001:db8::1]:465",
+        "one implicit tls=verify=mx.one auth=isp",
+        "one,two:587 auth=a@b tls=may clear-auth",
+        " tls=encrypt",
+        ":465",
+    };
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        stralloc out = STRALLOC_ZERO;
+        struct remote_job job = {.sender = "", .count = 1, .recipients = {{7, "r"}}}, parsed;
+        assert_null(smtproutes_parse(&job.route, routes[i], strlen(routes[i])));
+        if (job.route.by_mx)
+            strcpy(job.route.hosts[0].name, "domain.example");
+        assert_true(remote_job_format(&out, &job));
+        if (!parse(&parsed, out.s, out.len) || !smtproutes_are_same(&parsed.route, &job.route))
+            fail_msg("%s", routes[i]);
+        stralloc_free(&out);
+    }
+}
+
 #define SUM16 "0123456789abcdef"
 
 static void malformed_jobs_are_refused(void **state)
@@ -85,6 +110,18 @@ static void malformed_jobs_are_refused(void **state)
 #define CASE(text, good) {text, sizeof text, good}
         CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", true),
         CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0", false),
+        CASE("h\00025\0mx\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", true),
+        CASE("h\00025\0host-tls\0i\00026\0host\0\0verify\0n\0a\0s\0000\0000\0" SUM16
+             "\0008UC\0001\0r",
+             true),
+        CASE("h\00025\0mx\0i\00026\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0i\00026\0mx\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0i\00025\0host\0j\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16
+             "\0\0001\0r",
+             false),
+        CASE("h\00025\0host\0\0more\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0\0may\0\0a b\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
+        CASE("h\00025\0host\0\0may\0\n\0\0s\0000\0000\0" SUM16 "\0\0001\0r", false),
         CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0", false),
         CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r\0002", false),
         CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r\0001\0t", false),
@@ -154,6 +191,7 @@ int main(void)
 {
     struct CMUnitTest const tests[] = {
         cmocka_unit_test_teardown(a_job_survives_its_way, forget),
+        cmocka_unit_test_teardown(a_route_survives_its_way, forget),
         cmocka_unit_test_teardown(malformed_jobs_are_refused, forget),
         cmocka_unit_test_teardown(lengths_and_counts_are_bounded, forget),
     };

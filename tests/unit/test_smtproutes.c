@@ -1,7 +1,8 @@
-/* lib/smtproutes.h: qmail's smtproutes. */
+/* lib/smtproutes.h: qmail's smtproutes, and what stands behind them. */
 #include "control_folder.h"
 
 #include "lib/smtproutes.h"
+#include "lib/smtproutes_parse.h"
 
 static void load(struct folder *folder, struct table *table, char const *text)
 {
@@ -83,6 +84,181 @@ static void what_is_no_domain_is_not_found(void **state)
     table_free(&table);
 }
 
+/* The name of the first host that mail for DOMAIN from SENDER goes to. */
+static char const *host_of(struct table const *table, char const *domain, char const *sender)
+{
+    static struct smtproute route;
+    assert_true(smtproutes_find(table, domain, strlen(domain), sender, &route));
+    return route.hosts[0].name;
+}
+
+static void senders_come_after_destinations(void **state)
+{
+    struct table table = TABLE_ZERO;
+    load(*state, &table,
+         ":all.example\n"
+         "@Sender.example:domain.example\n"
+         "Ann@sender.example:ann.example\n"
+         "ann@[IPv6:2001:db8::1]:literal.example\n"
+         "@sub.sender.example:\n"
+         ".here.example:here.example\n"
+         "mx.example:\n");
+    struct {
+        char const *domain, *sender, *host;
+    } const cases[] = {
+        {"there.example", "", "all.example"},
+        {"there.example", "eve@other.example", "all.example"},
+        {"there.example", "eve@sender.example", "domain.example"},
+        {"there.example", "ann@SENDER.example", "ann.example"},
+        {"there.example", "ANN@sender.example", "ann.example"},
+        {"there.example", "x\"@y@sender.example", "domain.example"},
+        {"there.example", "ann@[ipv6:2001:db8::1]", "literal.example"},
+        {"there.example", "ann@sub.sender.example", "there.example"},
+        {"a.here.example", "ann@sender.example", "here.example"},
+        {"mx.example", "ann@sender.example", "mx.example"},
+        {"there.example", "#@[]", "all.example"},
+        {"there.example", "ann", "all.example"},
+        {"there.example", ".here.example", "all.example"},
+        {"there.example", "@", "all.example"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (strcmp(host_of(&table, cases[i].domain, cases[i].sender), cases[i].host) != 0)
+            fail_msg("%s from %s: %s", cases[i].domain, cases[i].sender,
+                     host_of(&table, cases[i].domain, cases[i].sender));
+    table_free(&table);
+}
+
+static void options_are_taken(void **state)
+{
+    static struct {
+        char const *text;
+        unsigned int count;
+        char const *second;
+        uint16_t ports[2];
+        bool implicit[2];
+        enum tlspolicy_level level;
+        char const *name, *auth;
+        bool clear_auth;
+    } const cases[] = {
+        {"relay", 1, "", {25}, {false}, TLSPOLICY_UNSET, "", "", false},
+        {"relay:465", 1, "", {465}, {true}, TLSPOLICY_UNSET, "", "", false},
+        {"relay:465 starttls", 1, "", {465}, {false}, TLSPOLICY_UNSET, "", "", false},
+        {"relay implicit", 1, "", {465}, {true}, TLSPOLICY_UNSET, "", "", false},
+        {"relay:25 implicit", 1, "", {25}, {true}, TLSPOLICY_UNSET, "", "", false},
+        {"relay,[2001:DB8::2]:26", 2, "2001:db8::2", {25, 26}, {0}, TLSPOLICY_UNSET, "", "", 0},
+        {"relay:587,Two:465 auth=isp", 2, "two", {587, 465}, {0, 1}, 0, "", "isp", false},
+        {"relay:587\tauth=A.b-c_d@e  tls=verify=MX.example",
+         1,
+         "",
+         {587},
+         {0},
+         TLSPOLICY_VERIFY,
+         "mx.example",
+         "A.b-c_d@e",
+         false},
+        {"relay tls=none auth=x clear-auth", 1, "", {25}, {0}, TLSPOLICY_NONE, "", "x", true},
+        {"relay tls=may auth=x", 1, "", {25}, {0}, TLSPOLICY_MAY, "", "x", false},
+        {"192.0.2.1 tls=verify=a.example", 1, "", {25}, {0}, TLSPOLICY_VERIFY, "a.example", "", 0},
+        {" tls=encrypt", 1, "", {25}, {0}, TLSPOLICY_ENCRYPT, "", "", false},
+        {":465", 1, "", {465}, {true}, TLSPOLICY_UNSET, "", "", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct smtproute route;
+        char const *const problem = smtproutes_parse(&route, cases[i].text, strlen(cases[i].text));
+        if (problem)
+            fail_msg("%s: %s", cases[i].text, problem);
+        if (route.count != cases[i].count || strcmp(route.hosts[1].name, cases[i].second) != 0 ||
+            route.tls.level != cases[i].level || strcmp(route.tls.name, cases[i].name) != 0 ||
+            strcmp(route.auth, cases[i].auth) != 0 || route.clear_auth != cases[i].clear_auth)
+            fail_msg("%s: came out as something else", cases[i].text);
+        for (unsigned int host = 0; host < 2; host++)
+            if (route.hosts[host].port != cases[i].ports[host] ||
+                route.hosts[host].implicit != cases[i].implicit[host])
+                fail_msg("%s: host %u, port %u", cases[i].text, host, route.hosts[host].port);
+    }
+    (void)state;
+}
+
+static void mistakes_are_explained(void **state)
+{
+    static struct {
+        char const *text, *hint;
+    } const cases[] = {
+        {"one,two,three", "two hosts at most"},
+        {",two", "by MX there is no second host"},
+        {"one,", "by MX there is no second host"},
+        {"[2001:db8::1],two:x", "PORT is a number"},
+        {"one tls=always", "tls= takes"},
+        {"one tls=", "tls= takes"},
+        {"one tls=may tls=may", "tls= takes"},
+        {"one tls=encrypt=one", "tls= takes"},
+        {"one tls=verify=", "tls= takes"},
+        {"one tls=verify=192.0.2.1:25", "tls= takes"},
+        {"one tls", "the options are"},
+        {"one TLS=may", "the options are"},
+        {"one secret", "the options are"},
+        {"one implicit=1", "the options are"},
+        {"one implicit starttls", "without implicit"},
+        {"one starttls implicit", "without starttls"},
+        {"one implicit implicit", "once"},
+        {"one auth=", "auth= takes"},
+        {"one auth=a:b", "auth= takes"},
+        {"one auth=a auth=b", "auth= takes"},
+        {"one clear-auth", "without auth="},
+        {"one clear-auth clear-auth auth=a", "clear-auth stands there once"},
+        {" auth=a", "needs a HOST"},
+        {":587 auth=a", "needs a HOST"},
+        {"one auth=a tls=none", "clear-auth"},
+        {"one:465 tls=may", "encrypt or verify"},
+        {"one implicit tls=none", "encrypt or verify"},
+        {"192.0.2.1 tls=verify", "tls=verify=NAME"},
+        {"one,[2001:db8::1] tls=verify", "tls=verify=NAME"},
+        {"one # a comment", "a line of its own"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct smtproute route;
+        char const *const problem = smtproutes_parse(&route, cases[i].text, strlen(cases[i].text));
+        if (!problem || !strstr(problem, cases[i].hint))
+            fail_msg("%s: %s", cases[i].text, problem ? problem : "taken");
+    }
+    (void)state;
+}
+
+static void each_part_makes_a_way_different(void **state)
+{
+    static char const *const texts[] = {
+        "one",
+        "two",
+        "one:26",
+        "one,two",
+        "one,two:26",
+        "one implicit",
+        "one:465",
+        "one:465 starttls",
+        "one tls=may",
+        "one tls=verify",
+        "one tls=verify=two",
+        "one auth=a",
+        "one auth=b",
+        "one auth=a clear-auth",
+        "",
+        ":26",
+    };
+    enum { COUNT = sizeof texts / sizeof *texts };
+    struct smtproute routes[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        assert_null(smtproutes_parse(routes + i, texts[i], strlen(texts[i])));
+    for (size_t i = 0; i < COUNT; i++)
+        for (size_t j = 0; j < COUNT; j++) {
+            /* `implicit` alone is port 465 */
+            bool const same = i == j || (i == 5 && j == 6) || (i == 6 && j == 5);
+            if (smtproutes_are_same(routes + i, routes + j) != same ||
+                (smtproutes_sum(routes + i) == smtproutes_sum(routes + j)) != same)
+                fail_msg("`%s` and `%s`", texts[i], texts[j]);
+        }
+    (void)state;
+}
+
 static void malformed_entries_are_refused(void **state)
 {
     static char const *const cases[] = {
@@ -94,6 +270,8 @@ static void malformed_entries_are_refused(void **state)
         "a:rel_ay..x",    "[192.0.2.1:relay",  "[300.0.2.1]:relay",
         "..a:relay",      "a:relay:+25",       "a:[]",
         "a:relay:000025", ".:relay",           "a:relay # comment",
+        "@:relay",        "a@:relay",          "a@.b:relay",
+        "a\001b@c:relay", "a@b c:relay",       "@.c:relay",
     };
     struct folder *const folder = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -113,6 +291,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_file_all_goes_by_mx, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(the_most_specific_entry_counts, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(what_is_no_domain_is_not_found, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(senders_come_after_destinations, folder_make,
+                                        folder_remove),
+        cmocka_unit_test(options_are_taken),
+        cmocka_unit_test(mistakes_are_explained),
+        cmocka_unit_test(each_part_makes_a_way_different),
         cmocka_unit_test_setup_teardown(malformed_entries_are_refused, folder_make, folder_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
