@@ -8,4 +8,8 @@
  * number, and be read, or written to, by mistake. False: errno. */
 bool descriptors_standard(void);
 
+/* Called before it by what serves a connection on fd 0: closes 2 where it is the same socket. inetd
+ * gives the client's socket as standard error too, and the client must not read the log. */
+void descriptors_hide_log(void);
+
 #endif

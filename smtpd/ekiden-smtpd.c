@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <skalibs/ip46.h>
@@ -193,18 +192,9 @@ static int take_passed_sockets(struct arguments *arguments)
     return -1;
 }
 
-/* inetd gives the client's socket as standard error too: the client must not read the log. */
-static bool is_client_log(void)
-{
-    struct stat input, log;
-    return fstat(0, &input) == 0 && fstat(2, &log) == 0 && S_ISSOCK(input.st_mode) &&
-           input.st_dev == log.st_dev && input.st_ino == log.st_ino;
-}
-
 static void require_standard_descriptors(void)
 {
-    if (is_client_log())
-        close(2);
+    descriptors_hide_log();
     if (!descriptors_standard())
         _exit(EXIT_TEMPORARY);
 }

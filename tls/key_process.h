@@ -5,11 +5,16 @@
 #define EKIDEN_KEY_PROCESS_H
 
 #include "lib/control.h"
+#include "lib/privilege.h"
 
 /* Serves channels (tls/key_protocol.h) that come over CHANNELS, until that is closed at its other
  * end and no channel is left. The process is its user's already; this puts up the fence. SIGTERM
  * does not end it: engines that shake hands need it, and it ends with the last of them. */
 _Noreturn void key_process_run(struct control const *control, int channels);
+
+/* The same from the fork on: keeps its descriptors and no others, and becomes USER. */
+_Noreturn void key_process_start(struct control const *control, int channels,
+                                 struct privilege_user const *user);
 
 /* Its fence: files can be read below ROOT, a descriptor of the root folder, and nothing written. */
 void key_process_fence(int root);

@@ -68,18 +68,6 @@ _Noreturn static void run_template(int requests, int channels, struct privilege_
     template_run(&template);
 }
 
-/* --- the key process --- */
-
-_Noreturn static void run_key(int channels, struct control const *control,
-                              struct privilege_user const *user)
-{
-    int kept[] = {channels, control->directory, STDERR_FILENO};
-    fence_descriptors(kept, sizeof kept / sizeof *kept);
-    privilege_drop(user, NULL);
-    privilege_refuse_root();
-    key_process_run(control, channels);
-}
-
 /* --- the master --- */
 
 struct service {
@@ -105,7 +93,7 @@ static pid_t start_key(struct service *service, int channels)
         return -1;
     pid_t const pid = process_fork("tls-key");
     if (pid == 0)
-        run_key(channels, service->control, &service->key_user);
+        key_process_start(service->control, channels, &service->key_user);
     if (pid > 0)
         children_add(&service->children, pid, 0);
     return pid;
