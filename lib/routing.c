@@ -69,7 +69,7 @@ static bool is_reserved(char const *local, size_t length)
            same_text(local, length, "mailer-daemon");
 }
 
-static bool is_in_locals(struct routing const *routing, char const *domain, size_t length)
+bool routing_is_local(struct routing const *routing, char const *domain, size_t length)
 {
     char const *value;
     size_t value_length;
@@ -264,7 +264,7 @@ static void find_address(struct routing const *routing, char const *address, siz
     if (search.domain_length == 0 || search.domain_length > ADDRESS_DOMAIN_MAX ||
         search.domain[0] == '[')
         return;
-    if (!is_in_locals(routing, search.domain, search.domain_length) &&
+    if (!routing_is_local(routing, search.domain, search.domain_length) &&
         !find_prefix(routing, address, length, search.domain, search.domain_length, &prefix,
                      &prefix_length) &&
         !ours &&

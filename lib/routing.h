@@ -65,6 +65,9 @@ enum control_result routing_load(struct routing *routing, struct control const *
                                  struct control_error *error);
 void routing_free(struct routing *routing);
 
+/* True when DOMAIN is in locals (default: me). */
+bool routing_is_local(struct routing const *routing, char const *domain, size_t length);
+
 /* Finds the route of ADDRESS, an unquoted address as in the envelope (domain after the last `@`;
  * without an `@` the domain is me, and the address ours whatever locals says). An address literal
  * is not ours here: smtpd has replaced one that names us by localiphost before. */

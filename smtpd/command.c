@@ -6,10 +6,12 @@
 
 #define LINE_MAX_BASE 512 /* RFC 5321 4.5.3.1.4, with CRLF */
 #define LINE_MAX_MAIL                                                                              \
-    (512 + 26 + 17 + 10)         /* SIZE (RFC 1870 3), BODY (6152 2), SMTPUTF8 (6531 3.1) */
-#define LINE_MAX_AUTH 12288      /* RFC 4954 4 */
-#define LINE_MAX_UTF8 (512 + 10) /* 6531 3.1: RCPT, VRFY and EXPN too */
-#define SIZE_DIGITS   20         /* RFC 1870 3 */
+    (512 + 26 + 17 + 10 + 500)    /* SIZE (RFC 1870 3), BODY (6152 2), SMTPUTF8 (6531 3.1), AUTH   \
+                                     (4954 5) */
+#define LINE_MAX_AUTH  12288      /* RFC 4954 4 */
+#define LINE_MAX_UTF8  (512 + 10) /* 6531 3.1: RCPT, VRFY and EXPN too */
+#define SIZE_DIGITS    20         /* RFC 1870 3 */
+#define AUTH_VALUE_MAX 494        /* octets: its 500 without ` AUTH=` */
 
 /* A verb's row. `bare`: takes no argument. `idle`: brings a message no nearer. */
 struct verb {
@@ -200,10 +202,51 @@ static enum command_result set_smtputf8(struct command_mail *mail,
     return parameter->value ? COMMAND_PARAMETER_SYNTAX : COMMAND_OK;
 }
 
+/* Two hexadecimal digits, of which xtext allows the upper case only (RFC 3461 4). -1: they are not.
+ */
+static int hexadecimal(char const *digits)
+{
+    static char const alphabet[] = "0123456789ABCDEF";
+    char const *const high = digits[0] ? strchr(alphabet, digits[0]) : 0;
+    char const *const low = digits[1] ? strchr(alphabet, digits[1]) : 0;
+    return high && low ? (int)((high - alphabet) << 4 | (low - alphabet)) : -1;
+}
+
+/* RFC 4954 5: `<>` or a mailbox, in xtext. It is decoded to be checked, and then forgotten: whoever
+ * may send here has logged in, and we vouch for nobody to others. */
+static enum command_result set_auth(struct command_mail *mail, struct parameter const *parameter)
+{
+    char path[AUTH_VALUE_MAX + 2] = "<";
+    size_t length = 1, consumed;
+    struct address address;
+    if (!parameter->value || parameter->value_length > AUTH_VALUE_MAX)
+        return COMMAND_AUTH_SYNTAX;
+    for (size_t i = 0; i < parameter->value_length; i++) {
+        int byte = (unsigned char)parameter->value[i];
+        if (byte == '+') {
+            byte = parameter->value_length - i > 2 ? hexadecimal(parameter->value + i + 1) : -1;
+            i += 2;
+        }
+        if (byte < 0x20 || byte > 0x7e)
+            return COMMAND_AUTH_SYNTAX;
+        path[length++] = (char)byte;
+    }
+    path[length++] = '>';
+    mail->auth = true;
+    if (length == 4 && !memcmp(path, "<<>>", 4))
+        return COMMAND_OK;
+    return path[1] != '@' && /* a source route */
+                   address_parse_path(&address, path, length, false, &consumed) == ADDRESS_OK &&
+                   consumed == length && address.domain != ADDRESS_DOMAIN_NONE
+               ? COMMAND_OK
+               : COMMAND_AUTH_SYNTAX;
+}
+
 static struct {
     char const *keyword;
     enum command_result (*set)(struct command_mail *, struct parameter const *);
-} const mail_parameters[] = {{"SIZE", set_size}, {"BODY", set_body}, {"SMTPUTF8", set_smtputf8}};
+} const mail_parameters[] = {
+    {"SIZE", set_size}, {"BODY", set_body}, {"SMTPUTF8", set_smtputf8}, {"AUTH", set_auth}};
 
 #define MAIL_PARAMETERS (sizeof mail_parameters / sizeof *mail_parameters)
 
@@ -228,7 +271,7 @@ enum command_result command_parse_mail(struct command_mail *mail, char const *ar
     bool seen[MAIL_PARAMETERS] = {false};
     size_t rest;
     mail->size = 0;
-    mail->body_8bit = mail->smtputf8 = false;
+    mail->body_8bit = mail->smtputf8 = mail->auth = false;
 
     /* SMTPUTF8 comes after the path that it is about: so non-ASCII is allowed at first. */
     enum command_result result = parse_path(&mail->sender, "FROM:", argument, length, true, &rest);

@@ -54,17 +54,20 @@ enum command_result {
     COMMAND_PARAMETER_TWICE,   /* 501 5.5.4 */
     COMMAND_PARAMETER_UNKNOWN, /* 555 5.5.4, also for any parameter without EHLO */
     COMMAND_SIZE_SYNTAX,       /* 501 5.5.4 */
-    COMMAND_BODY_UNKNOWN       /* 501 5.5.4; a known parameter with a value that is not */
+    COMMAND_BODY_UNKNOWN,      /* 501 5.5.4; a known parameter with a value that is not */
+    COMMAND_AUTH_SYNTAX        /* 501 5.5.4 */
 };
 
 struct command_mail {
     struct address sender; /* length 0: the null sender */
     uint64_t size;         /* declared, octets; UINT64_MAX for anything larger; 0: not declared */
     bool body_8bit, smtputf8;
+    bool auth; /* there was an AUTH parameter (RFC 4954 5), which is checked and means nothing here
+                */
 };
 
-/* Parses the argument of MAIL (RFC 5321 4.1.1.2, 1870, 6152, 6531). Blanks after the colon are
- * accepted, because old clients send them; everything else is as the RFC has it. */
+/* Parses the argument of MAIL (RFC 5321 4.1.1.2, 1870, 6152, 6531, 4954). Blanks after the colon
+ * are accepted, because old clients send them; everything else is as the RFC has it. */
 enum command_result command_parse_mail(struct command_mail *mail, char const *argument,
                                        size_t length, bool extended);
 

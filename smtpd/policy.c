@@ -7,6 +7,7 @@
 #include "lib/network.h"
 #include "lib/routing.h"
 #include "lib/table.h"
+#include "smtpd/login_policy.h"
 
 static struct {
     char const *name;
@@ -19,6 +20,7 @@ static struct {
     [POLICY_MORERCPTHOSTS] = {"morercpthosts", 0, 0, 0},
     [POLICY_RELAYCLIENTS] = {"relayclients", 0, 0, 0},
     [POLICY_RELAYCLIENT] = {"RELAYCLIENT", 0, 0, 0},
+    [POLICY_LOGIN] = {"login", 0, 0, 0},
     [POLICY_BADCLIENTS] = {"badclients", 554, "5.7.1", "mail from your address is not taken here"},
     [POLICY_BADMAILFROM] = {"badmailfrom", 553, "5.7.1", "mail from this sender is not taken here"},
     [POLICY_SENDER_WITHOUT_DOMAIN] = {"sender-without-domain", 553, "5.1.8",
@@ -34,6 +36,19 @@ static struct {
     [POLICY_NO_RELAY] = {"no-relay", 550, "5.7.1",
                          "we are not the mail server of this domain, and relaying is not open to "
                          "you; please use your own provider's server"},
+    [POLICY_SENDER_INCOMPLETE] = {"sender-incomplete", 554, "5.1.8",
+                                  "the sender's domain is not complete, as in <name@example.org>"},
+    [POLICY_RECIPIENT_INCOMPLETE] = {"recipient-incomplete", 554, "5.1.2",
+                                     "the recipient's domain is not complete, as in "
+                                     "<name@example.org>"},
+    [POLICY_SENDER_FOREIGN] = {"authsenders", 553, "5.7.1",
+                               "you may not send as this address with this login"},
+    [POLICY_FROM_SYNTAX] = {"authcheckfrom", 550, "5.7.1",
+                            "the From of the message cannot be read as addresses"},
+    [POLICY_FROM_NUMBER] = {"authcheckfrom", 550, "5.7.1",
+                            "the message needs one From field, and no other"},
+    [POLICY_FROM_FOREIGN] = {"authcheckfrom", 550, "5.7.1",
+                             "you may not write as the From of this message with this login"},
 };
 
 char const *policy_name(enum policy_rule rule)
@@ -80,14 +95,32 @@ static bool is_bad_sender(struct table const *table, struct address const *sende
     return false;
 }
 
-enum policy_rule policy_sender(struct connection const *connection, struct address const *sender)
+/* A name without a dot means something else elsewhere, unless it is ours (RFC 6409 4.2). */
+static bool is_incomplete(struct settings const *settings, struct address const *address)
 {
+    size_t length, value_length;
+    char const *const domain = address_domain(address, &length);
+    char const *value;
+    return address->domain == ADDRESS_DOMAIN_NAME && !memchr(domain, '.', length) &&
+           !routing_is_local(&settings->routing, domain, length) &&
+           !table_find_domain(&settings->rcpthosts, domain, length, &value, &value_length) &&
+           !table_find_domain(&settings->morercpthosts, domain, length, &value, &value_length);
+}
+
+enum policy_rule policy_sender(struct connection const *connection, char const *login,
+                               struct address const *sender)
+{
+    struct settings const *const settings = connection->settings;
     if (sender->length == 0)
         return POLICY_WELCOME;
     if (sender->domain == ADDRESS_DOMAIN_NONE)
         return POLICY_SENDER_WITHOUT_DOMAIN;
-    if (is_bad_sender(&connection->settings->badmailfrom, sender))
+    if (is_bad_sender(&settings->badmailfrom, sender))
         return POLICY_BADMAILFROM;
+    if (connection->role != ROLE_MX && is_incomplete(settings, sender))
+        return POLICY_SENDER_INCOMPLETE;
+    if (login[0] && !login_policy_allows(settings, login, sender->bytes, sender->length))
+        return POLICY_SENDER_FOREIGN;
     return POLICY_WELCOME;
 }
 
@@ -134,15 +167,19 @@ static enum policy_rule accept_postmaster(struct settings const *settings,
     return POLICY_POSTMASTER;
 }
 
-static enum policy_rule find_right(struct connection const *connection, char const *domain,
-                                   size_t length, bool foreign_literal)
+/* Where users log in, nothing else gives the right: relayclients are for port 25. */
+static enum policy_rule find_right(struct connection const *connection, char const *login,
+                                   char const *domain, size_t length, bool foreign_literal)
 {
     struct settings const *settings = connection->settings;
     char const *value;
     size_t value_length;
-    if (connection->relayclient)
+    if (login[0])
+        return POLICY_LOGIN;
+    if (connection->relayclient && connection->role == ROLE_MX)
         return POLICY_RELAYCLIENT;
-    if (connection->has_remote && networks_contain(&settings->relayclients, &connection->remote))
+    if (connection->has_remote && connection->role == ROLE_MX &&
+        networks_contain(&settings->relayclients, &connection->remote))
         return POLICY_RELAYCLIENTS;
     if (foreign_literal)
         return POLICY_FOREIGN_LITERAL;
@@ -153,7 +190,7 @@ static enum policy_rule find_right(struct connection const *connection, char con
     return POLICY_NO_RELAY;
 }
 
-enum policy_rule policy_recipient(struct connection const *connection,
+enum policy_rule policy_recipient(struct connection const *connection, char const *login,
                                   struct address const *address, struct policy_recipient *recipient)
 {
     struct routing const *routing = &connection->settings->routing;
@@ -165,6 +202,8 @@ enum policy_rule policy_recipient(struct connection const *connection,
         return POLICY_NULL_RECIPIENT;
     if (address->domain == ADDRESS_DOMAIN_NONE)
         return accept_postmaster(connection->settings, address, recipient);
+    if (connection->role != ROLE_MX && is_incomplete(connection->settings, address))
+        return POLICY_RECIPIENT_INCOMPLETE;
     if (address->domain == ADDRESS_DOMAIN_LITERAL) {
         if (is_our_literal(connection, domain, length)) {
             domain = routing->localiphost;
@@ -173,10 +212,10 @@ enum policy_rule policy_recipient(struct connection const *connection,
             foreign_literal = true;
         }
     }
-    enum policy_rule rule = find_right(connection, domain, length, foreign_literal);
+    enum policy_rule rule = find_right(connection, login, domain, length, foreign_literal);
     if (!policy_accepts(rule))
         return rule;
-    char const *suffix = connection->relayclient ? connection->relay_suffix : "";
+    char const *suffix = rule == POLICY_RELAYCLIENT ? connection->relay_suffix : "";
     if (!compose(recipient, address, domain, length, suffix))
         return POLICY_NO_RELAY;
 

@@ -18,6 +18,7 @@ enum policy_rule {
     POLICY_MORERCPTHOSTS,
     POLICY_RELAYCLIENTS, /* the client's address is in relayclients */
     POLICY_RELAYCLIENT,  /* tcprules set RELAYCLIENT */
+    POLICY_LOGIN,        /* the client has logged in */
     /* refused */
     POLICY_BADCLIENTS,
     POLICY_BADMAILFROM,
@@ -26,7 +27,14 @@ enum policy_rule {
     POLICY_RECIPIENT_WITHOUT_DOMAIN,
     POLICY_NO_SUCH_MAILBOX,
     POLICY_FOREIGN_LITERAL, /* an address literal that does not name us */
-    POLICY_NO_RELAY         /* neither our domain nor our client */
+    POLICY_NO_RELAY,        /* neither our domain nor our client */
+    /* refused to users only (RFC 6409) */
+    POLICY_SENDER_INCOMPLETE,    /* its domain is a name without a dot that is not ours */
+    POLICY_RECIPIENT_INCOMPLETE, /* the same */
+    POLICY_SENDER_FOREIGN,       /* the login may not send as that */
+    POLICY_FROM_SYNTAX,          /* the header From cannot be read, or names nobody */
+    POLICY_FROM_NUMBER,          /* there is none, or several */
+    POLICY_FROM_FOREIGN          /* the login may not write as that */
 };
 
 /* The rule as one word for the log: the control file's name where there is one. */
@@ -40,8 +48,9 @@ void policy_reply(enum policy_rule rule, struct reply *reply);
 /* May this client connect? */
 enum policy_rule policy_connect(struct connection const *connection);
 
-/* May SENDER (length 0: the null sender) send here? */
-enum policy_rule policy_sender(struct connection const *connection, struct address const *sender);
+/* May SENDER (length 0: the null sender) send here? LOGIN is who has logged in; empty: nobody. */
+enum policy_rule policy_sender(struct connection const *connection, char const *login,
+                               struct address const *sender);
 
 /* A recipient as it enters the envelope: 320 octets, or localiphost for its literal, and qmail's
  * suffix for relay clients. */
@@ -53,7 +62,7 @@ struct policy_recipient {
 };
 
 /* May mail for ADDRESS enter here? RECIPIENT is filled in when it may. */
-enum policy_rule policy_recipient(struct connection const *connection,
+enum policy_rule policy_recipient(struct connection const *connection, char const *login,
                                   struct address const *address,
                                   struct policy_recipient *recipient);
 

@@ -4,4 +4,5 @@ smtpd_modules  := settings keeper listener single template process fence client 
                   helper_table helper_program helper_ask \
                   submit submit_io submit_injector submit_program \
                   dialogue session verbs message stream input command reply transaction policy \
-                  data received role starttls tunnel ucspi_tls authentication sasl
+                  data received role starttls tunnel ucspi_tls \
+                  authentication sasl login_policy

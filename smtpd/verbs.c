@@ -73,6 +73,7 @@ static void refuse_argument(struct session *session, enum command_result result,
         [COMMAND_PARAMETER_UNKNOWN] = {555, "5.5.4", "a parameter is not supported here"},
         [COMMAND_SIZE_SYNTAX] = {501, "5.5.4", "SIZE wants a number of up to 20 digits"},
         [COMMAND_BODY_UNKNOWN] = {501, "5.5.4", "BODY wants 7BIT or 8BITMIME"},
+        [COMMAND_AUTH_SYNTAX] = {501, "5.5.4", "AUTH wants <> or an address, in xtext"},
     };
     struct reply reply;
     char const *status = rows[result].status;
@@ -106,6 +107,8 @@ static void run_mail(struct session *session, struct command const *command)
         return;
     enum command_result result =
         command_parse_mail(&mail, command->argument, command->length, session->extended);
+    if (result == COMMAND_OK && mail.auth && session->connection->role == ROLE_MX)
+        result = COMMAND_PARAMETER_UNKNOWN; /* AUTH is not offered there */
     if (result != COMMAND_OK) {
         refuse_argument(session, result, command);
         return;
@@ -116,7 +119,7 @@ static void run_mail(struct session *session, struct command const *command)
         session_refuse(session, &reply, "databytes", command);
         return;
     }
-    enum policy_rule rule = policy_sender(session->connection, &mail.sender);
+    enum policy_rule rule = policy_sender(session->connection, session->login, &mail.sender);
     if (!policy_accepts(rule)) {
         refuse_by_policy(session, rule, command);
         return;
@@ -161,7 +164,8 @@ static void run_rcpt(struct session *session, struct command const *command)
         refuse_argument(session, result, command);
         return;
     }
-    enum policy_rule rule = policy_recipient(session->connection, &address, &recipient);
+    enum policy_rule rule =
+        policy_recipient(session->connection, session->login, &address, &recipient);
     if (!policy_accepts(rule)) {
         refuse_by_policy(session, rule, command);
         return;

@@ -30,8 +30,8 @@ static void test_verbs(void **state)
         {"QUIT x", COMMAND_QUIT, "x", true},
         {"EHLO a.test", COMMAND_EHLO, "a.test", false},
         {"MAIL FROM:<a@b>", COMMAND_MAIL, "FROM:<a@b>", false},
-        {"STARTTLS", COMMAND_OFF, "", false},
-        {"AUTH PLAIN x", COMMAND_OFF, "PLAIN x", false},
+        {"STARTTLS", COMMAND_STARTTLS, "", false},
+        {"AUTH PLAIN x", COMMAND_AUTH, "PLAIN x", false},
         {"BDAT 40 LAST", COMMAND_BDAT, "40 LAST", false},
         {"GET / HTTP/1.1", COMMAND_FOREIGN, "/ HTTP/1.1", false},
         {"SSH-2.0-OpenSSH_9.2", COMMAND_FOREIGN, "OpenSSH_9.2", false},
@@ -51,7 +51,7 @@ static void test_verbs(void **state)
 static void test_limits(void **state)
 {
     (void)state;
-    assert_int_equal(command_limit("MAIL FROM:", 10), 565);
+    assert_int_equal(command_limit("MAIL FROM:", 10), 1065);
     assert_int_equal(command_limit("rcpt TO:", 8), 522);
     assert_int_equal(command_limit("NOOP x", 6), 512);
     assert_int_equal(command_limit("whatever", 8), 512);
@@ -94,6 +94,22 @@ static void test_mail(void **state)
         {"FROM:<a@b> -x", COMMAND_PARAMETER_SYNTAX, 0},
         {"FROM:<a@b> FOO=a=b", COMMAND_PARAMETER_SYNTAX, 0},
         {"FROM:<a@b> FOO=a\tb", COMMAND_PARAMETER_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=<>", COMMAND_OK, 0},
+        {"FROM:<a@b> auth=c@d", COMMAND_OK, 0},
+        {"FROM:<a@b> AUTH=e+3Dmc2@example.com", COMMAND_OK, 0},
+        {"FROM:<a@b> AUTH=+22x+20y+22@d", COMMAND_OK, 0},
+        {"FROM:<a@b> AUTH", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=c", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=<c@d>", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=@c:d@e", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=c@d+3E", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=x+0D+0Ay", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=c+00@d", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=c@d+", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=c@d+3", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=c+3d@d", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=c\x80@d", COMMAND_AUTH_SYNTAX, 0},
+        {"FROM:<a@b> AUTH=<> AUTH=<>", COMMAND_PARAMETER_TWICE, 0},
         {"FROM:<a@b>\tSIZE=1", COMMAND_ADDRESS_SYNTAX, 0},
         {"FROM:<a@b>x", COMMAND_ADDRESS_SYNTAX, 0},
         {"FROM:<a@b>>", COMMAND_ADDRESS_SYNTAX, 0},
@@ -128,6 +144,23 @@ static void test_mail(void **state)
     assert_int_equal(command_parse_mail(&mail, "FROM:<a@b>", 10, false), COMMAND_OK);
 }
 
+/* RFC 4954 5: 500 octets more, all of which may be escapes. */
+static void test_long_auth(void **state)
+{
+    char argument[1024] = "FROM:<a@b> AUTH=";
+    size_t const start = strlen(argument);
+    struct command_mail mail;
+    (void)state;
+    for (size_t i = 0; i < 900; i++)
+        argument[start + i] = "+41"[i % 3];
+    for (size_t length = 480; length < 900; length++)
+        assert_int_equal(command_parse_mail(&mail, argument, start + length, true),
+                         COMMAND_AUTH_SYNTAX);
+    memcpy(argument + start + 30, "@b", 2);
+    assert_int_equal(command_parse_mail(&mail, argument, start + 32, true), COMMAND_OK);
+    assert_true(mail.auth);
+}
+
 static void test_rcpt(void **state)
 {
     struct address address;
@@ -144,7 +177,8 @@ static void test_rcpt(void **state)
 
 int main(void)
 {
-    struct CMUnitTest const tests[] = {cmocka_unit_test(test_verbs), cmocka_unit_test(test_limits),
-                                       cmocka_unit_test(test_mail), cmocka_unit_test(test_rcpt)};
+    struct CMUnitTest const tests[] = {
+        cmocka_unit_test(test_verbs), cmocka_unit_test(test_limits), cmocka_unit_test(test_mail),
+        cmocka_unit_test(test_long_auth), cmocka_unit_test(test_rcpt)};
     return cmocka_run_group_tests_name("command", tests, 0, 0);
 }
