@@ -15,10 +15,13 @@ static struct name {
     {"EC PRIVATE KEY", KEY_PEM_KEY},      {"ENCRYPTED PRIVATE KEY", KEY_PEM_ENCRYPTED},
 };
 
+/* NAME is the rest of the line behind BEGIN; where that ends in CR LF its dashes are still there.
+ */
 static enum key_pem_kind find_kind(char const *name)
 {
+    size_t const length = strcspn(name, "-\r");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(names[i].text, name))
+        if (strlen(names[i].text) == length && !memcmp(names[i].text, name, length))
             return names[i].kind;
     return KEY_PEM_OTHER;
 }
