@@ -51,6 +51,9 @@ def behave(what):
     if what == "held":
         note("begun", "held")
         os.close(os.open(os.path.join(FOLDER, "go"), os.O_RDONLY))
+    if what == "asks":  # for TLS (tls/tls_request.h)
+        with socket.socket(fileno=os.dup(3)) as service, open("/dev/null") as null:
+            socket.send_fds(service, [b"C\0001\0encrypt\0\0"], [null.fileno()] * 4)
     return what != "silent"
 
 
@@ -74,6 +77,7 @@ waiting = []  # transactions with a host whose name begins with `hang`
 def transact(fields, descriptors):
     """A job of remote delivery."""
     hosts = fields[: fields.index(b"")]
+    note("routes", *(field.decode() for field in fields[: len(hosts) + 4]))
     host, port, way = (field.decode() for field in hosts[:3])
     fields = fields[len(hosts) + 4 :]
     sender = fields[0].decode()
@@ -90,7 +94,7 @@ def answer(host, numbers, recipients):
     for number, recipient in zip(numbers, recipients):
         names = (recipient.partition("@")[0], host.partition(".")[0])
         what = next((name for name in (name.rstrip("0123456789") for name in names)
-                     if name in ANSWERS or name in ("die", "silent", "slow", "held")), "")
+                     if name in ANSWERS or name in ("die", "silent", "slow", "held", "asks")), "")
         if not behave(what):
             continue
         letter, text = ANSWERS.get(what, ("K", "2.0.0 taken"))

@@ -171,9 +171,14 @@ class Remote:
         for name, text in control.items():
             self.set(name, text)
 
-    def set(self, name, text):
+    def set(self, name, text, mode=None):
+        """With MODE the file belongs to whom ekiden-remote runs as."""
         path = self.control / name
         path.with_name("." + name).write_text(f"{text}\n")
+        if mode is not None:
+            if user := run_as():
+                shutil.chown(path.with_name("." + name), user["user"], user["group"])
+            path.with_name("." + name).chmod(mode)
         path.with_name("." + name).rename(path)
 
     def log(self):
@@ -230,11 +235,13 @@ class Remote:
         self.received = b""
         return self
 
-    def give(self, host, recipients, message, port=25, way="mx", sender=SENDER, sum_delta=0):
+    def give(self, host, recipients, message, port=25, way="mx", sender=SENDER, sum_delta=0,
+             level="unset", auth="", flags=""):
         """One job. RECIPIENTS: number -> address. MESSAGE: of queue_file()."""
         path, offset, length, checksum = message
         checksum = f"{int(checksum, 16) ^ sum_delta:016x}"
-        fields = [host, str(port), way, "", "unset", "", "", sender, str(offset), str(length), checksum, ""]
+        fields = [host, str(port), way, "", level, "", auth, sender, str(offset), str(length),
+                  checksum, flags]
         for number, address in recipients.items():
             fields += [str(number), address]
         payload = b"".join(field.encode() + b"\0" for field in fields)
