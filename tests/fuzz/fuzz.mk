@@ -15,6 +15,8 @@ fuzz_smtproutes_parse_needs := lib/tlspolicy_parse.c lib/address.c lib/utf8.c
 fuzz_remote_reply_needs := deliver/remote_extensions.c
 fuzz_job_needs     := lib/fields.c
 fuzz_header_address_needs := lib/utf8.c queue/envelope.c
+fuzz_key_pair_needs := tls/key_form.c tls/key_input.c tls/key_pem.c
+fuzz_tls_request_needs := lib/fields.c lib/packet.c
 fuzz_queue_read_needs := queue/queue_form.c queue/envelope.c lib/checksum.c
 
 FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined \
@@ -22,8 +24,8 @@ FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined 
 
 define fuzz_rule
 $(BUILD)/fuzz/$(1): tests/fuzz/$(1).c \
-  $$(wildcard $(patsubst %,%/$(1:fuzz_%=%).c,lib smtpd queue deliver)) $$($(1)_needs) \
-  $$(wildcard lib/*.h smtpd/*.h deliver/*.h tests/unit/*.h)
+  $$(wildcard $(patsubst %,%/$(1:fuzz_%=%).c,lib smtpd queue deliver tls)) $$($(1)_needs) \
+  $$(wildcard lib/*.h smtpd/*.h deliver/*.h tls/*.h tests/unit/*.h)
 	@mkdir -p $$(@D)
 	$$(FUZZ_CC) -D_GNU_SOURCE -I. $$(FUZZ_FLAGS) -o $$@ $$(filter %.c,$$^) $$(LDLIBS)
 endef
