@@ -95,7 +95,7 @@ static void refuse_exchange(struct session *session, enum sasl_result result)
 
 /* --- the judgement --- */
 
-static enum helper_answer judge(struct session const *session, struct sasl_secret const *secret,
+static enum helper_answer judge(struct session *session, struct sasl_secret const *secret,
                                 int *code)
 {
     struct connection const *const connection = session->connection;
@@ -104,7 +104,8 @@ static enum helper_answer judge(struct session const *session, struct sasl_secre
     if (secret->hopeless)
         return HELPER_NO;
     memcpy(request + 2, connection->remote.ip, connection->remote.is6 ? 16 : 4);
-    return helper_ask(connection, request, sizeof request, secret->bytes, secret->length, code);
+    return helper_ask(&session->stream, request, sizeof request, secret->bytes, secret->length,
+                      code);
 }
 
 static void log_login(struct session const *session, enum sasl_mechanism mechanism,

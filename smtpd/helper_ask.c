@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdint.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -12,6 +10,7 @@
 
 #define REQUEST_MILLISECONDS       30000
 #define REQUEST_PAUSE_MILLISECONDS 10
+#define START_MILLISECONDS         10000
 
 /* The kernel counts the descriptors that all processes of a user have on their way (ETOOMANYREFS):
  * many dialogues that ask at once may have to wait for one another. */
@@ -65,30 +64,19 @@ int helper_take_exit(int answers)
     return (unsigned char)answer[1];
 }
 
-static int64_t now_milliseconds(void)
+/* Waits until ANSWERS can be read. HELPER_YES: it can. */
+static enum helper_answer wait_for_answer(struct stream *stream, int answers, int64_t milliseconds)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Waits until something can be read. HELPER_YES: it can. SIGTERM gets through here. */
-static enum helper_answer wait_until(struct connection const *connection, int descriptor,
-                                     int64_t deadline)
-{
-    for (;;) {
-        int64_t const left = deadline - now_milliseconds();
-        if (left <= 0)
-            return HELPER_TIMEOUT;
-        struct timespec const timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
-        struct pollfd polled = {.fd = descriptor, .events = POLLIN};
-        int const ready = ppoll(&polled, 1, &timeout, connection->waiting);
-        if (ready > 0)
-            return HELPER_YES;
-        if (ready < 0 && errno != EINTR)
-            return HELPER_FAILED;
-        if (*connection->stop)
-            return HELPER_STOPPED;
+    switch (stream_wait(stream, answers, POLLIN, milliseconds)) {
+    case STREAM_OK:
+        return HELPER_YES;
+    case STREAM_TIMEOUT:
+    case STREAM_EXPIRED:
+        return HELPER_TIMEOUT;
+    case STREAM_STOPPED:
+        return HELPER_STOPPED;
+    default:
+        return HELPER_FAILED;
     }
 }
 
@@ -109,18 +97,18 @@ static bool was_read(int channel)
     return poll(&polled, 1, 0) == 1 && recv(channel, &byte, 1, MSG_DONTWAIT) == 0;
 }
 
-static enum helper_answer converse(struct connection const *connection, int answers,
-                                   char const *bytes, size_t size, int *code)
+static enum helper_answer converse(struct stream *stream, int answers, char const *bytes,
+                                   size_t size, int *code)
 {
     int channel;
-    int64_t const deadline = now_milliseconds() + (int64_t)connection->settings->timeoutauth * 1000;
-    enum helper_answer answer = wait_until(connection, answers, deadline);
+    enum helper_answer answer = wait_for_answer(stream, answers, START_MILLISECONDS);
     if (answer != HELPER_YES)
         return answer;
     if (!helper_take_channels(answers, &channel, 1))
         return HELPER_FAILED;
     bool const told = tell(channel, bytes, size);
-    answer = wait_until(connection, answers, deadline);
+    answer =
+        wait_for_answer(stream, answers, (int64_t)stream->connection->settings->timeoutauth * 1000);
     if (answer == HELPER_YES) {
         *code = helper_take_exit(answers);
         answer = !told || !was_read(channel) ? HELPER_FAILED
@@ -132,14 +120,14 @@ static enum helper_answer converse(struct connection const *connection, int answ
     return answer;
 }
 
-enum helper_answer helper_ask(struct connection const *connection, char const *request,
-                              size_t length, char const *bytes, size_t size, int *code)
+enum helper_answer helper_ask(struct stream *stream, char const *request, size_t length,
+                              char const *bytes, size_t size, int *code)
 {
     *code = -1;
-    int const answers = helper_request(connection->helper_requests, request, length);
+    int const answers = helper_request(stream->connection->helper_requests, request, length);
     if (answers < 0)
         return HELPER_FAILED;
-    enum helper_answer const answer = converse(connection, answers, bytes, size, code);
+    enum helper_answer const answer = converse(stream, answers, bytes, size, code);
     close(answers); /* the keeper kills a helper that still runs */
     return answer;
 }

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "smtpd/connection.h"
 #include "smtpd/helper.h"
+#include "smtpd/stream.h"
 
 /* Sends the LENGTH bytes of REQUEST on the socket REQUESTS. Returns our end of its pair, -1 after
  * logging. */
@@ -28,8 +28,9 @@ enum helper_answer {
 };
 
 /* Has a helper of fd 3 (HELPER_AUTH, HELPER_BUDGET) judge SIZE bytes, at most 4096. *code is its
- * exit code, -1 where there is none. Waits at most timeoutauth. */
-enum helper_answer helper_ask(struct connection const *connection, char const *request,
-                              size_t length, char const *bytes, size_t size, int *code);
+ * exit code, -1 where there is none. STREAM is the session's, for its deadlines; it is not written
+ * to. Waits ten seconds for the start, and timeoutauth for the answer. */
+enum helper_answer helper_ask(struct stream *stream, char const *request, size_t length,
+                              char const *bytes, size_t size, int *code);
 
 #endif

@@ -1,10 +1,15 @@
 #include "smtpd/message.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "lib/date.h"
 #include "lib/hops.h"
+#include "queue/queue_file.h"
 #include "smtpd/data.h"
+#include "smtpd/login_policy.h"
 #include "smtpd/received.h"
+#include "smtpd/submission.h"
 
 /* A message while it arrives. */
 struct arrival {
@@ -13,6 +18,11 @@ struct arrival {
     bool memory; /* there was none for the Received field */
     bool too_large;
     bool abandoned; /* submit_abort was called; the rest is read and dropped */
+    bool judged;    /* the header's From was */
+    enum policy_rule from;
+    char date[DATE_SIZE];
+    char message_id[1 + QUEUE_ID_LENGTH + 1 + ADDRESS_DOMAIN_MAX + 2];
+    struct submission submission; /* where users send; the last: touched only as far as used */
 };
 
 static bool add_received(struct session *session)
@@ -43,12 +53,37 @@ static bool add_received(struct session *session)
     return done;
 }
 
+static void put(void *context, char const *bytes, size_t length)
+{
+    struct session *const session = context;
+    submit_message(&session->submit, bytes, length);
+}
+
+/* Users' messages may need completion; others' are never touched. */
+static bool is_submission(struct session const *session)
+{
+    return session->connection->role != ROLE_MX;
+}
+
+static void open_submission(struct session *session, struct arrival *arrival)
+{
+    char name[QUEUE_ID_LENGTH + 1];
+    char const *const id = session->submit.id[0] ? session->submit.id : name;
+    if (id == name)
+        queue_file_name(name);
+    (void)date_format(arrival->date, time(0));
+    snprintf(arrival->message_id, sizeof arrival->message_id, "<%s@%s>", id,
+             session->settings->routing.me);
+    submission_start(&arrival->submission, put, session, arrival->date, arrival->message_id);
+}
+
 static void open_message(struct session *session, struct arrival *arrival)
 {
     struct transaction *transaction = &session->transaction;
     data_start(&arrival->data);
     hops_start(&arrival->hops);
-    arrival->too_large = arrival->abandoned = false;
+    arrival->too_large = arrival->abandoned = arrival->judged = false;
+    arrival->from = POLICY_WELCOME;
     submit_open(&session->submit, transaction->body_8bit, transaction->smtputf8);
     arrival->memory = !transaction_close(transaction);
     for (size_t done = 0; !arrival->memory && done < transaction->envelope.len;) {
@@ -59,6 +94,48 @@ static void open_message(struct session *session, struct arrival *arrival)
         done += piece;
     }
     arrival->memory = arrival->memory || !add_received(session);
+    if (is_submission(session))
+        open_submission(session, arrival);
+}
+
+/* May the login write as the From that the header has? */
+static enum policy_rule judge_from(struct session const *session,
+                                   struct submission const *submission)
+{
+    if (submission->from_count != 1)
+        return POLICY_FROM_NUMBER;
+    if (submission->from_too_long)
+        return POLICY_FROM_SYNTAX;
+    return login_policy_from(session->settings, session->login, submission->from,
+                             submission->from_length);
+}
+
+static void abandon(struct session *session, struct arrival *arrival)
+{
+    submit_abort(&session->submit); /* at once, so that its space is free again */
+    arrival->abandoned = true;
+}
+
+/* Hands on what is sound so far; ENDED: and it was all. */
+static void hand_on(struct session *session, struct arrival *arrival, char const *bytes,
+                    size_t length, bool ended)
+{
+    struct submission *const submission = &arrival->submission;
+    if (!is_submission(session)) {
+        if (length > 0)
+            submit_message(&session->submit, bytes, length);
+        return;
+    }
+    submission_add(submission, bytes, length);
+    if (ended)
+        submission_end(submission);
+    if (arrival->judged || !submission_header_is_over(submission))
+        return;
+    arrival->judged = true;
+    if (session->settings->authcheckfrom)
+        arrival->from = judge_from(session, submission);
+    if (!policy_accepts(arrival->from))
+        abandon(session, arrival);
 }
 
 /* Takes what the stream holds. True at the end of the message. */
@@ -77,12 +154,10 @@ static bool take(struct session *session, struct arrival *arrival)
     hops_add(&arrival->hops, bytes, produced);
     arrival->too_large = limit > 0 && arrival->data.size > limit;
     if (arrival->data.defects || arrival->too_large || arrival->hops.count >= HOPS_MAX ||
-        arrival->memory) {
-        submit_abort(&session->submit); /* at once, so that its space is free again */
-        arrival->abandoned = true;
-    } else if (produced > 0) {
-        submit_message(&session->submit, bytes, produced);
-    }
+        arrival->memory)
+        abandon(session, arrival);
+    else
+        hand_on(session, arrival, bytes, produced, finished);
     return finished;
 }
 
@@ -106,7 +181,11 @@ static void refuse_arrival(struct session *session, struct arrival const *arriva
     else if (arrival->too_large)
         session_refuse_text(session, 552, "5.3.4", "the message is larger than this server takes",
                             "databytes");
-    else
+    else if (!policy_accepts(arrival->from)) {
+        struct reply reply;
+        policy_reply(arrival->from, &reply);
+        session_refuse(session, &reply, policy_name(arrival->from), 0);
+    } else
         session_refuse_text(session, 554, "5.4.6",
                             "100 or more Received fields: the message is going round in a loop",
                             "hops");

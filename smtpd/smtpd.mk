@@ -5,4 +5,4 @@ smtpd_modules  := settings keeper listener single template process fence client 
                   submit submit_io submit_injector submit_program \
                   dialogue session verbs message stream input command reply transaction policy \
                   data received role starttls tunnel ucspi_tls \
-                  authentication sasl login_policy
+                  authentication sasl login_policy budget submission

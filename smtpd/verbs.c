@@ -5,6 +5,7 @@
 #include <skalibs/types.h>
 
 #include "smtpd/authentication.h"
+#include "smtpd/budget.h"
 #include "smtpd/message.h"
 #include "smtpd/starttls.h"
 
@@ -188,9 +189,10 @@ static void run_data(struct session *session, struct command const *command)
     (void)command;
     if (!session->transaction.open)
         refuse_order(session, "please say MAIL first");
-    else if (session->transaction.recipients > 0)
-        message_receive(session);
-    else if (session->transaction.attempted)
+    else if (session->transaction.recipients > 0) {
+        if (budget_spend(session))
+            message_receive(session);
+    } else if (session->transaction.attempted)
         session_refuse_text(session, 554, "5.5.1", "no recipient was accepted", "order");
     else
         refuse_order(session, "please say RCPT first");
