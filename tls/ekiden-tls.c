@@ -6,12 +6,16 @@
 #include "lib/log.h"
 #include "tls/client_service.h"
 #include "tls/server_service.h"
+#include "tls/ucspi.h"
 
-#define USAGE "usage: ekiden-tls [ -C CONTROL ] -s | -c"
+#define USAGE                                                                                      \
+    "usage: ekiden-tls [ -C CONTROL ] -s | -c, or "                                                \
+    "ekiden-tls [ -C CONTROL ] -u | -n PROGRAM [ ARGUMENT... ]"
 
 struct options {
     char const *control;
-    int mode; /* the letter of its option; 0: none */
+    int mode;                   /* the letter of its option; 0: none */
+    char const *const *program; /* and its arguments; 0: none */
 };
 
 static bool parse_options(struct options *options, int argc, char const *const *argv)
@@ -19,13 +23,15 @@ static bool parse_options(struct options *options, int argc, char const *const *
     subgetopt state = SUBGETOPT_ZERO;
     state.prog = "ekiden-tls";
     *options = (struct options){.control = CONFIGURED_CONTROL};
-    for (int option; (option = subgetopt_r(argc, argv, "C:sc", &state)) >= 0;)
+    for (int option; (option = subgetopt_r(argc, argv, "C:scun", &state)) >= 0;)
         switch (option) {
         case 'C':
             options->control = state.arg;
             break;
         case 's':
         case 'c':
+        case 'u':
+        case 'n':
             if (options->mode)
                 return false;
             options->mode = option;
@@ -33,7 +39,10 @@ static bool parse_options(struct options *options, int argc, char const *const *
         default:
             return false;
         }
-    return options->mode && state.ind == argc;
+    if (state.ind < argc)
+        options->program = argv + state.ind;
+    bool const takes_program = options->mode == 'u' || options->mode == 'n';
+    return options->mode && takes_program == (options->program != NULL);
 }
 
 int main(int argc, char const *const *argv)
@@ -42,6 +51,7 @@ int main(int argc, char const *const *argv)
     struct control control;
     struct control_error error;
     log_start("ekiden-tls");
+    descriptors_hide_log();
     if (!descriptors_standard())
         return 111;
     if (!parse_options(&options, argc, argv)) {
@@ -52,5 +62,13 @@ int main(int argc, char const *const *argv)
         log_failure("not-started", error.text, 0);
         return 111;
     }
-    return options.mode == 's' ? server_service_run(0, &control) : client_service_run(0, &control);
+    switch (options.mode) {
+    case 's':
+        return server_service_run(0, &control);
+    case 'c':
+        return client_service_run(0, &control);
+    default:
+        return ucspi_run(options.mode == 'u' ? UCSPI_OFFERED : UCSPI_AT_ONCE, &control,
+                         options.program);
+    }
 }
