@@ -34,7 +34,9 @@
 
 #define USAGE             "ekiden-auth [ -b ] [ -C control ] [ -S state ] [ program ... ]"
 #define READ_MILLISECONDS 10000
-#define DEADLINE_SECONDS  45 /* in all: reading, two delays, a place, the check */
+#define TIMEOUT           60  /* seconds in all: reading, two delays, a place, the check */
+#define TIMEOUT_MAX       170 /* as in smtpd/settings.c */
+#define DELAY_MAX         30
 #define BUDGET_MAX        CREDENTIALS_RECIPIENTS
 #define FAILURES_MAX      10000
 
@@ -49,7 +51,7 @@ struct arguments {
 
 struct settings {
     stralloc program; /* authprogram, with a NUL; empty: our own check */
-    uint64_t failures, messages, recipients;
+    uint64_t failures, delay, messages, recipients, timeout;
 };
 
 static struct credentials credentials;
@@ -110,6 +112,10 @@ static bool load_settings(struct settings *settings, struct control const *contr
     return program != CONTROL_ERROR &&
            (program == CONTROL_ABSENT || stralloc_0(&settings->program)) &&
            control_number(control, "authfailures", &settings->failures, 0, FAILURES_MAX, error) !=
+               CONTROL_ERROR &&
+           control_number(control, "authdelay", &settings->delay, 1, DELAY_MAX, error) !=
+               CONTROL_ERROR &&
+           control_number(control, "timeoutauth", &settings->timeout, 1, TIMEOUT_MAX, error) !=
                CONTROL_ERROR &&
            control_number(control, "loginmessages", &settings->messages, 0, BUDGET_MAX, error) !=
                CONTROL_ERROR &&
@@ -255,7 +261,7 @@ static int check(struct settings const *settings, char const *client, int to)
     if (!elsewhere && !find_user(is_login ? login : "", hash, &found))
         return EXIT_TEMPORARY;
     char const *known = found == PASSWORDS_UNKNOWN ? NULL : login;
-    gate_start(&gate, &store, settings->failures, client, name);
+    gate_start(&gate, &store, settings->failures, settings->delay, client, name);
     int result = pass_gate(&gate, known, client);
     if (result != EXIT_RIGHT)
         return result;
@@ -328,6 +334,8 @@ int main(int argc, char const *const *argv)
     struct arguments arguments = {.control = CONFIGURED_CONTROL, .state = CONFIGURED_STATE};
     struct settings settings = {.program = STRALLOC_ZERO,
                                 .failures = GATE_FAILURES,
+                                .delay = GATE_DELAY,
+                                .timeout = TIMEOUT,
                                 .messages = SPENDING_MESSAGES,
                                 .recipients = SPENDING_RECIPIENTS};
     struct control control;
@@ -367,7 +375,8 @@ int main(int argc, char const *const *argv)
     if (!arguments.budget && settings.program.len && !foreign_prepare(&foreign, settings.program.s))
         return EXIT_TEMPORARY;
     signal(SIGALRM, on_deadline);
-    alarm(DEADLINE_SECONDS);
+    /* Before who waits for the answer gives up: so it is logged, and what was begun is ended. */
+    alarm((unsigned int)(settings.timeout * 9 / 10 + 1));
     fence_close(state, passwords.folder.directory);
     return answer(&settings, arguments.budget, to);
 }

@@ -60,7 +60,8 @@ static void make_folder(struct control const *control)
     int const folder = openat(control->directory, PASSWORDS_FOLDER,
                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat status;
-    if (folder < 0 || fstat(folder, &status) != 0 || status.st_uid != geteuid())
+    if (folder < 0 || fstat(folder, &status) != 0 ||
+        (status.st_uid != geteuid() && status.st_uid != owner.uid))
         die(EXIT_TEMPORARY, "somebody else has made the folder auth at the same time");
     if ((privilege_is_root() && fchown(folder, owner.uid, owner.gid) != 0) ||
         fsync(control->directory) != 0)

@@ -8,7 +8,7 @@
 #define REFUSED_FOR  (15 * MINUTE)
 #define KNOWN_FOR    (30 * STORE_DAY)
 #define PAIR_SPACING SECOND
-#define PAIR_WAIT    (GATE_DELAY * UINT64_C(1000))
+#define DOUBLINGS    10 /* of the first delay, a second */
 
 /* Whose failures are counted. All is in terms of `authfailures`: an address that ten people share
  * is not refused for the slips of one, and a user not because of a single stranger. */
@@ -45,11 +45,12 @@ static bool read_address(struct gate *gate, char const *text)
     return gate->address_length > 0;
 }
 
-void gate_start(struct gate *gate, struct store *store, uint64_t failures, char const *text,
-                char const *user)
+void gate_start(struct gate *gate, struct store *store, uint64_t failures, uint64_t seconds,
+                char const *text, char const *user)
 {
     char without_zone[INET6_ADDRSTRLEN];
-    *gate = (struct gate){.store = store, .failures = failures, .user = user};
+    *gate = (struct gate){
+        .store = store, .failures = failures, .delay = (unsigned int)seconds * 1000, .user = user};
     size_t const length = text ? strcspn(text, "%") : 0;
     if (length == 0 || length >= sizeof without_zone)
         return;
@@ -112,24 +113,26 @@ static unsigned int milliseconds(uint64_t time)
     return (unsigned int)(time / 1000);
 }
 
-/* A try of a known pair. The place that it gets is not moved on without bound, or a flood from
- * within would keep the user out for as long as it lasted and longer. */
+/* A try of a known pair. The line that forms is bounded: it ends where no delay is longer, so that
+ * a flood from within keeps the user out no longer than it lasts. */
 static enum gate_verdict enter_pair(struct gate *gate, struct store_record *pair, uint64_t now,
-                                    unsigned int *delay)
+                                    bool last, unsigned int *delay)
 {
     struct rule const *const rule = &rules[PAIR];
+    uint64_t const longest = gate->delay * UINT64_C(1000);
     *delay = 0;
-    if (level(rule, pair, now) < gate->failures)
+    if (level(rule, pair, now) < gate->failures) {
         add(rule, pair, now);
-    else {
-        uint64_t const last = pair->times[NEXT];
-        uint64_t const next = (last > now && last <= now + PAIR_WAIT ? last : now) + PAIR_SPACING;
-        *delay = milliseconds(next - now);
-        if (next > now + PAIR_WAIT) {
+    } else {
+        uint64_t const end = pair->times[NEXT];
+        uint64_t const next = (end > now && end <= now + longest ? end : now) + PAIR_SPACING;
+        if (next > now + longest) {
             store_abort(gate->store);
             gate->limited = rule->name;
-            return GATE_REFUSED;
+            *delay = gate->delay;
+            return last ? GATE_REFUSED : GATE_AGAIN;
         }
+        *delay = milliseconds(next - now);
         pair->times[NEXT] = next;
     }
     return put(gate, PAIR, pair) && store_commit(gate->store) ? GATE_PASS : GATE_FAILED;
@@ -150,11 +153,13 @@ static enum gate_verdict judge(struct gate const *gate, enum counter counter,
         return GATE_REFUSED;
     }
     if (failures >= limit) {
-        *delay = GATE_DELAY;
+        *delay = gate->delay;
         return GATE_AGAIN;
     }
     if (failures >= free)
-        wait = failures - free > 3 ? GATE_DELAY : 1000u << (failures - free);
+        wait = failures - free > DOUBLINGS ? gate->delay : 1000u << (failures - free);
+    if (wait > gate->delay)
+        wait = gate->delay;
     if (wait > *delay)
         *delay = wait;
     return GATE_PASS;
@@ -183,7 +188,7 @@ enum gate_verdict gate_enter(struct gate *gate, uint64_t now, bool last, unsigne
             return GATE_FAILED;
         gate->is_known = records[PAIR].times[KNOWN_UNTIL] > now;
         if (gate->is_known)
-            return enter_pair(gate, &records[PAIR], now, delay);
+            return enter_pair(gate, &records[PAIR], now, last, delay);
     }
     for (enum counter i = first; i <= USER; i++) {
         if (!get(gate, i, &records[i]))

@@ -18,12 +18,13 @@
 
 #include "auth/store.h"
 
-#define GATE_FAILURES 20   /* default of authfailures */
-#define GATE_DELAY    8000 /* milliseconds: no delay is longer */
+#define GATE_FAILURES 20 /* default of authfailures */
+#define GATE_DELAY    8  /* default of authdelay, in seconds */
 
 struct gate {
     struct store *store;
-    uint64_t failures; /* of an address until it is refused; 0: nothing is counted */
+    uint64_t failures;  /* of an address until it is refused; 0: nothing is counted */
+    unsigned int delay; /* milliseconds: none is longer */
     unsigned char address[8];
     size_t address_length; /* 0: it is not known */
     char const *user;
@@ -31,10 +32,10 @@ struct gate {
     char const *limited; /* after GATE_REFUSED: whose failures were too many, for the log */
 };
 
-/* TEXT is the client's address, or NULL; USER the login name, or what was typed in its place, and
- * stays the caller's. */
-void gate_start(struct gate *gate, struct store *store, uint64_t failures, char const *text,
-                char const *user);
+/* FAILURES and SECONDS are the settings authfailures and authdelay. TEXT is the client's address,
+ * or NULL; USER the login name, or what was typed in its place, and stays the caller's. */
+void gate_start(struct gate *gate, struct store *store, uint64_t failures, uint64_t seconds,
+                char const *text, char const *user);
 
 enum gate_verdict {
     GATE_PASS,    /* after the delay; end with gate_leave */

@@ -29,7 +29,7 @@ static int close_store(void **state)
 static enum gate_verdict try_wrong(char const *address, char const *user, uint64_t now,
                                    unsigned int *delay)
 {
-    gate_start(&gate, &store, LIMIT, address, user);
+    gate_start(&gate, &store, LIMIT, 8, address, user);
     return gate_enter(&gate, now, false, delay);
 }
 
@@ -44,7 +44,7 @@ static void try_wrong_often(unsigned int count, char const *address, char const 
 static void succeed(char const *address, char const *user, uint64_t now, unsigned int expected)
 {
     unsigned int delay = 77;
-    gate_start(&gate, &store, LIMIT, address, user);
+    gate_start(&gate, &store, LIMIT, 8, address, user);
     assert_int_equal(gate_enter(&gate, now, false, &delay), GATE_PASS);
     assert_int_equal(delay, expected);
     assert_true(gate_leave(&gate, now, GATE_RIGHT));
@@ -73,7 +73,7 @@ static void test_delays_then_refuses(void **state)
         assert_int_equal(delay, delays[i]);
     }
     assert_int_equal(try_wrong(ADDRESS, "carol", NOW, &delay), GATE_AGAIN);
-    assert_int_equal(delay, GATE_DELAY);
+    assert_int_equal(delay, 8000);
     assert_int_equal(gate_enter(&gate, NOW, true, &delay), GATE_REFUSED);
     /* For 15 minutes, and tries meanwhile do not make it longer. */
     assert_int_equal(try_wrong(ADDRESS, "alice", NOW + 15 * MINUTE - SECOND, &delay), GATE_REFUSED);
@@ -151,10 +151,10 @@ static void test_right_passwords(void **state)
     }
     /* A program that opens many connections at its first start is not refused. */
     for (unsigned int i = 0; i < LIMIT; i++) {
-        gate_start(&gates[i], &store, LIMIT, "192.0.2.9", "dora");
+        gate_start(&gates[i], &store, LIMIT, 8, "192.0.2.9", "dora");
         assert_int_equal(gate_enter(&gates[i], NOW, false, &delay), GATE_PASS);
     }
-    gate_start(&gate, &store, LIMIT, "192.0.2.9", "dora");
+    gate_start(&gate, &store, LIMIT, 8, "192.0.2.9", "dora");
     assert_int_equal(gate_enter(&gate, NOW, false, &delay), GATE_AGAIN);
     for (unsigned int i = 0; i < LIMIT; i++)
         assert_true(gate_leave(&gates[i], NOW + SECOND, GATE_RIGHT));
@@ -212,7 +212,7 @@ static void test_off(void **state)
     unsigned int delay;
     (void)state;
     for (unsigned int i = 0; i < 1000; i++) {
-        gate_start(&gate, &store, 0, ADDRESS, "alice");
+        gate_start(&gate, &store, 0, 8, ADDRESS, "alice");
         assert_int_equal(gate_enter(&gate, NOW, false, &delay), GATE_PASS);
         assert_int_equal(delay, 0);
     }
