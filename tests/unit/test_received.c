@@ -81,6 +81,69 @@ static void test_fields(void **state)
                                            " Thu, 1 Jan 1970 00:00:00 +0000\n");
 }
 
+/* The whole of RFC 3848 and RFC 6531 4.3. */
+static void test_protocols(void **state)
+{
+    static struct {
+        bool extended, smtputf8, encrypted, authenticated;
+        char const *expected;
+    } const rows[] = {
+        {false, false, false, false, "SMTP id i"},
+        {false, false, true, false, "SMTP\n (TLSv1.2 A-B_c) id i"},
+        {true, false, false, false, "ESMTP id i"},
+        {true, false, true, false, "ESMTPS\n (TLSv1.2 A-B_c) id i"},
+        {true, false, false, true, "ESMTPA id i"},
+        {true, false, true, true, "ESMTPSA\n (TLSv1.2 A-B_c) id i"},
+        {true, true, false, false, "UTF8SMTP id i"},
+        {true, true, true, false, "UTF8SMTPS\n (TLSv1.2 A-B_c) id i"},
+        {true, true, false, true, "UTF8SMTPA id i"},
+        {true, true, true, true, "UTF8SMTPSA\n (TLSv1.2 A-B_c) id i"},
+    };
+    char expected[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct received const received = {.helo = "x",
+                                          .helo_length = 1,
+                                          .me = "mx.test",
+                                          .id = "i",
+                                          .extended = rows[i].extended,
+                                          .smtputf8 = rows[i].smtputf8,
+                                          .encrypted = rows[i].encrypted,
+                                          .authenticated = rows[i].authenticated,
+                                          .tls_version = rows[i].encrypted ? "TLSv1.2" : "",
+                                          .tls_suite = rows[i].encrypted ? "A-B_c" : ""};
+        snprintf(expected, sizeof expected,
+                 "Received: from x\n by mx.test with %s;\n Thu, 1 Jan 1970 00:00:00 +0000\n",
+                 rows[i].expected);
+        assert_string_equal(format(&received), expected);
+    }
+}
+
+/* Another engine's words (UCSPI-TLS): perhaps missing, never trusted. */
+static void test_strange_tls(void **state)
+{
+    struct received received = {.helo = "x",
+                                .helo_length = 1,
+                                .me = "mx.test",
+                                .id = "",
+                                .extended = true,
+                                .encrypted = true,
+                                .tls_version = "v)\n (",
+                                .tls_suite = "\\\"a\x80"};
+    (void)state;
+    assert_string_equal(format(&received),
+                        "Received: from x\n by mx.test with ESMTPS\n (v???? ??a?);\n"
+                        " Thu, 1 Jan 1970 00:00:00 +0000\n");
+    received.tls_suite = "";
+    received.tls_version = "TLSv1.3";
+    assert_string_equal(format(&received),
+                        "Received: from x\n by mx.test with ESMTPS\n (TLSv1.3);\n"
+                        " Thu, 1 Jan 1970 00:00:00 +0000\n");
+    received.tls_version = "";
+    assert_string_equal(format(&received), "Received: from x\n by mx.test with ESMTPS;\n"
+                                           " Thu, 1 Jan 1970 00:00:00 +0000\n");
+}
+
 static void test_a_strange_name(void **state)
 {
     char name[257];
@@ -103,6 +166,8 @@ static void test_a_strange_name(void **state)
 int main(void)
 {
     struct CMUnitTest const tests[] = {cmocka_unit_test(test_dates), cmocka_unit_test(test_fields),
+                                       cmocka_unit_test(test_protocols),
+                                       cmocka_unit_test(test_strange_tls),
                                        cmocka_unit_test(test_a_strange_name)};
     return cmocka_run_group_tests_name("received", tests, 0, 0);
 }

@@ -34,6 +34,13 @@ static void test_defaults(void **state)
     assert_true(settings.timeoutsmtpd == 300);
     assert_true(settings.timeoutsession == 7200);
     assert_true(settings.maxerrors == 20);
+    assert_true(settings.timeouttls == 30);
+    assert_false(settings.tls);
+    assert_int_equal(role_of_port(&settings.role_ports, 25), ROLE_MX);
+    assert_int_equal(role_of_port(&settings.role_ports, 587), ROLE_SUBMISSION);
+    assert_int_equal(role_of_port(&settings.role_ports, 2525), ROLE_SUBMISSION);
+    assert_int_equal(role_of_port(&settings.role_ports, 465), ROLE_SUBMISSIONS);
+    assert_int_equal(role_of_port(&settings.role_ports, 24), ROLE_MX);
     assert_true(settings.concurrencyincoming == 1000);
     assert_true(settings.concurrencyperip == 100);
     assert_null(settings.queueprogram);
@@ -60,6 +67,10 @@ static void test_every_file_counts(void **state)
     folder_write(folder, "timeoutsmtpd", "30\n");
     folder_write(folder, "timeoutsession", "60\n");
     folder_write(folder, "maxerrors", "5\n");
+    folder_write(folder, "timeouttls", "3600\n");
+    folder_write(folder, "portroles", "# ours\n1587:submission\n65535:submissions\n26:mx\n");
+    assert_int_equal(mkdirat(folder->control.directory, "tls", 0755), 0);
+    assert_int_equal(mkdirat(folder->control.directory, "tls/default", 0755), 0);
     folder_write(folder, "concurrencyincoming", "20\n");
     folder_write(folder, "concurrencyperip", "3\n");
     folder_write(folder, "queueprogram", "/usr/bin/queue\n");
@@ -86,6 +97,13 @@ static void test_every_file_counts(void **state)
     assert_true(settings.timeoutsmtpd == 30);
     assert_true(settings.timeoutsession == 60);
     assert_true(settings.maxerrors == 5);
+    assert_true(settings.timeouttls == 3600);
+    assert_true(settings.tls);
+    assert_int_equal(unlinkat(folder->control.directory, "tls/default", AT_REMOVEDIR), 0);
+    assert_int_equal(role_of_port(&settings.role_ports, 1587), ROLE_SUBMISSION);
+    assert_int_equal(role_of_port(&settings.role_ports, 65535), ROLE_SUBMISSIONS);
+    assert_int_equal(role_of_port(&settings.role_ports, 26), ROLE_MX);
+    assert_int_equal(role_of_port(&settings.role_ports, 587), ROLE_MX); /* not listed any more */
     assert_true(settings.concurrencyincoming == 20);
     assert_true(settings.concurrencyperip == 3);
     assert_string_equal(settings.queueprogram, "/usr/bin/queue");
@@ -137,14 +155,24 @@ static void test_rcpthosts_never_open(void **state)
 static void test_errors(void **state)
 {
     static char const *const zero_refused[] = {
-        "maxrcpt",   "timeoutsmtpd",        "timeoutsession",
-        "maxerrors", "concurrencyincoming", "concurrencyperip"};
+        "maxrcpt",          "timeoutsmtpd", "timeoutsession", "maxerrors", "concurrencyincoming",
+        "concurrencyperip", "timeouttls"};
     folder_write(*state, "me", "mail.test\n");
     for (size_t i = 0; i < sizeof zero_refused / sizeof *zero_refused; i++)
         assert_refused(*state, zero_refused[i], "0", "a number from ");
     assert_refused(*state, "databytes", "9223372036854775808", "a number from 0 to ");
     assert_refused(*state, "databytes", "-1", "a number from 0 to ");
     assert_refused(*state, "maxrcpt", "99", "a number from 100 to ");
+    assert_refused(*state, "timeouttls", "3601", "a number from 1 to 3600");
+    static char const *const bad_ports[] = {"587",     ":mx",   "0:mx", "65536:mx", "587:users",
+                                            "587 :mx", "-1:mx", "587:", "x:mx"};
+    for (size_t i = 0; i < sizeof bad_ports / sizeof *bad_ports; i++)
+        assert_refused(*state, "portroles", bad_ports[i], "expected PORT:ROLE");
+    folder_write(*state, "portroles", "587:mx\n0587:submission\n");
+    struct settings settings;
+    assert_int_equal(load(*state, &settings), CONTROL_ERROR);
+    assert_non_null(
+        strstr(((struct folder *)*state)->error.text, "/portroles:2: expected each port once"));
     assert_refused(*state, "queueprogram", "qmail-queue", "absolute path");
     assert_refused(*state, "queueprogram", "/", "absolute path");
     assert_refused(*state, "smtpgreeting", "mx.test \303\244", "printable ASCII");
