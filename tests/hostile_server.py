@@ -21,6 +21,13 @@ message is read) and "message" (after its final dot). An action is one of
     function(session)    anything; what it returns, unless None, is done
     [ACTION, ...]        for the first time, the second, ...; the last one stays
 
+With TLS, an ssl.SSLContext, the server offers STARTTLS, and begins with it when IMPLICIT. Stages
+are then also "STARTTLS" and "handshake" (after 220, before the handshake, and first of all when
+IMPLICIT); inside TLS the extensions are SECURE, unless they are the same. LOGINS, user -> password,
+are who may log in: stage "AUTH" decides otherwise; session.authenticate(line) is what is done by
+default. session.secure says that a session is inside TLS, .clear_commands what was said before, and
+.login who logged in, .mechanism how.
+
 A dictionary in place of ANSWERS may be changed while the server runs; a list of dictionaries is for
 the first connection, the second, ...; the last one stays.
 
@@ -37,9 +44,11 @@ A client's bare CR or LF is an error of the session unless BARE is allowed: serv
 end of the `with` checks.
 """
 
+import base64
 import re
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -88,6 +97,8 @@ class Session:
         self.server, self.socket, self.number = server, connection, number
         self.answers = server.answers_of(number)
         self.commands, self.messages, self.accepted = [], [], []
+        self.clear_commands, self.secure = [], False
+        self.login, self.mechanism, self.failure = None, None, None
         self.recipients, self.served = [], []
         self.line = b""  # the command that is answered
         self.flooded = 0
@@ -119,11 +130,15 @@ class Session:
 
     def receive(self):
         """What comes next. Empty when the client is gone."""
-        self.wait_until(lambda: select.select([self.socket], [], [], 0.1)[0])
+        self.wait_until(lambda: self.secure and self.socket.pending()
+                        or select.select([self.socket], [], [], 0.1)[0])
         try:
             return self.socket.recv(65536)
         except ConnectionResetError as error:
             raise Ended("reset") from error
+        except ssl.SSLError as error:
+            self.failure = error
+            raise Ended("TLS") from error
 
     def linger(self, seconds):
         """Waits, unless the client goes meanwhile."""
@@ -184,29 +199,76 @@ class Session:
         self.send(action if isinstance(action, bytes) else action.encode() + b"\r\n")
         return action if isinstance(action, str) else action.decode("latin-1")
 
+    def shake_hands(self):
+        self.do(self.action("handshake", None))
+        self.socket.settimeout(PATIENCE)
+        try:
+            self.socket = self.server.tls.wrap_socket(self.socket, server_side=True)
+        except OSError as error:  # ssl.SSLError is one
+            self.failure = error
+            raise Ended("TLS") from error
+        if not self.socket.version():  # wrap_socket does nothing for one that was reset before
+            raise Ended("reset")
+        self.secure, self.pending = True, b""
+
+    def authenticate(self, line):
+        """AUTH PLAIN and LOGIN. Returns the reply."""
+        def ask(prompt):
+            self.send(b"334 " + base64.b64encode(prompt) + b"\r\n")
+            return base64.b64decode(self.read_until(b"\r\n"), validate=True)
+
+        words = line.split(b" ")
+        self.mechanism = words[1].decode()
+        if self.mechanism == "PLAIN":
+            response = base64.b64decode(words[2], validate=True) if words[2:] else ask(b"")
+            identity, user, password = response.split(b"\0")
+            assert not identity
+        else:
+            assert self.mechanism == "LOGIN" and not words[2:]
+            user, password = ask(b"Username:"), ask(b"Password:")
+        if self.server.logins.get(user.decode()) != password.decode():
+            return "535 5.7.8 no such user, or another password"
+        self.login = user.decode()
+        return "235 2.7.0 welcome"
+
+    def extensions(self):
+        if self.secure:
+            return self.server.secure
+        return [*self.server.extensions, *(["STARTTLS"] if self.server.tls else [])]
+
     def converse(self):
         self.do(self.action("connect", None))
+        if self.server.implicit:
+            self.shake_hands()
         self.do(self.action("greeting", "220 hostile.example ESMTP"))
         while True:
             line = self.read_until(b"\r\n")
             self.check_line_ends(line)
             self.line = line
             self.commands.append(line)
+            if not self.secure:
+                self.clear_commands.append(line)
             verb = line.split(b" ")[0].split(b":")[0].decode("latin-1").upper()
             otherwise = "250 2.0.0 ok"
             if verb == "EHLO":
-                keywords = ["hostile.example", *self.server.extensions]
+                keywords = ["hostile.example", *self.extensions()]
                 lines = [f"250-{keyword}" for keyword in keywords]
                 otherwise = "\r\n".join(lines[:-1] + [lines[-1].replace("-", " ", 1)])
             elif verb == "DATA":
                 otherwise = "354 go"
             elif verb == "QUIT":
                 otherwise = "221 2.0.0 bye"
+            elif verb == "STARTTLS" and self.server.tls and not self.secure:
+                otherwise = "220 2.0.0 go"
+            elif verb == "AUTH" and self.server.logins:
+                otherwise = lambda session: session.authenticate(session.line)  # noqa: E731
             said = self.do(self.action(verb, otherwise))
             if verb in ("EHLO", "HELO", "MAIL", "RSET"):
                 self.recipients = []
             if verb == "RCPT" and said and LAST_OK.search(said):
                 self.recipients.append(line[len("RCPT TO:<") :].split(b">")[0].decode())
+            if verb == "STARTTLS" and said and said.startswith("220"):
+                self.shake_hands()
             if verb == "DATA" and said and said.rstrip("\r\n").split("\r\n")[0].startswith("3"):
                 self.take_message()
             if verb == "QUIT":
@@ -241,7 +303,9 @@ class Session:
 
 class HostileServer:
     def __init__(self, answers=None, extensions=(), address="127.0.0.1", port=0, bare=False,
-                 small=False):
+                 small=False, tls=None, implicit=False, secure=None, logins=None):
+        self.tls, self.implicit, self.logins = tls, implicit, logins or {}
+        self.secure = extensions if secure is None else secure
         self.answers, self.extensions, self.bare = answers or {}, extensions, bare
         self.sessions, self.threads = [], []
         self.stopping = False
