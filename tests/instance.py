@@ -151,13 +151,18 @@ class Instance:
     def queue(self):
         return self.folder / "queue"
 
-    def set(self, name, text):
-        """Writes the control file NAME as an operator's editor does: a new file, renamed."""
+    def set(self, name, text, secret_of=None):
+        """Writes the control file NAME as an operator's editor does: a new file, renamed. With
+        SECRET_OF nobody but this service user may read it."""
         self.control.mkdir(mode=0o755, exist_ok=True)
         self.give_away(self.control)
         draft = self.control / f".{name}.new"
         draft.write_bytes(text if isinstance(text, bytes) else text.encode())
         self.give_away(draft)
+        if secret_of:
+            draft.chmod(0o600)
+            if self.mode == "privileged":
+                shutil.chown(draft, secret_of)
         draft.rename(self.control / name)
 
     def set_at_once(self, name, text):

@@ -195,6 +195,66 @@ maillog_file_prefixes = {folder}
         return [self.daemons + "/master", "-s", "-c", f"{self.folder}/etc"]
 
 
+class PostfixProvider(Postfix):
+    """Postfix as a provider's server: mail from users by STARTTLS on the port SUBMISSION and by TLS
+    from the start on SUBMISSIONS, for who has a password of Cyrus SASL's own database."""
+
+    users_services = """
+127.0.0.1:{submission} inet n - n - - smtpd
+  -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+127.0.0.1:{submissions} inet n - n - - smtpd
+  -o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+tlsmgr unix - - n 1000? 1 tlsmgr
+"""
+    users_settings = """
+smtpd_tls_chain_files = {folder}/etc/tls.pem
+smtpd_sasl_type = cyrus
+smtpd_sasl_path = smtpd
+smtpd_sasl_local_domain = {domain}
+smtpd_sasl_authenticated_header = yes
+smtpd_tls_received_header = yes
+"""
+    sasl_settings = """pwcheck_method: auxprop
+auxprop_plugin: sasldb
+sasldb_path: {folder}/etc/sasl/sasldb2
+mech_list: PLAIN LOGIN
+"""
+
+    def __init__(self, *arguments, submission, submissions, certificate, logins):
+        """CERTIFICATE is (chain, key) in PEM; LOGINS maps a user's name to the password."""
+        super().__init__(*arguments)
+        self.submission, self.submissions = submission, submissions
+        self.certificate, self.logins = certificate, logins
+
+    @classmethod
+    def missing(cls, packages=None):
+        if not os.path.exists("/usr/sbin/saslpasswd2"):
+            return "has no SASL here: sasl2-bin is not installed"
+        return super().missing(packages)
+
+    def add(self, path, text):
+        before = self.outside(path).read_text()
+        added = text.format(folder=self.folder, domain=self.domain, submission=self.submission,
+                            submissions=self.submissions)
+        self.outside(path).write_text(before + added)
+
+    def configure(self):
+        super().configure()
+        self.add("etc/master.cf", self.users_services)
+        self.add("etc/main.cf", self.users_settings)
+        chain, key = self.certificate
+        self.outside("etc/tls.pem").write_bytes(key + chain)
+        self.make("etc/sasl")  # Debian's Postfix looks for it beside its own settings
+        self.write("etc/sasl/smtpd.conf", self.sasl_settings)
+        database = self.outside("etc/sasl/sasldb2")
+        for user, password in self.logins.items():
+            line = ["saslpasswd2", "-p", "-c", "-f", database, "-u", self.domain, user]
+            subprocess.run(line, check=True, input=password.encode())
+        os.chown(database, self.ids("passwd", "postfix"), self.ids("group", "postfix"))
+
+
 class Exim(OtherServer):
     name = "exim"
     packages = ("exim4-base", "exim4-daemon-light")
