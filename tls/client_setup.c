@@ -6,22 +6,16 @@
 #include <time.h>
 
 #include "tls/engine.h"
+#include "tls/suites.h"
 
-/* In the order of our liking: AEAD alone, then what only level encrypt takes. */
-static uint16_t const suites[] = {
-    BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+/* What level encrypt takes besides. */
+static uint16_t const cbc[] = {
     BR_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
     BR_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
     BR_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
     BR_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,
 };
-#define AEAD_SUITES 6
-#define ALL_SUITES  (sizeof suites / sizeof *suites)
+#define CBC_SUITES (sizeof cbc / sizeof *cbc)
 
 static bool is_address(char const *name)
 {
@@ -52,7 +46,10 @@ static void copy_name(char target[TLS_NAME_MAX + 1], char const *name)
 
 static void set_algorithms(br_ssl_engine_context *engine, bool verify)
 {
-    br_ssl_engine_set_suites(engine, suites, verify ? AEAD_SUITES : ALL_SUITES);
+    uint16_t suites[SUITES_AEAD + CBC_SUITES];
+    suites_aead(suites);
+    memcpy(suites + SUITES_AEAD, cbc, sizeof cbc);
+    br_ssl_engine_set_suites(engine, suites, SUITES_AEAD + (verify ? 0 : CBC_SUITES));
     br_ssl_engine_set_default_rsavrfy(engine);
     br_ssl_engine_set_default_ecdsa(engine);
     if (!verify)

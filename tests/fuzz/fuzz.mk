@@ -7,6 +7,7 @@ fuzz_targets := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # fuzz_NAME.c is linked with the module NAME, and with what that one needs besides.
 fuzz_address_needs := lib/utf8.c
 fuzz_bounce_reason_needs := lib/address.c lib/utf8.c
+fuzz_client_chain_needs := tls/client_chain.c
 fuzz_command_needs := lib/address.c lib/utf8.c
 fuzz_dns_packet_needs := lib/dns_query.c
 fuzz_data_needs    := lib/hops.c
