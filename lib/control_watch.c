@@ -11,6 +11,9 @@
 /* Not IN_MODIFY: a file that is being written is half a file. */
 #define AT_ONCE (IN_CLOSE_WRITE | IN_MOVED_TO)
 #define LATER   (IN_MOVED_FROM | IN_DELETE | IN_CREATE)
+/* A mode or an owner that was mended: but while a file is new or away it says nothing about bytes.
+ */
+#define RIGHTS IN_ATTRIB
 
 #define OWN_DESCRIPTORS "/proc/self/fd/"
 
@@ -27,7 +30,7 @@ static time_t now(void)
 static int watch_folder(int descriptor, struct control const *control, char const *name)
 {
     char path[PATH_MAX];
-    uint32_t const events = AT_ONCE | LATER | IN_ONLYDIR;
+    uint32_t const events = AT_ONCE | LATER | RIGHTS | IN_ONLYDIR;
     int watch = -1;
     if (snprintf(path, sizeof path, "%s/%s", control->path, name) < (int)sizeof path)
         watch = inotify_add_watch(descriptor, path, events);
@@ -103,6 +106,8 @@ static bool note(struct control_watch *watch, struct inotify_event const *event)
         control_watch_below(watch, watch->below_of, watch->below_name);
     if (event->mask & LATER)
         note_away(watch, event->name);
+    if (event->mask & RIGHTS)
+        return !watch->due;
     if (!(event->mask & AT_ONCE))
         return false;
     if (watch->due && !watch->several && !strcmp(watch->away, event->name))

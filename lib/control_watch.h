@@ -1,9 +1,9 @@
 /* Notices when control files change, so that a program can load them anew without a restart.
  *
- * A file that was written to its end or renamed into place counts at once. One that vanished, or
- * came as a link, counts only after CONTROL_WATCH_SECONDS without anything else: editors move the
- * old file away before they write the new one, and an absent file would mean its default for that
- * moment. */
+ * A file that was written to its end or renamed into place counts at once, and one with another
+ * mode or owner. One that vanished, or came as a link, counts only after CONTROL_WATCH_SECONDS
+ * without anything else: editors move the old file away before they write the new one, and an
+ * absent file would mean its default for that moment. */
 #ifndef EKIDEN_CONTROL_WATCH_H
 #define EKIDEN_CONTROL_WATCH_H
 

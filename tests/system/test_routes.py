@@ -186,6 +186,21 @@ def test_credentials_that_others_may_read_are_refused(remote, mode):
     assert "correct" not in remote.log()
 
 
+def test_chmod_is_enough(remote, build):
+    """The agent notices that the file's mode was mended."""
+    message = queue_file(remote.folder, build)
+    remote.set("authroutes", f"isp:ann:{SECRET}", mode=0o644)
+    remote.start()
+    with HostileServer({"AUTH": "235 2.7.0 welcome"}, ["AUTH PLAIN"], address=ONE) as server:
+        job = {"port": server.port, "way": "host", "level": "none", "auth": "isp", "flags": "C"}
+        remote.give(ONE, {1: "x@x.test"}, message, **job)
+        assert remote.answers(1)[1][0] == "Z"
+        (remote.control / "authroutes").chmod(0o600)
+        wait_for(lambda: remote.events("settings-loaded"), what="other settings")
+        remote.give(ONE, {2: "x@x.test"}, message, **job)
+        assert remote.answers(1)[2][0] == "K"
+
+
 @pytest.mark.root
 def test_credentials_that_ekiden_remote_cannot_read(remote):
     remote.set("authroutes", f"isp:ann:{SECRET}")

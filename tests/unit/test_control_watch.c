@@ -69,6 +69,23 @@ static void written_and_renamed_count_at_once(void **state)
     assert_int_equal(control_watch_wait(&watch), -1);
 }
 
+static void other_rights_count_at_once(void **state)
+{
+    (void)state;
+    write_file("users");
+    assert_true(control_watch_check(&watch));
+    assert_int_equal(chmod("users", 0640), 0);
+    assert_true(control_watch_check(&watch));
+    int const file = open("fresh", O_WRONLY | O_CREAT | O_EXCL, 0600); /* nothing is in it yet */
+    assert_true(file >= 0);
+    assert_int_equal(fchmod(file, 0640), 0);
+    assert_false(control_watch_check(&watch));
+    assert_int_equal(close(file), 0);
+    assert_true(control_watch_check(&watch));
+    assert_int_equal(unlink("fresh"), 0);
+    await_due();
+}
+
 static void an_editors_way_never_shows_a_gap(void **state)
 {
     (void)state;
@@ -166,6 +183,7 @@ int main(void)
 {
     struct CMUnitTest const tests[] = {
         cmocka_unit_test(written_and_renamed_count_at_once),
+        cmocka_unit_test(other_rights_count_at_once),
         cmocka_unit_test(an_editors_way_never_shows_a_gap),
         cmocka_unit_test(a_gap_during_a_load_is_noticed),
         cmocka_unit_test(removal_and_links_count_later),
