@@ -14,6 +14,8 @@ KEYS = {  # arguments of `openssl genpkey`
     "P-256": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"),
     "P-384": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"),
     "RSA-2048": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
+    "RSA-3072": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"),
+    "RSA-4096": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096"),
 }
 
 

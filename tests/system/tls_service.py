@@ -66,10 +66,13 @@ class Link:
 class Service:
     """A running ekiden-tls; ROLE is -s or -c."""
 
-    def __init__(self, programs, role, control, environment=None):
+    def __init__(self, programs, role, control, environment=None, user=None):
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([Path(programs) / "ekiden-tls", "-C", control, role],
+        changed = (("setpriv", f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups")
+                   if user else ())
+        self.process = subprocess.Popen([*changed, Path(programs) / "ekiden-tls", "-C", control,
+                                         role],
                                         stdin=theirs, stderr=self.log,
                                         env={**os.environ, **(environment or {})})
         theirs.close()
@@ -94,12 +97,13 @@ class Service:
         self.log.seek(0)
         return self.log.read().decode()
 
-    def stop(self):
-        """Nobody asks any more: the service ends by itself."""
+    def stop(self, killed=False):
+        """Nobody asks any more: the service ends by itself. KILLED: the test has killed processes.
+        """
         self.socket.close()
         assert self.process.wait(PATIENCE) == 0, self.log_text()
         text = self.log_text()
-        assert "process-killed" not in text and "Sanitizer" not in text, text
+        assert (killed or "process-killed" not in text) and "Sanitizer" not in text, text
 
 
 class Peer:
