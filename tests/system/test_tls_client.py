@@ -618,6 +618,16 @@ def children_of(pid):
 
 
 @pytest.mark.root
+def test_without_privilege(programs, folder, root, peers):
+    """As any one user it does the same."""
+    service = Service(programs, "-c", folder, user=(65534, 65534))
+    address = peers(tls_peer(context([root.issue(NAME)], key(), versions=TLS12)))
+    assert judge(service, address) == VERIFIED
+    assert judge(service, address, "encrypt")[3] == "unverified"
+    service.stop()
+
+
+@pytest.mark.root
 def test_privileges(programs, folder, root, peers, service_users):
     """All of it runs as one user without a privilege; template and engines have no other calls than
     they need, and descriptors of their own alone."""
