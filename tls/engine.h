@@ -11,7 +11,7 @@
 
 #include "tls/tls_request.h"
 
-#define ENGINE_CLOSE_SECONDS 10 /* for what is left to send once the asker has closed */
+#define ENGINE_CLOSE_SECONDS 5 /* for what is left to send once the asker has closed */
 
 /* The descriptors of one engine. None of them is changed in a way that others who hold it would
  * notice. */
