@@ -80,16 +80,18 @@ static void log_state(struct helper_means const *means, char const *what, int nu
 }
 
 /* The folder in which ekiden-auth counts. Made where it is missing, opened when it is first needed,
- * tried again while it cannot be: a port without logins does not depend on it. */
+ * tried again while it cannot be: a port without logins does not depend on it. By O_PATH, because
+ * it is closed to the keeper, which has no CAP_DAC_OVERRIDE in its unit. */
 static bool open_state(struct helper_means *means)
 {
     struct stat status;
     bool const made = mkdir(means->state, 0700) == 0;
-    int const folder = open(means->state, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int const folder = open(means->state, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0 || fstat(folder, &status) != 0) {
         log_state(means, "make this folder, mode 0700, for the user " CONFIGURED_USER_AUTH, errno);
     } else if (made && privilege_is_root() &&
-               fchown(folder, means->auth.user.uid, means->auth.user.gid) != 0) {
+               fchownat(folder, "", means->auth.user.uid, means->auth.user.gid, AT_EMPTY_PATH) !=
+                   0) {
         log_state(means, "cannot be given to the user " CONFIGURED_USER_AUTH, errno);
     } else if (!made && status.st_uid != means->auth.user.uid) {
         log_state(means, "belongs to somebody else: chown it to " CONFIGURED_USER_AUTH, 0);
