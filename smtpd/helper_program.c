@@ -38,7 +38,8 @@ struct channel {
 struct start {
     struct helper_means const *means;
     char const *request;
-    stralloc path; /* of the program */
+    stralloc path;      /* of the program */
+    int control, state; /* the folders, under numbers out of the way */
 };
 
 struct row {
@@ -46,6 +47,7 @@ struct row {
     size_t length; /* of the request */
     unsigned int count;
     struct channel channels[HELPER_CHANNELS_MAX];
+    bool folders; /* it gets control folder and state folder */
     struct privilege_user const *(*prepare)(struct helper_means *means, struct start *start);
     void (*execute)(struct start const *start);
 };
@@ -115,14 +117,12 @@ static struct privilege_user const *prepare_auth(struct helper_means *means, str
 
 /* Moves control folder and state folder to their numbers, and leaves nothing else open but the
  * channel and the log. */
-static bool place_folders(struct helper_means const *means)
+static bool place_folders(struct start const *start)
 {
     int const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int const control = fcntl(means->control->directory, F_DUPFD_CLOEXEC, ABOVE_ALL);
-    int const state = fcntl(means->auth.state, F_DUPFD_CLOEXEC, ABOVE_ALL);
-    return nothing >= 0 && control >= 0 && state >= 0 && dup2(nothing, 0) == 0 &&
-           dup2(nothing, 1) == 1 && dup2(control, CONTROL_FD) == CONTROL_FD &&
-           dup2(state, STATE_FD) == STATE_FD && close_range(STATE_FD + 1, ~0u, 0) == 0;
+    return nothing >= 0 && dup2(nothing, 0) == 0 && dup2(nothing, 1) == 1 &&
+           dup2(start->control, CONTROL_FD) == CONTROL_FD &&
+           dup2(start->state, STATE_FD) == STATE_FD && close_range(STATE_FD + 1, ~0u, 0) == 0;
 }
 
 static void format_address(char *text, char const address[HELPER_ADDRESS_SIZE])
@@ -162,7 +162,7 @@ static void execute_ekiden_auth(struct start const *start, bool budget)
         environment[count] = options;
     }
 #endif
-    if (control && state && place_folders(means))
+    if (control && state && place_folders(start))
         execve(start->path.s, arguments, environment);
 }
 
@@ -189,12 +189,14 @@ static struct row const rows[] = {
      .length = 1 + HELPER_ADDRESS_SIZE,
      .count = 1,
      .channels = {{PASSWORD_FD, SOCKET}},
+     .folders = true,
      .prepare = prepare_auth,
      .execute = execute_auth},
     {.kind = HELPER_BUDGET,
      .length = 1,
      .count = 1,
      .channels = {{PASSWORD_FD, SOCKET}},
+     .folders = true,
      .prepare = prepare_auth,
      .execute = execute_budget},
 };
@@ -235,11 +237,21 @@ static bool make_channels(struct row const *row, int *theirs, int *ours)
     return true;
 }
 
-/* Out of the way first: one may have the number that another is to have. */
-static bool place_channels(struct row const *row, int *theirs)
+static bool lift(int *to, int descriptor)
 {
+    *to = fcntl(descriptor, F_DUPFD_CLOEXEC, ABOVE_ALL);
+    return *to >= 0;
+}
+
+/* Everything out of the way first: one may have the number that another is to have. */
+static bool place_channels(struct row const *row, struct start *start, int *theirs)
+{
+    struct helper_means const *const means = start->means;
+    if (row->folders && (!lift(&start->control, means->control->directory) ||
+                         !lift(&start->state, means->auth.state)))
+        return false;
     for (unsigned int i = 0; i < row->count; i++)
-        if ((theirs[i] = fcntl(theirs[i], F_DUPFD_CLOEXEC, ABOVE_ALL)) < 0)
+        if (!lift(theirs + i, theirs[i]))
             return false;
     for (unsigned int i = 0; i < row->count; i++)
         if (dup2(theirs[i], row->channels[i].number) < 0)
@@ -247,7 +259,7 @@ static bool place_channels(struct row const *row, int *theirs)
     return true;
 }
 
-_Noreturn static void run(struct row const *row, struct start const *start,
+_Noreturn static void run(struct row const *row, struct start *start,
                           struct privilege_user const *user, int *theirs, pid_t parent)
 {
     sigset_t none;
@@ -257,7 +269,7 @@ _Noreturn static void run(struct row const *row, struct start const *start,
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
-    if (place_channels(row, theirs))
+    if (place_channels(row, start, theirs))
         row->execute(start);
     log_failure("helper-not-started", start->path.s, errno);
     _exit(HELPER_EXIT_TEMPORARY);

@@ -76,10 +76,11 @@ static void set_user(struct sasl_secret *secret, unsigned char const *user, size
 {
     secret->length = 0;
     secret->user_length = length;
-    secret->hopeless = length == 0 || length > SASL_USER_MAX || memchr(user, ':', length);
+    secret->hopeless = length == 0 || length > SASL_USER_MAX;
     add(secret, user, length);
-    if (!secret->hopeless)
-        case_lowerb(secret->bytes, length);
+    case_lowerb(secret->bytes, secret->length);
+    if (memchr(user, ':', length))
+        secret->hopeless = true;
 }
 
 static void set_password(struct sasl_secret *secret, unsigned char const *password, size_t length)

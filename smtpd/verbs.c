@@ -261,6 +261,7 @@ static void run_unknown(struct session *session, struct command const *command)
 {
     (void)command;
     session_refuse_text(session, 500, "5.5.1", "this command is not known here", "unknown");
+    stream_wipe(&session->stream); /* of a client that is out of step it may be a password */
 }
 
 static void (*const runners[])(struct session *, struct command const *) = {

@@ -381,7 +381,7 @@ class Instance:
 
     # --- one session, as tcpserver, inetd and systemd Accept=yes start it ---
 
-    def single_session(self, environment=None, control=None):
+    def single_session(self, environment=None, control=None, arguments=()):
         """Starts ekiden-smtpd with a connected socket as fd 0 and 1. Returns (Popen, Client)."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             client = Client(listener.getsockname()[1], timeout=self.patience)
@@ -390,7 +390,7 @@ class Instance:
         with connected, open(self.log_path, "ab") as log:
             process = subprocess.Popen(
                 self.command("ekiden-smtpd", "-C", control, "-Q", self.queue, "-A",
-                             self.folder / "state"),
+                             self.folder / "state", *arguments),
                 stdin=connected,
                 stdout=connected,
                 stderr=log,
