@@ -314,6 +314,7 @@ def test_an_engine_holds_nothing(own, sanitized):
 def test_the_engines_user_cannot_read_the_key(own):
     if own.mode != "privileged":
         pytest.skip("needs separate users")
+    Session(own).close()
     engine_user = Path(certificates.__file__).parent.parent.joinpath("conf-users").read_text().split()[5]
     path = own.default.parent / "key.pem"
     as_engine = ["setpriv", f"--reuid={engine_user}", f"--regid={engine_user}", "--clear-groups"]
