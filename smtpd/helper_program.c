@@ -39,7 +39,6 @@ struct start {
     struct helper_means const *means;
     char const *request;
     stralloc path;      /* of the program */
-    int control, state; /* of the folders, in the child */
     int control, state; /* the folders, under numbers out of the way */
 };
 
@@ -238,21 +237,6 @@ static bool make_channels(struct row const *row, int *theirs, int *ours)
     return true;
 }
 
-static bool move_up(int *descriptor)
-{
-    *descriptor = fcntl(*descriptor, F_DUPFD_CLOEXEC, ABOVE_ALL);
-    return *descriptor >= 0;
-}
-
-/* Out of the way first, the folders too: one may have the number that another is to have. */
-static bool place_channels(struct row const *row, struct start *start, int *theirs)
-{
-    start->control = start->means->control->directory;
-    start->state = start->means->auth.state;
-    if (!move_up(&start->control) || (start->state >= 0 && !move_up(&start->state)))
-        return false;
-    for (unsigned int i = 0; i < row->count; i++)
-        if (!move_up(theirs + i))
 static bool lift(int *to, int descriptor)
 {
     *to = fcntl(descriptor, F_DUPFD_CLOEXEC, ABOVE_ALL);
