@@ -13,7 +13,7 @@ import time
 
 import pytest
 from conftest import IS_ROOT
-from instance import PATIENCE, Process
+from instance import PATIENCE, Process, wait_for
 from logins import Logins
 
 TIOCGPTPEER = 0x5441
@@ -274,6 +274,7 @@ def test_echo_comes_back(logins, key, number):
     slave = fcntl.ioctl(terminal.master, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
     assert not terminal.echoes()
     terminal.type(b"half" + key)
+    wait_for(lambda: Process(terminal.pid).stat()[0] == "Z", what="its end")
     assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == -number
     assert terminal.echoes()
     os.close(slave)
