@@ -89,6 +89,7 @@ crash: all
 
 bench: all
 	tests/bench/inbound --build $(BUILD)
+	tests/bench/tls --build $(BUILD)
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -16,7 +16,7 @@ from measure import CpuGroup  # noqa: E402
 
 DOMAIN = "demo.example"
 USER = "alice"
-EKIDEN_USERS = ("ekidend", "ekidenq", "ekidens", "ekidenl")
+EKIDEN_USERS = (Path(__file__).resolve().parents[2] / "conf-users").read_text().split("\n")[:8]
 NOBODY = 65534
 PATIENCE = 120
 
@@ -105,6 +105,10 @@ class Ekiden(Server):
         self.build = build
         self.separate = separate
 
+    def options(self):
+        """More arguments for ekiden-serve; what else is to be there before it starts is made here."""
+        return []
+
     def accounts(self):
         """/etc/passwd with Ekiden's users, for a mount namespace: the machine's stays as it is."""
         text = Path("/etc/passwd").read_text()
@@ -119,6 +123,7 @@ class Ekiden(Server):
 
     def command(self):
         serve = [str(self.build / "ekiden-serve"), str(self.folder), "--smtp", str(self.port)]
+        serve += self.options()
         if os.geteuid() != 0:
             return serve
         if self.separate:
