@@ -1,4 +1,6 @@
 /* ekiden-tls: TLS for programs that have a connection. See ekiden-tls(8). */
+#include <sys/socket.h>
+
 #include <skalibs/sgetopt.h>
 
 #include "configured.h"
@@ -45,6 +47,15 @@ static bool parse_options(struct options *options, int argc, char const *const *
     return options->mode && takes_program == (options->program != NULL);
 }
 
+/* Called by hand a service would wait for nothing, or never stop finding it. */
+static bool is_request_socket(int descriptor)
+{
+    int type = 0;
+    socklen_t length = sizeof type;
+    return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+           type == SOCK_SEQPACKET;
+}
+
 int main(int argc, char const *const *argv)
 {
     struct options options;
@@ -56,6 +67,11 @@ int main(int argc, char const *const *argv)
         return 111;
     if (!parse_options(&options, argc, argv)) {
         log_failure("usage", USAGE, 0);
+        return 100;
+    }
+    if (!options.program && !is_request_socket(0)) {
+        log_failure("usage", "-s and -c are started by who asks for TLS: fd 0 is no packet socket",
+                    0);
         return 100;
     }
     if (control_open(&control, options.control, &error) == CONTROL_ERROR) {

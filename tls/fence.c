@@ -7,7 +7,8 @@
 #include "tls/key_process.h"
 #include "tls/template.h"
 
-#define MEMORY (32u << 20) /* private and writable; an engine uses about a hundred KiB */
+#define MEMORY                                                                                     \
+    (64u << 20) /* private and writable; engines use 100 KiB, decoded anchors megabytes */
 /* Far more than any of them has: the kernel also holds the descriptors that all processes of a user
  * have on their way through sockets against the sender's limit (ETOOMANYREFS). */
 #define DESCRIPTORS 65536
