@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -116,6 +117,7 @@ enum tls_holder_result tls_holder_start(struct tls_holder *holder, char const *p
     holder->pid = fork();
     if (holder->pid == 0) {
         struct control own = *control;
+        prctl(PR_SET_NAME, "tls-holder", 0, 0, 0); /* it looked like the scheduler */
         service.program = approach(path);
         keep_descriptors(&service, &own);
         privilege_drop(&user, NULL);
