@@ -35,6 +35,8 @@ static void test_defaults(void **state)
     assert_true(settings.timeoutsession == 7200);
     assert_true(settings.maxerrors == 20);
     assert_true(settings.timeouttls == 30);
+    assert_true(settings.timeoutauth == 60);
+    assert_true(settings.authcheckfrom == 0);
     assert_false(settings.tls);
     assert_int_equal(role_of_port(&settings.role_ports, 25), ROLE_MX);
     assert_int_equal(role_of_port(&settings.role_ports, 587), ROLE_SUBMISSION);
@@ -60,6 +62,9 @@ static void test_every_file_counts(void **state)
     folder_write(folder, "rcpthosts", "A.test\n.b.test\nlocalhost\n");
     folder_write(folder, "morercpthosts", "c.test\n");
     folder_write(folder, "badmailfrom", "Spam@x.test\n@y.test\n.z.test\n");
+    folder_write(folder, "authsenders", "U:a@x.test\nu:@y.test\nv@w.test:*\n");
+    folder_write(folder, "authcheckfrom", "1\n");
+    folder_write(folder, "timeoutauth", "170\n");
     folder_write(folder, "relayclients", "127.0.0.0/8\n");
     folder_write(folder, "badclients", "0.0.0.0/0\n!192.0.2.1\n");
     folder_write(folder, "databytes", "0\n");
@@ -84,6 +89,11 @@ static void test_every_file_counts(void **state)
     assert_true(is_listed(&settings.morercpthosts, "c.test"));
     assert_true(table_find(&settings.badmailfrom, "spam@X.test", 11, &value, &length));
     assert_true(table_find(&settings.badmailfrom, "@y.test", 7, &value, &length));
+    assert_true(table_find(&settings.authsenders, "u:A@x.test", 10, &value, &length));
+    assert_true(table_find(&settings.authsenders, "u:@y.test", 9, &value, &length));
+    assert_true(table_find(&settings.authsenders, "v@w.test:*", 10, &value, &length));
+    assert_true(settings.authcheckfrom == 1);
+    assert_true(settings.timeoutauth == 170);
     assert_true(is_listed(&settings.badmailfrom, "q.z.test"));
     assert_false(is_listed(&settings.badmailfrom, "z.test"));
     ip46_from_ip4(&ip, IP4_LOCAL);
@@ -186,6 +196,16 @@ static void test_errors(void **state)
     assert_refused(*state, "badmailfrom", "@", "ADDRESS, @DOMAIN or .PARENT");
     assert_refused(*state, "badmailfrom", ".", "ADDRESS, @DOMAIN or .PARENT");
     assert_refused(*state, "badmailfrom", "u@", "ADDRESS, @DOMAIN or .PARENT");
+    static char const senders[] = "LOGIN:ADDRESS, LOGIN:@DOMAIN or LOGIN:*";
+    assert_refused(*state, "authsenders", "u", senders);
+    assert_refused(*state, "authsenders", "u:", senders);
+    assert_refused(*state, "authsenders", ":u@x.test", senders);
+    assert_refused(*state, "authsenders", "u:x", senders);
+    assert_refused(*state, "authsenders", "u:@", senders);
+    assert_refused(*state, "authsenders", "u:.x.test", senders);
+    assert_refused(*state, "authsenders", "u:**", senders);
+    assert_refused(*state, "authcheckfrom", "2", "0 to 1");
+    assert_refused(*state, "timeoutauth", "171", "1 to 170");
     assert_refused(*state, "relayclients", "0.0.0.0/0", "open relay");
     assert_refused(*state, "relayclients", "::ffff:0:0/96", "open relay");
     assert_refused(*state, "relayclients", "::/0", "open relay");
