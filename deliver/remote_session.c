@@ -33,11 +33,10 @@ struct conversation {
     struct remote_talk talk;
 };
 
-/* True for a 530 that we, or the operator, can mend: it asks for TLS or AUTH. */
+/* True for a 530 where TLS was tried in vain: it asks for what may work at the next try. */
 static bool is_mendable(struct remote_talk const *talk)
 {
-    struct remote_session const *const session = talk->session;
-    return talk->reply.code == 530 && (!session->way->by_mx || session->tls_problem[0]);
+    return talk->reply.code == 530 && talk->session->tls_problem[0];
 }
 
 static enum job_result result_of(struct remote_talk const *talk)

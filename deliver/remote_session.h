@@ -87,8 +87,7 @@ enum remote_outcome {
  * clear behind the 220 to STARTTLS end the session in any case
  * - AUTH that fails, for whatever reason: REMOTE_NEXT or REMOTE_NEXT_HOST, never a result: what is
  * wrong can be mended while the mail waits
- * - 530, which asks for TLS or AUTH, is JOB_DEFERRED from a relay that the operator named, and
- * where TLS was tried in vain
+ * - 530, which asks for TLS or AUTH, is JOB_DEFERRED where TLS was tried in vain
  * - 4xx or 5xx to MAIL or DATA, or to the message, also while it is being sent: all recipients not
  * yet settled get that result. An acceptance that comes before the final dot counts for nothing
  * - after the final dot without an answer that can be understood: all recipients of it are

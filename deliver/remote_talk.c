@@ -225,6 +225,7 @@ static char const *meaning(unsigned int code, enum remote_stage stage)
 void remote_talk_failure(struct remote_talk const *talk, enum remote_stage stage,
                          enum job_result result, struct failure *failure)
 {
+    static char const need[] = "; it asks for AUTH or TLS: see smtproutes, tlspolicy";
     struct remote_reply const *const reply = &talk->reply;
     /* 552 to RCPT, when it is taken for temporary, is the old form of 452: 4.5.3.1.10 */
     unsigned int const code = result == JOB_DEFERRED && reply->code == 552 ? 452 : reply->code;
@@ -233,8 +234,9 @@ void remote_talk_failure(struct remote_talk const *talk, enum remote_stage stage
     int const head = snprintf(failure->text, sizeof failure->text, "%c%s %.100s said: %u ", class,
                               enhanced + 1, talk->session->peer, reply->code);
     size_t const room = sizeof failure->text - (size_t)head;
-    size_t const tail = strlen(stages[stage].name) + sizeof " ()";
-    snprintf(failure->text + head, room, "%.*s%s(%s)", (int)(room - tail), reply->text,
-             reply->text_length ? " " : "", stages[stage].name);
+    char const *const hint = reply->code == 530 ? need : "";
+    size_t const tail = strlen(stages[stage].name) + strlen(hint) + sizeof " ()";
+    snprintf(failure->text + head, room, "%.*s%s(%s%s)", (int)(room - tail), reply->text,
+             reply->text_length ? " " : "", stages[stage].name, hint);
     failure->result = result;
 }
