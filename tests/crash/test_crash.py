@@ -12,7 +12,9 @@ from conftest import IS_ROOT
 from instance import Instance
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "system"))
 
+import auth_faults  # noqa: E402
 import bounce_faults  # noqa: E402
 import local_faults  # noqa: E402
 import queue_faults  # noqa: E402
@@ -20,6 +22,7 @@ import send_faults  # noqa: E402
 import smtp_faults  # noqa: E402
 from bouncer import Bouncer  # noqa: E402
 from ledger import Ledger  # noqa: E402
+from logins import Logins  # noqa: E402
 
 pytestmark = [pytest.mark.needs("strace"), pytest.mark.heavy]
 SMALL, LARGE = 300, 200_000  # below and above what the programs hold in memory
@@ -116,3 +119,15 @@ def test_reports_of_ekiden_send(instance, ledger):
         instance, ledger, ["KILL"], calls=STEPS, envelope=send_faults.FAILING
     )
     require(send_faults.settle_reports(instance, ledger), missed, faults)
+
+
+@pytest.mark.parametrize("kind", ["KILL", "ENOSPC"])
+def test_ekiden_auth(tmp_path_factory, programs, scratch, kind):
+    folder = scratch / tmp_path_factory.mktemp("auth").name
+    folder.mkdir(mode=0o755)
+    logins = Logins(folder, programs, "unprivileged")
+    logins.add("alice", auth_faults.PASSWORD)
+    logins.set("authfailures", "1000\n")
+    calls = ("fcntl", "pread64", "pwrite64", "writev", "fdatasync", "ftruncate", "getrandom")
+    faults, missed, wrong = auth_faults.sweep(logins, [kind], calls)
+    require(wrong, missed, faults)

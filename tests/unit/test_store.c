@@ -174,6 +174,10 @@ static void test_damaged(void **state)
         assert_int_equal(truncate("store", length), 0);
         assert_recovers();
     }
+#ifdef EKIDEN_SANITIZE
+    return; /* LMDB does what a page says; where we set the file aside a sanitizer ends the process
+             */
+#endif
     for (off_t page = 0; page < pages; page++) {
         fill();
         overwrite(page * 4096, 4096);
