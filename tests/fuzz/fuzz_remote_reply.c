@@ -44,6 +44,8 @@ static size_t run(struct remote_reply *reply, char const *bytes, size_t length, 
         check_printable(reply->line, reply->line_length, REMOTE_REPLY_KEPT_MAX);
         if (*state == REMOTE_REPLY_LINE || *state == REMOTE_REPLY_DONE)
             remote_extensions_add(&extensions, remote_reply_line_text(reply));
+        check(extensions.auth || !(extensions.auth_plain || extensions.auth_login));
+        check(extensions.size || !extensions.size_max);
     }
     return done;
 }
