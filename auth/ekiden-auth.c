@@ -9,16 +9,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <skalibs/sgetopt.h>
 
+#include "auth/auth_settings.h"
 #include "auth/credentials.h"
 #include "auth/fence.h"
+#include "auth/follow.h"
 #include "auth/foreign.h"
 #include "auth/gate.h"
 #include "auth/hash.h"
@@ -34,11 +34,6 @@
 
 #define USAGE             "ekiden-auth [ -b ] [ -C control ] [ -S state ] [ program ... ]"
 #define READ_MILLISECONDS 10000
-#define TIMEOUT           60  /* seconds in all: reading, two delays, a place, the check */
-#define TIMEOUT_MAX       170 /* as in smtpd/settings.c */
-#define DELAY_MAX         30
-#define BUDGET_MAX        CREDENTIALS_RECIPIENTS
-#define FAILURES_MAX      10000
 
 enum { CREDENTIALS = 3 };
 enum { EXIT_RIGHT = 0, EXIT_WRONG = 1, EXIT_MISUSED = 2, EXIT_TEMPORARY = 111 };
@@ -47,11 +42,6 @@ struct arguments {
     char const *control, *state;
     bool budget;
     char const *const *program; /* NULL-terminated; empty: exit */
-};
-
-struct settings {
-    stralloc program; /* authprogram, with a NUL; empty: our own check */
-    uint64_t failures, delay, messages, recipients, timeout;
 };
 
 static struct credentials credentials;
@@ -103,26 +93,6 @@ static bool parse_arguments(struct arguments *arguments, int argc, char const *c
     return !arguments->budget || !*arguments->program;
 }
 
-static bool load_settings(struct settings *settings, struct control const *control,
-                          struct control_error *error)
-{
-    static char const command[] = "an absolute path and arguments, separated by blanks";
-    enum control_result const program = control_first_checked(
-        control, "authprogram", &settings->program, foreign_is_command, command, error);
-    return program != CONTROL_ERROR &&
-           (program == CONTROL_ABSENT || stralloc_0(&settings->program)) &&
-           control_number(control, "authfailures", &settings->failures, 0, FAILURES_MAX, error) !=
-               CONTROL_ERROR &&
-           control_number(control, "authdelay", &settings->delay, 1, DELAY_MAX, error) !=
-               CONTROL_ERROR &&
-           control_number(control, "timeoutauth", &settings->timeout, 1, TIMEOUT_MAX, error) !=
-               CONTROL_ERROR &&
-           control_number(control, "loginmessages", &settings->messages, 0, BUDGET_MAX, error) !=
-               CONTROL_ERROR &&
-           control_number(control, "loginrecipients", &settings->recipients, 0, BUDGET_MAX,
-                          error) != CONTROL_ERROR;
-}
-
 /* Opens the state folder, and makes it where it is missing. -1 after logging. */
 static int open_state(char const *path, struct privilege_user const *user)
 {
@@ -138,58 +108,6 @@ static int open_state(char const *path, struct privilege_user const *user)
     if (state < 0)
         log_failure("store-failed", path, errno);
     return state;
-}
-
-/* --- the program that follows --- */
-
-/* Runs in the process that was started, as whoever started it: waits for CHILD, which checks, and
- * executes the program for the login that it names. */
-static _Noreturn void execute_after(pid_t child, int from, char const *const *program)
-{
-    char login[CREDENTIALS_MAX + 1];
-    size_t length = 0;
-    int status = 0;
-    close(CREDENTIALS);
-    ssize_t got = 1;
-    while (got != 0 && length < sizeof login - 1) {
-        got = read(from, login + length, sizeof login - 1 - length);
-        if (got < 0 && errno != EINTR)
-            _exit(EXIT_TEMPORARY);
-        length += got > 0 ? (size_t)got : 0;
-    }
-    close(from);
-    login[length] = 0;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            _exit(EXIT_TEMPORARY);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_RIGHT)
-        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_TEMPORARY);
-    if (!length || setenv("USER", login, 1) != 0)
-        _exit(EXIT_TEMPORARY);
-    execvp(program[0], (char *const *)program);
-    log_failure("program-not-executed", program[0], errno);
-    _exit(EXIT_TEMPORARY);
-}
-
-/* Goes on in a child, which is the one that reads. Returns where it writes the login to. */
-static int check_in_child(char const *const *program)
-{
-    int ends[2];
-    pid_t const parent = getpid();
-    pid_t const child = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
-    if (child < 0) {
-        log_failure("auth-unavailable", "fork", errno);
-        _exit(EXIT_TEMPORARY);
-    }
-    if (child > 0) {
-        close(ends[1]);
-        execute_after(child, ends[0], program);
-    }
-    close(ends[0]);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(EXIT_TEMPORARY);
-    return ends[1];
 }
 
 /* --- the check --- */
@@ -250,7 +168,7 @@ static bool find_user(char const *login, char hash[HASH_MAX], enum passwords_fou
     return true;
 }
 
-static int check(struct settings const *settings, char const *client, int to)
+static int check(struct auth_settings const *settings, char const *client, int to)
 {
     char login[LOGIN_MAX + 1], hash[HASH_MAX] = HASH_DUMMY;
     bool const is_login = login_read(login, credentials.name, strlen(credentials.name));
@@ -283,7 +201,7 @@ static int check(struct settings const *settings, char const *client, int to)
     return result;
 }
 
-static int spend(struct settings const *settings)
+static int spend(struct auth_settings const *settings)
 {
     char login[LOGIN_MAX + 1];
     if (!login_read(login, credentials.name, strlen(credentials.name)))
@@ -305,7 +223,7 @@ static int spend(struct settings const *settings)
 }
 
 /* Reads descriptor 3 and answers what it asks. */
-static int answer(struct settings const *settings, bool budget, int to)
+static int answer(struct auth_settings const *settings, bool budget, int to)
 {
     char const *const client = getenv("TCPREMOTEIP");
     enum credentials_result read = credentials_read(&credentials, CREDENTIALS, READ_MILLISECONDS);
@@ -332,12 +250,7 @@ static int answer(struct settings const *settings, bool budget, int to)
 int main(int argc, char const *const *argv)
 {
     struct arguments arguments = {.control = CONFIGURED_CONTROL, .state = CONFIGURED_STATE};
-    struct settings settings = {.program = STRALLOC_ZERO,
-                                .failures = GATE_FAILURES,
-                                .delay = GATE_DELAY,
-                                .timeout = TIMEOUT,
-                                .messages = SPENDING_MESSAGES,
-                                .recipients = SPENDING_RECIPIENTS};
+    struct auth_settings settings;
     struct control control;
     struct control_error error;
     struct privilege_user user;
@@ -350,7 +263,7 @@ int main(int argc, char const *const *argv)
         return EXIT_MISUSED;
     }
     if (control_open(&control, arguments.control, &error) != CONTROL_OK ||
-        !load_settings(&settings, &control, &error)) {
+        !auth_settings_load(&settings, &control, &error)) {
         log_failure("configuration-refused", error.text, 0);
         return EXIT_TEMPORARY;
     }
@@ -360,7 +273,7 @@ int main(int argc, char const *const *argv)
     if (state < 0)
         return EXIT_TEMPORARY;
     if (*arguments.program)
-        to = check_in_child(arguments.program);
+        to = follow_prepare(arguments.program);
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     privilege_drop(&user, NULL);
