@@ -27,8 +27,7 @@ static void greet(void)
     enum policy_rule rule = policy_connect(session.connection);
     if (!policy_accepts(rule)) {
         session.banned = true; /* RFC 5321 3.1: it may still say QUIT */
-        policy_reply(rule, &reply);
-        session_refuse(&session, &reply, policy_name(rule), 0);
+        session_refuse_rule(&session, rule, 0);
         return;
     }
     reply_make(&reply, 220, 0, session.settings->greeting);

@@ -181,11 +181,9 @@ static void refuse_arrival(struct session *session, struct arrival const *arriva
     else if (arrival->too_large)
         session_refuse_text(session, 552, "5.3.4", "the message is larger than this server takes",
                             "databytes");
-    else if (!policy_accepts(arrival->from)) {
-        struct reply reply;
-        policy_reply(arrival->from, &reply);
-        session_refuse(session, &reply, policy_name(arrival->from), 0);
-    } else
+    else if (!policy_accepts(arrival->from))
+        session_refuse_rule(session, arrival->from, 0);
+    else
         session_refuse_text(session, 554, "5.4.6",
                             "100 or more Received fields: the message is going round in a loop",
                             "hops");

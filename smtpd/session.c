@@ -96,6 +96,14 @@ void session_refuse_text(struct session *session, unsigned int number, char cons
     session_refuse(session, &reply, rule, 0);
 }
 
+void session_refuse_rule(struct session *session, enum policy_rule rule,
+                         struct command const *command)
+{
+    struct reply reply;
+    policy_reply(rule, &reply);
+    session_refuse(session, &reply, policy_name(rule), command);
+}
+
 void session_log_end(struct session const *session)
 {
     static char const *const words[] = {

@@ -71,6 +71,10 @@ void session_refuse(struct session *session, struct reply const *reply, char con
 void session_refuse_text(struct session *session, unsigned int number, char const *status,
                          char const *text, char const *rule);
 
+/* The same for what RULE, a refusal, says. */
+void session_refuse_rule(struct session *session, enum policy_rule rule,
+                         struct command const *command);
+
 /* Adds who the client is to LINE: its address, and the name that it gave. */
 void session_log_client(struct session const *session, struct log_line *line);
 

@@ -84,14 +84,6 @@ static void refuse_argument(struct session *session, enum command_result result,
     session_refuse(session, &reply, "syntax", command);
 }
 
-static void refuse_by_policy(struct session *session, enum policy_rule rule,
-                             struct command const *command)
-{
-    struct reply reply;
-    policy_reply(rule, &reply);
-    session_refuse(session, &reply, policy_name(rule), command);
-}
-
 static void run_mail(struct session *session, struct command const *command)
 {
     struct command_mail mail;
@@ -122,7 +114,7 @@ static void run_mail(struct session *session, struct command const *command)
     }
     enum policy_rule rule = policy_sender(session->connection, session->login, &mail.sender);
     if (!policy_accepts(rule)) {
-        refuse_by_policy(session, rule, command);
+        session_refuse_rule(session, rule, command);
         return;
     }
     if (!transaction_begin(&session->transaction, mail.sender.bytes, mail.sender.length)) {
@@ -168,7 +160,7 @@ static void run_rcpt(struct session *session, struct command const *command)
     enum policy_rule rule =
         policy_recipient(session->connection, session->login, &address, &recipient);
     if (!policy_accepts(rule)) {
-        refuse_by_policy(session, rule, command);
+        session_refuse_rule(session, rule, command);
         return;
     }
     if (transaction->recipients >= session->settings->maxrcpt) {
