@@ -3,12 +3,14 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
-#include "deliver/remote_master.h"
 #include "lib/dns.h"
 #include "lib/sandbox.h"
 
-#define MEMORY_MAX      (64u << 20)
-#define DESCRIPTORS_MAX 128 /* one a question to the DNS, and a few */
+#define MEMORY_MAX (64u << 20)
+/* Far more than one has: the kernel also holds the descriptors that all processes of a user have on
+ * their way through sockets (four in each request for TLS) against the sender's limit
+ * (ETOOMANYREFS), and a limit that the master has lowered stays low for the deliveries. */
+#define DESCRIPTORS_MAX 65536
 
 #ifdef SYS_poll
 #define POLL_CALLS SYS_poll, SYS_ppoll
@@ -75,7 +77,7 @@ static int const master_calls[] = {
 void remote_fence_enter_master(void)
 {
     struct sandbox_limits const limits = {
-        .descriptors = REMOTE_CHILDREN_MAX + 64, .file_size = UINT64_MAX, .processes = UINT64_MAX};
+        .descriptors = DESCRIPTORS_MAX, .file_size = UINT64_MAX, .processes = UINT64_MAX};
     sandbox_limit(&limits);
     sandbox_allow_calls(master_calls, sizeof master_calls / sizeof *master_calls);
 }
