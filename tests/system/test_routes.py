@@ -358,9 +358,9 @@ def asked(folder):
 
 def holder_of(scheduler):
     path = Path(f"/proc/{scheduler.process.pid}/task/{scheduler.process.pid}/children")
-    (holder,) = [pid for pid in map(int, path.read_text().split())
-                 if Path(f"/proc/{pid}/comm").read_text() == "tls-holder\n"]
-    return holder
+    return scheduler.wait(lambda: [pid for pid in map(int, path.read_text().split()) if
+                                   Path(f"/proc/{pid}/comm").read_text() == "tls-holder\n"],
+                          "the holder")[0]
 
 
 STARTTLS = {"extensions": ["STARTTLS"]}
