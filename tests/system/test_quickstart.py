@@ -21,9 +21,9 @@ def environment(build):
     return {**os.environ, "EKIDEN_BUILD": str(build), "ASAN_OPTIONS": "detect_leaks=0"}
 
 
-def start(build, folder, *arguments):
+def start(build, folder, *arguments, quickstart=ROOT / "quickstart"):
     return subprocess.Popen(
-        ["sh", ROOT / "quickstart", *arguments],
+        ["sh", quickstart, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -183,6 +183,36 @@ def test_serve_makes_a_certificate_and_keeps_it(build, open_folder):
     with served(build, open_folder, "--smtp", "0"):
         assert ((place / "chain.pem").read_bytes(), (place / "key.pem").read_bytes()) == (chain, key)
         assert [path.name for path in place.parent.iterdir()] == ["default"]
+
+
+def test_a_checkout_and_a_folder_with_blanks(build, open_folder):
+    """make takes paths with blanks apart: none gets to it."""
+    checkout, place = open_folder / "my programs", open_folder / "my mail"
+    checkout.mkdir()
+    for name in ("quickstart", "conf-users"):
+        shutil.copy(ROOT / name, checkout)
+    (checkout / "Makefile").write_text("all: $(BUILD)/ekiden-serve\n")
+    (checkout / "build").symlink_to(build)
+    process = start("build", open_folder, "serve", place, "--smtp", "0",
+                    quickstart=checkout / "quickstart")  # fmt: skip
+    ready = os.read(process.stdout.fileno(), 4096)
+    process.send_signal(signal.SIGTERM)
+    _, log = finish(process)
+    assert ready.startswith(b"ready smtp=") and process.returncode == 0, log
+    assert (place / "control/tls/default/key.pem").exists()
+
+
+def test_two_that_make_the_certificate_at_once(build, open_folder):
+    """One of them serves, the other says why not; both leave nothing of theirs."""
+    both = [start(build, open_folder, "serve", "somewhere", "--smtp", "0") for _ in range(2)]
+    wait_for(lambda: any(process.poll() is not None for process in both), what="that one gives up")
+    for process in both:
+        process.send_signal(signal.SIGTERM)
+    logs = [finish(process)[1] for process in both]
+    assert sum("another ekiden-serve uses this folder" in log for log in logs) == 1, logs
+    place = certificate(open_folder)
+    assert sorted(path.name for path in place.iterdir()) == ["chain.pem", "key.pem"]
+    assert [path.name for path in place.parent.iterdir()] == ["default"]
 
 
 @pytest.mark.parametrize(
