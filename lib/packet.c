@@ -1,6 +1,7 @@
 #include "lib/packet.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,8 +11,8 @@ bool packet_pair(int ends[2])
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
 }
 
-bool packet_send(int socket, struct iovec const *pieces, unsigned int count, int const *fds,
-                 unsigned int fd_count)
+static bool send_packet(int socket, int flags, struct iovec const *pieces, unsigned int count,
+                        int const *fds, unsigned int fd_count)
 {
     union {
         struct cmsghdr align;
@@ -34,9 +35,21 @@ bool packet_send(int socket, struct iovec const *pieces, unsigned int count, int
     }
     ssize_t sent;
     do
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
     while (sent < 0 && errno == EINTR);
     return sent >= 0;
+}
+
+bool packet_send(int socket, struct iovec const *pieces, unsigned int count, int const *fds,
+                 unsigned int fd_count)
+{
+    return send_packet(socket, 0, pieces, count, fds, fd_count);
+}
+
+bool packet_offer(int socket, struct iovec const *pieces, unsigned int count, int const *fds,
+                  unsigned int fd_count)
+{
+    return send_packet(socket, MSG_DONTWAIT, pieces, count, fds, fd_count);
 }
 
 /* Takes the descriptors out of MESSAGE. All are closed when there are more than *fd_count. */
@@ -69,6 +82,19 @@ static bool take_descriptors(struct msghdr *message, int *fds, unsigned int *fd_
     return fits;
 }
 
+static void close_all(int const *fds, unsigned int *fd_count)
+{
+    while (fd_count && *fd_count)
+        close(fds[--*fd_count]);
+}
+
+/* An empty packet looks like the end, and anybody who shares the partner's socket can send one. */
+static bool is_over(int socket)
+{
+    struct pollfd polled = {.fd = socket, .events = POLLRDHUP};
+    return poll(&polled, 1, 0) != 0;
+}
+
 static ssize_t receive(int socket, int flags, void *buffer, size_t size, int *fds,
                        unsigned int *fd_count)
 {
@@ -88,14 +114,13 @@ static ssize_t receive(int socket, int flags, void *buffer, size_t size, int *fd
         errno = EBADMSG;
         return -1;
     }
-    if (message.msg_flags & MSG_TRUNC) {
-        if (fd_count)
-            while (*fd_count)
-                close(fds[--*fd_count]);
-        errno = EMSGSIZE;
-        return -1;
-    }
-    return received;
+    if (received > 0 && !(message.msg_flags & MSG_TRUNC))
+        return received;
+    close_all(fds, fd_count);
+    if (received == 0 && is_over(socket))
+        return 0;
+    errno = received ? EMSGSIZE : EBADMSG;
+    return -1;
 }
 
 ssize_t packet_receive(int socket, void *buffer, size_t size, int *fds, unsigned int *fd_count)

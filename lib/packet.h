@@ -21,10 +21,16 @@ bool packet_pair(int ends[2]);
 bool packet_send(int socket, struct iovec const *pieces, unsigned int count, int const *fds,
                  unsigned int fd_count);
 
+/* The same without a wait: EAGAIN where there is no room. For answers to a socket that came from
+ * somebody who may have been taken over: it may be full, and never be read. */
+bool packet_offer(int socket, struct iovec const *pieces, unsigned int count, int const *fds,
+                  unsigned int fd_count);
+
 /* Receives one packet into SIZE bytes at BUFFER. Returns its length, 0 at the end (the partner is
- * gone), -1 with errno (EMSGSIZE: it was longer than SIZE; EBADMSG: more descriptors than
- * *fd_count). *fd_count holds the room in FDS before and the number after; the descriptors are the
- * caller's, close-on-exec. FD_COUNT may be 0: descriptors are then refused. EINTR is passed on. */
+ * gone), -1 with errno (EMSGSIZE: it was longer than SIZE; EBADMSG: it was empty, or had more
+ * descriptors than *fd_count). *fd_count holds the room in FDS before and the number after; the
+ * descriptors are the caller's, close-on-exec. FD_COUNT may be 0: descriptors are then refused.
+ * EINTR is passed on. */
 ssize_t packet_receive(int socket, void *buffer, size_t size, int *fds, unsigned int *fd_count);
 
 /* The same without a wait: -1 with EAGAIN when no packet is there. For sockets that several

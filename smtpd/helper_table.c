@@ -12,8 +12,8 @@
 static void tell(int reply, char const *bytes, size_t length, int const *fds, unsigned int count)
 {
     struct iovec const piece = {.iov_base = (char *)bytes, .iov_len = length};
-    if (!packet_send(reply, &piece, 1, fds, count) && errno != EPIPE)
-        log_failure("helper-not-told", "packet_send", errno);
+    if (!packet_offer(reply, &piece, 1, fds, count) && errno != EPIPE)
+        log_failure("helper-not-told", "packet_offer", errno);
 }
 
 static bool reserve(struct helper_table *table)

@@ -15,6 +15,7 @@
 #define EXIT_TEMPORARY 111
 #define SLOTS_BEYOND   32 /* beyond concurrencyincoming: those that wait, and those that say 421 */
 #define CAPACITY_MAX   100000
+#define BROKEN_SECONDS 30 /* for sessions to end by themselves */
 
 struct listener {
     struct keeper *keeper;
@@ -162,6 +163,8 @@ static void wait_once(struct listener *listener, struct timespec const *timeout,
         handle_request(listener);
     if (polls[2].revents)
         tls_service_check(tls, &listener->keeper->control);
+    /* Before the end the keeper itself could still ask: a session has shut the socket for all. */
+    *broken |= listener->helper_reads < 0 || tls->reads < 0;
 }
 
 static void watch(struct listener *listener, bool *broken)
@@ -177,10 +180,13 @@ static void watch(struct listener *listener, bool *broken)
 
 /* Ends the sessions at their next command, then everything. Injectors, helpers and TLS go on until
  * the last session that could ask is gone: what a client was promised is kept, and it hears of it.
- */
-static void end(struct listener *listener)
+ * When BROKEN, a session that has been taken over may be the cause, and never end: others want to
+ * be served, and who started this kills what is left of it. */
+static void end(struct listener *listener, bool broken)
 {
-    bool broken = false;
+    struct timespec const look = {.tv_sec = 1};
+    struct timespec const *const timeout = broken ? &look : NULL;
+    time_t const late = now() + BROKEN_SECONDS;
     for (size_t i = 0; i < listener->children.count; i++)
         if (listener->children.entries[i].number == DIALOGUES)
             kill(listener->children.entries[i].pid, SIGTERM);
@@ -189,8 +195,10 @@ static void end(struct listener *listener)
     tls_service_close(&listener->keeper->tls);
     close(listener->changes.descriptor);
     listener->changes.descriptor = -1;
-    while (listener->children.count || listener->keeper->helpers.count || listener->keeper->tls.pid)
-        wait_once(listener, NULL, &broken);
+    while ((listener->children.count || listener->keeper->helpers.count ||
+            listener->keeper->tls.pid) &&
+           (!timeout || now() < late))
+        wait_once(listener, timeout, &broken);
 }
 
 /* The keeper has loaded the settings, but what changed before the watch began went unnoticed. */
@@ -270,7 +278,8 @@ int keeper_listen(struct keeper *keeper, struct listening const *listeners, size
     while (!*process_stop() && !broken && !is_idle(&listener))
         watch(&listener, &broken);
     if (broken)
-        log_failure("listener-failed", "a template ended; everything is started anew", 0);
-    end(&listener);
+        log_failure("listener-failed",
+                    "a template or a socket of requests ended; everything is started anew", 0);
+    end(&listener, broken);
     return broken ? EXIT_TEMPORARY : 0;
 }

@@ -68,8 +68,9 @@ static void answer(struct engine_ends const *ends, struct tls_answer const *give
     char bytes[TLS_REQUEST_MAX];
     struct iovec const piece = {.iov_base = bytes, .iov_len = tls_answer_format(bytes, given)};
     if (ends->answers >= 0)
-        /* An asker that is gone is noticed by its plain socket. */
-        (void)packet_send(ends->answers, &piece, 1, NULL, 0);
+        /* An asker that is gone is noticed by its plain socket; one that has filled this one up
+         * itself must not hold the template. */
+        (void)packet_offer(ends->answers, &piece, 1, NULL, 0);
 }
 
 void engine_refuse(struct engine_ends const *ends, char const *reason)

@@ -99,7 +99,7 @@ _Noreturn void template_run(struct template const *template)
     bool retired = false, busy = template->idle, asked = true;
     while ((asked && !retired) || children.count) {
         struct pollfd request = {.fd = asked && !retired ? template->requests : -1,
-                                 .events = POLLIN};
+                                 .events = POLLIN | POLLRDHUP};
         struct child ended;
         int status;
         busy = wait_for_request(template, &request, busy && !retired);
@@ -111,8 +111,8 @@ _Noreturn void template_run(struct template const *template)
         if (!request.revents || retired)
             continue;
         if (!take(template, &children))
-            asked = !(request.revents & POLLHUP); /* an empty packet would look like the end */
-        busy = template->idle;                    /* the request may have made it so */
+            asked = !(request.revents & (POLLHUP | POLLRDHUP));
+        busy = template->idle; /* the request may have made it so */
     }
     _exit(asked ? 0 : TEMPLATE_NO_ASKERS);
 }

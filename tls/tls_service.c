@@ -83,7 +83,7 @@ _Noreturn static void run(struct tls_service const *service, struct control cons
     fail(path.s);
 }
 
-/* Takes one request and says no. */
+/* Takes one request, unless a template that is about to end was faster, and says no. */
 static void refuse(struct tls_service const *service)
 {
     static struct tls_answer const answer = {.kind = TLS_FAILED,
@@ -91,23 +91,24 @@ static void refuse(struct tls_service const *service)
     char bytes[TLS_REQUEST_MAX];
     int descriptors[TLS_REQUEST_DESCRIPTORS];
     unsigned int count = TLS_REQUEST_DESCRIPTORS;
-    ssize_t const length = packet_receive(service->reads, bytes, sizeof bytes, descriptors, &count);
+    ssize_t const length = packet_take(service->reads, bytes, sizeof bytes, descriptors, &count);
     if (length < 0)
         return;
     if (count == TLS_REQUEST_DESCRIPTORS) {
         struct iovec const piece = {.iov_base = bytes,
                                     .iov_len = tls_answer_format(bytes, &answer)};
-        (void)packet_send(descriptors[TLS_REQUEST_DESCRIPTORS - 1], &piece, 1, NULL, 0);
+        (void)packet_offer(descriptors[TLS_REQUEST_DESCRIPTORS - 1], &piece, 1, NULL, 0);
     }
     while (count)
         close(descriptors[--count]);
 }
 
-/* True when the socket is at its end: a request is never empty. */
+/* True when nobody can ask any more, and all who did were heard. */
 static bool is_over(struct tls_service const *service)
 {
     char byte;
-    return recv(service->reads, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    struct pollfd polled = {.fd = service->reads, .events = POLLRDHUP};
+    return poll(&polled, 1, 0) > 0 && recv(service->reads, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void tls_service_check(struct tls_service *service, struct control const *control)
