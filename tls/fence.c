@@ -23,14 +23,18 @@ static int const engine[] = {
     SYS_setsockopt,    SYS_brk,          SYS_mmap,       SYS_munmap,          SYS_mremap,
     SYS_madvise,       SYS_exit,         SYS_exit_group, SYS_rt_sigreturn,    SYS_rt_sigprocmask,
     SYS_clock_gettime, SYS_gettimeofday, SYS_getrandom,  SYS_restart_syscall, SYS_futex,
-    SYS_getpid,        SYS_gettid,       SYS_tgkill, /* abort */
+    SYS_getpid,        SYS_gettid,
 #ifdef SYS_poll
     SYS_poll,          SYS_time,
 #endif
 };
 
+/* Not for engines: one that has been taken over could end or stop the others of its user, and their
+ * template. What aborts ends by its fence. */
+#define ABORT SYS_tgkill
+
 static int const template[] = {
-    SYS_clone,   SYS_wait4,      SYS_kill,    SYS_prctl,        SYS_prlimit64,
+    ABORT,       SYS_clone,      SYS_wait4,   SYS_kill,         SYS_prctl,           SYS_prlimit64,
     SYS_seccomp, SYS_socketpair, SYS_getppid, SYS_rt_sigaction, SYS_set_robust_list,
 #ifdef SYS_fork
     SYS_fork,
@@ -42,7 +46,8 @@ static int const template[] = {
 
 /* Files to read, and nothing to write them with. */
 static int const key[] = {
-    SYS_openat,     SYS_newfstatat, SYS_fstat, SYS_lseek, SYS_epoll_ctl, SYS_epoll_pwait,
+    ABORT,          SYS_openat,    SYS_newfstatat,  SYS_fstat,
+    SYS_lseek,      SYS_epoll_ctl, SYS_epoll_pwait,
 #ifdef SYS_epoll_wait
     SYS_epoll_wait,
 #endif
