@@ -106,10 +106,21 @@ static bool open_state(struct helper_means *means)
     return false;
 }
 
+/* A folder that was removed while open cannot be written to, though another has its name again. */
+static void forget_removed_state(struct helper_means *means)
+{
+    struct stat status;
+    if (means->auth.state < 0 || (fstat(means->auth.state, &status) == 0 && status.st_nlink > 0))
+        return;
+    close(means->auth.state);
+    means->auth.state = -1;
+}
+
 static struct privilege_user const *prepare_auth(struct helper_means *means, struct start *start)
 {
     if (!privilege_find(&means->auth.user, CONFIGURED_USER_AUTH))
         return NULL;
+    forget_removed_state(means);
     if (means->auth.state < 0 && !open_state(means))
         return NULL;
     return program_path(&start->path, "ekiden-auth") ? &means->auth.user : NULL;

@@ -507,6 +507,20 @@ def test_an_unusable_state_folder(make_instance):
         client.quit()
 
 
+def test_a_state_folder_that_was_removed(make_instance):
+    """The keeper has it open: it is made anew, without a restart."""
+    instance = make_instance(start=False)
+    certificates.put(instance)
+    instance.add_login("alice", "right")
+    instance.start()
+    for _ in range(2):
+        with logged_in(instance) as client:
+            client.quit()
+        shutil.rmtree(instance.folder / "state")
+    with logged_in(instance) as client:
+        client.quit()
+
+
 @pytest.mark.root
 def test_a_state_folder_of_somebody_else(make_instance):
     instance = make_instance(start=False)
