@@ -204,9 +204,12 @@ static int check(struct auth_settings const *settings, char const *client, int t
 static int spend(struct auth_settings const *settings)
 {
     char login[LOGIN_MAX + 1];
-    if (!login_read(login, credentials.name, strlen(credentials.name)))
+    /* Another program may know names that our own database could not hold. */
+    bool const is_login = login_read(login, credentials.name, strlen(credentials.name));
+    char const *const name = is_login ? login : credentials.name;
+    if (!*name)
         return EXIT_MISUSED;
-    enum spending_result const result = spending_take(&store, now(), login, credentials.recipients,
+    enum spending_result const result = spending_take(&store, now(), name, credentials.recipients,
                                                       settings->messages, settings->recipients);
     if (result == SPENDING_FAILED)
         return EXIT_TEMPORARY;
@@ -215,7 +218,7 @@ static int spend(struct auth_settings const *settings)
     bool const messages = result == SPENDING_MESSAGES_OVER;
     struct log_line line;
     log_begin(&line, "budget-spent");
-    log_text(&line, "user", login);
+    log_text(&line, "user", name);
     log_text(&line, "of", messages ? "loginmessages" : "loginrecipients");
     log_number(&line, "an-hour", messages ? settings->messages : settings->recipients);
     log_write(&line);

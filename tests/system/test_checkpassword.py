@@ -391,8 +391,15 @@ def test_budgets(logins):
 
 
 def test_budget_misused(logins):
-    for data in (b"", b"alice\0", b"alice\0x\0", b"alice\0001\0more", b"alice\0001", b" \0001\0"):
+    for data in (b"", b"alice\0", b"alice\0x\0", b"alice\0001\0more", b"alice\0001", b"\0001\0"):
         assert logins.run(data, options=("-b",)).code == MISUSED
+
+
+@pytest.mark.parametrize("name", ["jo doe", "#1", "j\x07"])
+def test_budget_of_a_name_that_only_another_program_knows(logins, name):
+    """It was taken by authprogram: it must be able to send as well."""
+    logins.set("loginmessages", "2\n")
+    assert [logins.spend(name, 1).code for _ in range(3)] == [0, 0, 1]
 
 
 def test_budget_at_once(logins):
