@@ -3,7 +3,10 @@
 import os
 import re
 import signal
+import smtplib
+import ssl
 
+import contents
 from instance import PATIENCE, wait_for
 
 NO_CAPABILITIES = 0
@@ -13,7 +16,9 @@ KEEPER_CAPABILITIES = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 18
 # Who an Ekiden process may be, by its program.
 USERS = {
     "ekiden-smtpd": {"root", "ekidend", "ekidenq"},
-    "ekiden-send": {"ekidens"},
+    "ekiden-tls": {"root", "ekident", "ekidenk"},
+    "ekiden-auth": {"ekidena"},
+    "ekiden-send": {"ekidens", "ekident"},  # the latter starts ekiden-tls for deliveries
     "ekiden-local": {"ekidenl"},
     "ekiden-remote": {"ekidenr"},
     "ekiden-bounce": {"ekidenq"},
@@ -46,6 +51,70 @@ def deliver(machine, text, host="127.0.0.1", recipient="anna@example.org", mailb
     return trace
 
 
+SERVER = "mail.example.org"  # in the certificate of INSTALL
+USER_PORTS = (587, 2525, 465)
+
+
+class User(smtplib.SMTP):
+    """A user's mail program, greeted, with TLS, the certificate verified by name."""
+
+    def __init__(self, machine, port, source=None):
+        self.machine, self.to, self.source = machine, port, source
+        chain = machine.path("/etc/ekiden/tls/default/chain.pem").read_text()
+        self.context = ssl.create_default_context(cadata=chain)
+        super().__init__(SERVER, port, local_hostname="client.example", timeout=PATIENCE)
+        if port != 465:
+            self.starttls(context=self.context)
+        self.ehlo()
+
+    def _get_socket(self, host, port, timeout):
+        connected = self.machine.connect(self.to, source=self.source)
+        if self.to != 465:
+            return connected
+        return self.context.wrap_socket(connected, server_hostname=SERVER)
+
+    @property
+    def certificate(self):
+        return self.sock.getpeercert()
+
+
+def password(machine):
+    """That of anna, as INSTALL makes it."""
+    return machine.path("/root/anna.password").read_text().rstrip("\n")
+
+
+def submit(machine, port):
+    """One message of a user, by name and password; it must reach the Maildir, byte for byte."""
+    before = len(machine.mailbox("anna"))
+    name = f"port-{port}-{before}"
+    text = contents.message(name, b".a line with a dot\nund W\xc3\xbcnsche\n")
+    with User(machine, port) as client:
+        client.login("anna", password(machine))
+        wire = text.replace(b"\n", b"\r\n")
+        client.sendmail("anna@example.org", ["anna@example.org"], wire, ["BODY=8BITMIME"])
+    found = machine.wait_for_mail("anna", before + 1)
+    (arrived,) = [mail for mail in found if b"<%s@" % name.encode() in mail]
+    contents.assert_same(arrived, text)
+    assert re.search(rb" with ESMTPSA\s+\(TLSv1\.2 ECDHE-", arrived), arrived
+
+
+def check_user_ports(machine, ports=USER_PORTS):
+    """What INSTALL says of users' ports holds; without a password they take nothing."""
+    for port in ports:
+        submit(machine, port)
+        with User(machine, port) as client:
+            assert client.docmd("MAIL FROM:<anna@example.org>")[0] == 530
+            assert client.docmd("AUTH PLAIN AGFubmEAd3Jvbmc=")[0] == 535
+
+    def port_25_offers_tls():
+        with machine.smtp() as client:
+            assert "auth" not in client.esmtp_features
+            return "starttls" in client.esmtp_features
+
+    # A listener that was there before the certificate notices within a moment.
+    wait_for(port_25_offers_tls, what="STARTTLS on port 25")
+
+
 def users_of_processes(machine):
     """Checks what each process of Ekiden may, and returns how many each user has, or nothing while
     one of them is on its way to its user, its program or its fence."""
@@ -60,7 +129,8 @@ def users_of_processes(machine):
         assert len(uids) == 1, f"{process}: Uid {uids}"
         user = names[uids.pop()]
         sets = [int(field(status, f"Cap{key}"), 16) for key in ("Inh", "Prm", "Eff", "Amb")]
-        if (program, user) == ("ekiden-smtpd", "root"):  # the keeper, or what it has just forked
+        # The keeper, who starts engines and key process, or what one of them has just forked.
+        if user == "root" and program in ("ekiden-smtpd", "ekiden-tls"):
             assert not machine.systemd or sets[2] & ~KEEPER_CAPABILITIES == 0, process
         elif program == "ekiden-launch":  # no filter: users' programs would inherit it
             if sets[2] != LAUNCHER_CAPABILITIES:
@@ -68,7 +138,10 @@ def users_of_processes(machine):
             assert sets == [0, LAUNCHER_CAPABILITIES, LAUNCHER_CAPABILITIES, 0], f"{process}: {sets}"
             assert field(status, "CapBnd") == field(status, "CapEff"), process
             assert field(status, "NoNewPrivs") == "1" and field(status, "Groups") == "", process
-        elif user not in USERS[program] or field(status, "Seccomp") != "2":
+        # tls-holder starts ekiden-tls, which brings its own filter.
+        elif user not in USERS[program] or (
+            field(status, "Seccomp") != "2" and field(status, "Name") != "tls-holder"
+        ):
             return {}  # who stays so is never what is waited for
         seen[user] = seen.get(user, 0) + 1
         if user == "root":

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from deploy import check_processes, deliver, message, stop
+from deploy import check_processes, check_user_ports, deliver, message, stop
 from instance import wait_for
 from machine import Machine
 
@@ -20,6 +20,7 @@ pytestmark = [
 def server(build):
     with Machine(build) as machine:
         machine.install("Install", "Users by hand", "Configure", "xinetd")
+        machine.install("Certificate", "Users who send", "Users' ports: xinetd")
         wait_for(lambda: machine.processes("ekiden-send"), what="the scheduler")
         inetd = machine.start("exec xinetd -dontfork")
         wait_for(machine.listens, what="xinetd")
@@ -37,6 +38,10 @@ def test_delivers(server, host):
 def test_processes(server):
     check_processes(server, keeper="root")
     check_processes(server, keeper="root", count=5)
+
+
+def test_users_submit(server):
+    check_user_ports(server, (587, 465))
 
 
 def test_the_log_does_not_reach_the_client(server):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy import check_processes, deliver, has_ended, message
+from deploy import USER_PORTS, check_processes, check_user_ports, deliver, has_ended, message
 from instance import PATIENCE, wait_for
 from machine import Machine
 
@@ -42,6 +42,13 @@ def test_delivers(server, host):
 def test_processes(server):
     check_processes(server, keeper="root")
     check_processes(server, keeper="root", count=20)
+
+
+def test_users_submit(server):
+    server.install("Certificate", "Users who send", "Users' ports: s6")
+    for port in USER_PORTS:
+        wait_for(lambda: server.listens(port), what=f"the listener at {port}")
+    check_user_ports(server)
 
 
 def test_logs_through_s6_log(server):

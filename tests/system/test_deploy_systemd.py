@@ -1,10 +1,14 @@
 """The installation of INSTALL under a real systemd, with the shipped units of both kinds."""
 
+import base64
+import os
 import re
+from pathlib import Path
 
 import pytest
 
-from deploy import check_processes, deliver, has_ended, message
+from deploy import (USER_PORTS, User, check_processes, check_user_ports, deliver, has_ended,
+                    message, submit, users_of_processes)  # fmt: skip
 from instance import PATIENCE, wait_for
 from machine import ROOT, Machine
 
@@ -31,6 +35,19 @@ EXPOSURE = {
 }
 
 
+# What the real one does after it has got a certificate.
+CERTBOT = """#!/bin/sh
+set -e
+export RENEWED_LINEAGE=/etc/letsencrypt/live/mail.example.org
+mkdir -p $RENEWED_LINEAGE
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 \\
+    -subj /CN=mail.example.org -addext subjectAltName=DNS:mail.example.org \\
+    -keyout $RENEWED_LINEAGE/privkey.pem -out $RENEWED_LINEAGE/fullchain.pem
+while [ $# -gt 1 ] && [ "$1" != --deploy-hook ]; do shift; done
+exec sh -c "$2"
+"""
+
+
 @pytest.fixture(scope="module")
 def machine(build):
     with Machine(build, systemd=True) as machine:
@@ -43,6 +60,17 @@ def listener(machine):
     machine.install("systemd")
     yield machine
     stop(machine, "ekiden-smtpd.socket", "ekiden-smtpd.service")
+
+
+@pytest.fixture
+def users(machine):
+    """The listener with a certificate, a user, and the sockets for users' mail."""
+    machine.install("systemd", "Certificate", "Users who send", "Users' ports: systemd")
+    yield machine
+    sockets = ["ekiden-submission.socket", "ekiden-submissions.socket"]
+    machine.systemctl("disable", "--now", *sockets, check=True)
+    stop(machine, "ekiden-smtpd.socket", "ekiden-smtpd.service")
+    machine.run("rm -r /etc/ekiden/tls /etc/ekiden/auth")
 
 
 @pytest.fixture
@@ -197,6 +225,118 @@ def test_mail_is_delivered_after_a_crash_of_the_scheduler(listener):
     assert len(listener.wait_for_mail("anna", 2)) == 2
     # The crash was ours; it must not count when the machine is cleaned up.
     wait_for(lambda: listener.systemctl("is-active", "ekiden-send.service") == "active")
+
+
+def test_users_submit(users):
+    """Each socket starts the one service; each gets its role."""
+    for port in USER_PORTS:
+        assert users.listens(port)
+    assert users.processes("ekiden-smtpd") == []
+    submit(users, 465)
+    check_user_ports(users)
+    deliver(users, message("port 25 is served beside them"))
+
+
+def test_users_processes(users):
+    """Who does what of a session with TLS, and that none of them may more than it must."""
+    submit(users, 587)
+    held = [User(users, port) for port in USER_PORTS]
+    wanted = {"tls-key": ("ekidenk", 1), "tls-server": ("ekident", len(held)),
+              "tls-template": ("ekident", 1)}  # fmt: skip
+
+    def all_are_there():
+        users_of_processes(users)  # capabilities, no_new_privs, filters
+        names = users.users()
+        found = [(one.comm, names[one.uid]) for one in users.processes("ekiden-tls")]
+        return all(found.count((comm, user)) >= count for comm, (user, count) in wanted.items())
+
+    wait_for(all_are_there, what=str(wanted))
+    for process in users.processes("ekiden-tls"):
+        if process.comm not in wanted:
+            continue
+        assert process.status("CapEff").strip("0") == "" and process.status("Seccomp") == "2"
+        # Not dumpable: what is below belongs to root.
+        assert os.stat(f"/proc/{process.pid}/environ").st_uid == 0
+        assert not open_files(process), f"{process}: {open_files(process)}"
+    for client in held:
+        client.quit()
+
+
+def open_files(process):
+    """What is open and is no socket, pipe or the like; the key process may have folders."""
+    folder = Path(f"/proc/{process.pid}/fd")
+    targets = {link.name: os.readlink(link) for link in folder.iterdir()}
+    return {
+        number: target
+        for number, target in targets.items()
+        if target.startswith("/")
+        and target != "/dev/null"
+        and not (process.comm == "tls-key" and (folder / number).is_dir())
+    }
+
+
+def test_the_key_is_the_key_process_s_alone(users):
+    submit(users, 587)
+    for user in ("ekidend", "ekidenq", "ekidens", "ekidenl", "ekidenr", "ekident", "ekidena"):
+        said = users.run("setpriv", f"--reuid={user}", f"--regid={user}" if user != "ekidens"
+                         else "--regid=ekidenq", "--clear-groups", "cat",
+                         "/etc/ekiden/tls/default/key.pem", check=False)  # fmt: skip
+        assert "Permission denied" in said, user
+    said = users.run("setpriv --reuid=ekidenk --regid=ekidenk --clear-groups "
+                     "head -1 /etc/ekiden/tls/default/key.pem")  # fmt: skip
+    assert "PRIVATE KEY" in said
+
+
+def test_users_password_process(users):
+    """ekiden-auth, met while it makes somebody wait who has guessed wrong."""
+    names = users.users()
+
+    def guess(number):
+        """A guess whose answer nobody waits for."""
+        client = User(users, 587, source=f"127.0.2.{number}")
+        word = base64.b64encode(b"\0nobody-%d\0wrong" % number).decode()
+        client.putcmd("AUTH PLAIN", word)
+        return client
+
+    held = []
+
+    def seen():
+        held.append(guess(len(held) + 1))
+        found = [one for one in users.processes("ekiden-auth") if one.status("Seccomp") == "2"]
+        return found and [(names[one.uid], one.status("CapEff"), one.status("NoNewPrivs"),
+                           one.status("Groups")) for one in found][0]  # fmt: skip
+
+    user, capabilities, no_new_privileges, groups = wait_for(seen, what="ekiden-auth")
+    assert (user, capabilities.strip("0"), no_new_privileges, groups) == ("ekidena", "", "1", "")
+    for client in held:
+        client.close()
+    wait_for(lambda: users.processes("ekiden-auth") == [], what="the end of all ekiden-auth")
+
+
+def test_a_renewed_certificate_is_served_at_once(users):
+    """certbot's deploy hook, with a certbot that only has a new pair."""
+    with User(users, 465) as client:
+        first = client.certificate["serialNumber"]
+    users.path("/usr/bin/certbot").write_text(CERTBOT)
+    users.run("chmod 755 /usr/bin/certbot")
+    with User(users, 587) as before:
+        users.install("Certificate from Let's Encrypt")
+        for port in USER_PORTS:
+            with User(users, port) as client:
+                assert client.certificate["serialNumber"] != first
+        assert before.noop()[0] == 250  # whoever is there stays
+        assert before.certificate["serialNumber"] == first
+    listing = users.run("stat -c '%n %a %U %G' /etc/ekiden/tls/default/*").split("\n")
+    assert listing == ["/etc/ekiden/tls/default/chain.pem 644 root root",
+                       "/etc/ekiden/tls/default/key.pem 640 root ekidenk"]  # fmt: skip
+    submit(users, 465)
+
+
+def test_each_takes_users(each):
+    each.install("Certificate", "Users who send", "Users' ports: systemd, one service a connection")
+    check_user_ports(each)
+    each.run("rm -r /etc/systemd/system/ekiden-smtpd-each.socket.d /etc/ekiden/tls /etc/ekiden/auth")
+    each.systemctl("daemon-reload", check=True)
 
 
 def test_each_delivers(each):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy import check_processes, deliver, message, stop
+from deploy import check_processes, check_user_ports, deliver, end, message, stop
 from instance import wait_for
 from machine import Machine
 
@@ -32,6 +32,17 @@ def server(machine):
     wait_for(machine.listens, what="tcpserver")
     yield machine
     stop(machine, *started)
+
+
+def test_users_submit(server):
+    server.install("Certificate", "Users who send", "Users' ports: tcpserver")
+    names = ("ekiden-submission-tcpserver", "ekiden-submissions-tcpserver")
+    started = [server.start(f"exec /etc/service/{name}/run") for name in names]
+    for port in (587, 465):
+        wait_for(lambda: server.listens(port), what=f"tcpserver at {port}")
+    check_user_ports(server, (587, 465))
+    for process in started:
+        end(process)
 
 
 def set_rules(machine, text):
