@@ -3,8 +3,10 @@ programs run as their users all the same, for what they use is opened before the
 
 import os
 import shutil
+import ssl
 import subprocess
 
+import certificates
 import oracle
 import pytest
 from instance import DOMAIN, SENDER, Instance, wait_for
@@ -53,6 +55,18 @@ def let_everything_serve(private):
 
 def test_everything_serves(private):
     let_everything_serve(private)
+
+
+def test_tls_serves(private):
+    """The key process reads a folder to which it has no way; a new one is noticed."""
+    certificates.put(private)
+    private.wait_for_new_template()
+    trusted = ssl.create_default_context(cadata=certificates.pair()[0].decode())
+    with private.session() as client:
+        assert client.command("STARTTLS").code == 220
+        client.socket = trusted.wrap_socket(client.socket, server_hostname=certificates.NAME)
+        assert client.command("EHLO x").code == 250
+        client.quit()
 
 
 def test_changed_settings_are_noticed(private):
