@@ -8,8 +8,9 @@
 
 #include "smtpd/ucspi_tls.h"
 
-#define READY_SECONDS 10
-#define GRACE_SECONDS 5 /* the engine has the same deadline, and says more about it */
+#define READY_SECONDS      10
+#define PAUSE_MILLISECONDS 10
+#define GRACE_SECONDS      5 /* the engine has the same deadline, and says more about it */
 
 static enum stream_result fail(struct tunnel *tunnel, enum stream_result result, char const *reason)
 {
@@ -44,6 +45,27 @@ static enum stream_result await(struct tunnel *tunnel, enum tls_answer_kind kind
     return fail(tunnel, STREAM_LOST, "the TLS engine died");
 }
 
+/* The kernel counts the descriptors that all processes of a user have on their way (ETOOMANYREFS):
+ * many sessions that ask at once may have to wait for one another. */
+static enum stream_result ask(struct tunnel *tunnel, struct tls_request const *request,
+                              int64_t milliseconds)
+{
+    struct stream *const stream = tunnel->stream;
+    for (int64_t waited = 0; waited < milliseconds; waited += PAUSE_MILLISECONDS) {
+        if (tls_request_send(&tunnel->link, tunnel->connection->tls_requests, request, stream->from,
+                             stream->to))
+            return STREAM_OK;
+        if (errno != ETOOMANYREFS && errno != ENOBUFS && errno != ENOMEM)
+            break;
+        int const number = errno;
+        enum stream_result const result = stream_pause(stream, PAUSE_MILLISECONDS);
+        if (result != STREAM_OK)
+            return fail(tunnel, result, "the session ended meanwhile");
+        errno = number;
+    }
+    return fail(tunnel, STREAM_LOST, strerror(errno));
+}
+
 static enum stream_result prepare_own(struct tunnel *tunnel)
 {
     struct connection const *const connection = tunnel->connection;
@@ -54,10 +76,10 @@ static enum stream_result prepare_own(struct tunnel *tunnel)
     /* With room for a request, sending it does not wait. */
     if (stream_wait(stream, connection->tls_requests, POLLOUT, seconds * 1000) != STREAM_OK)
         return fail(tunnel, STREAM_TIMEOUT, "ekiden-tls does not read requests");
-    if (!tls_request_send(&tunnel->link, connection->tls_requests, &request, stream->from,
-                          stream->to))
-        return fail(tunnel, STREAM_LOST, strerror(errno));
-    enum stream_result const result = await(tunnel, TLS_READY, seconds * 1000);
+    enum stream_result result = ask(tunnel, &request, seconds * 1000);
+    if (result != STREAM_OK)
+        return result;
+    result = await(tunnel, TLS_READY, seconds * 1000);
     /* Without an answer the request, and with it the connection, may lie there unread. */
     stream->shared |= result != STREAM_OK && result != STREAM_LOST;
     if (result != STREAM_OK)

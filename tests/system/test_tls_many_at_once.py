@@ -1,11 +1,12 @@
-"""Many deliveries that ask for TLS while its service is slow: none of them goes out in the clear for
-it. Each request has four descriptors on their way, and the kernel bounds how many of them the
-processes of a user may have."""
+"""Many who ask for TLS while its service is slow: no delivery goes out in the clear for it, and no
+client is told that there is none. Each request has four descriptors on their way, and the kernel
+bounds how many of them the processes of a user may have."""
 
 import os
 import signal
 import smtplib
 
+import certificates
 from authority import Authority, key
 from hostile_server import HostileServer
 from instance import wait_for
@@ -45,3 +46,34 @@ def test_a_burst_waits_for_the_service(make_instance):
             os.kill(process.pid, signal.SIGCONT)
         wait_for(lambda: len(ended()) > DELIVERIES, what="the end of all deliveries")
         assert {(event["result"], event["tls"]) for event in ended()} == {("settled", "TLSv1.2")}
+
+
+def unread(port):
+    """The bytes that wait for the server's ends of connections to PORT."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows
+               if row[1].endswith(f":{port:04X}") and row[3] == "01")
+
+
+def test_a_burst_of_clients_waits_for_the_service(make_instance):
+    instance = make_instance(start=False)
+    certificates.put(instance)
+    command = instance.command
+    instance.command = lambda *words: ["prlimit", "--nofile=128:128", *command(*words)]
+    instance.start()
+    with instance.session() as client:  # the service starts with the first request
+        assert client.command("STARTTLS").code == 220
+    (service,) = instance.processes()["tls-template"]
+    os.kill(service.pid, signal.SIGSTOP)
+    clients = [instance.session() for _ in range(60)]
+    for client in clients:
+        client.send("STARTTLS\r\n")
+    wait_for(lambda: unread(instance.port) == 0, what="sessions that have read the command")
+    wait_for(lambda: len([process for process in instance.processes()["smtpd-dialogue"]
+                          if len(os.listdir(f"/proc/{process.pid}/fd")) > 6]) >= 32,
+             what="as many requests as are allowed")  # fmt: skip
+    os.kill(service.pid, signal.SIGCONT)
+    assert {client.reply().code for client in clients} == {220}
+    for client in clients:
+        client.close()
