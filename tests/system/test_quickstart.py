@@ -90,6 +90,28 @@ def test_once_on_a_port_that_is_taken(build, open_folder, option):
     assert_nothing_left(process)
 
 
+def check_what_it_says_about_users(seen, folder):
+    """The commands that it shows work as they stand, but for the password that they ask for."""
+    lines = re.sub(r"\s*\\\n\s*|(\|)\n\s*", r" \1 ", seen).splitlines()
+    secret = "a password of one's own"
+    asked = {
+        "curl --ssl-reqd ": ("--user alice", f'--user "alice:{secret}"'),
+        "swaks --server localhost": ("--auth-user alice", f'--auth-user alice -ap "{secret}"'),
+        "printf 'Subject": ("--user=alice", f'--user=alice --passwordeval="echo \\"{secret}\\""'),
+    }
+    (add,) = [line for line in lines if "ekiden-passwd " in line]
+    subprocess.run(["sh", "-c", add], input=f"{secret}\n".encode(), check=True, timeout=PATIENCE)
+    for number, (start, (word, answer)) in enumerate(asked.items(), 1):
+        (command,) = [line for line in lines if line.strip().startswith(start)]
+        assert word in command
+        done = subprocess.run(["sh", "-c", command.replace(word, answer)], cwd=ROOT, timeout=PATIENCE,
+                              stdin=subprocess.DEVNULL, capture_output=True)  # fmt: skip
+        assert done.returncode == 0, (command, done)
+        mailbox = folder / "mail/bob/Maildir/new"
+        wait_for(lambda: len(list(mailbox.iterdir())) == number, what=f"what {start} sent")
+
+
+@pytest.mark.needs("curl", "swaks", "msmtp")
 def test_it_serves_until_ctrl_c(build, open_folder):
     process = start(build, open_folder, "--smtp", "0")
     seen = read_until(process, "Ctrl-C ends it")
@@ -101,6 +123,7 @@ def test_it_serves_until_ctrl_c(build, open_folder):
     for port in map(int, re.search(served, seen).groups()):
         socket.create_connection(("127.0.0.1", port), PATIENCE).close()
         assert str(port) in seen.partition("Serving on")[0]  # what one is told to type
+    check_what_it_says_about_users(seen, open_folder / "demo")
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does
     process.communicate(timeout=PATIENCE)
     assert_nothing_left(process)
