@@ -1,5 +1,7 @@
 #include "deliver/remote_way.h"
 
+#include "deliver/remote_exchangers.h"
+#include "deliver/remote_name.h"
 #include "lib/log.h"
 
 static bool has_credentials(struct remote_way *way, struct smtproute const *route,
@@ -24,13 +26,31 @@ static bool has_credentials(struct remote_way *way, struct smtproute const *rout
     return false;
 }
 
+/* By the name that the DNS has: who writes `bücher.example` must not get round what is said of
+ * `xn--bcher-kva.example`. */
+static void find_policy(struct tlspolicy *policy, struct table const *policies, char const *host)
+{
+    char name[REMOTE_NAME_MAX];
+    switch (remote_name_ascii(name, sizeof name, host)) {
+    case REMOTE_NAME_OK:
+        tlspolicy_find(policy, policies, name);
+        break;
+    case REMOTE_NAME_NONE: /* an address, or what leads nowhere */
+        tlspolicy_find(policy, policies, host);
+        break;
+    case REMOTE_NAME_NO_MEMORY:
+        policy->level = TLSPOLICY_VERIFY;
+        break;
+    }
+}
+
 /* What the route itself says comes first. */
 static void set_tls(struct remote_way *way, struct smtproute const *route,
                     struct table const *policies, struct tlspolicy *policy)
 {
     *policy = route->tls;
     if (policy->level == TLSPOLICY_UNSET)
-        tlspolicy_find(policy, policies, way->host);
+        find_policy(policy, policies, way->host);
     /* Before the policy for all others: that one is not meant for passwords. */
     if (policy->level == TLSPOLICY_UNSET && way->user)
         policy->level = way->clear_auth ? TLSPOLICY_MAY : TLSPOLICY_VERIFY;

@@ -18,7 +18,19 @@ static bool is_key(char const *key, size_t length)
         key++;
         length--;
     }
-    return address_is_domain(key, length, true);
+    return address_is_domain(key, length, false);
+}
+
+/* One domain has many spellings in UTF-8, and is to be found whichever a sender takes: all are
+ * looked up in the one form that the DNS has. */
+static char const *hint_for(char const *key, size_t length)
+{
+    static char const hint[] =
+        "DOMAIN is an internationalized domain in its ASCII form, `xn--...`, "
+        "which counts for all of its spellings";
+    return key[0] != '[' && address_is_domain(key + (key[0] == '.'), length - (key[0] == '.'), true)
+               ? hint
+               : NULL;
 }
 
 static bool parse_entry(char const *line, size_t length, struct table_entry *entry,
@@ -29,8 +41,13 @@ static bool parse_entry(char const *line, size_t length, struct table_entry *ent
     size_t const start = bracket ? (size_t)(bracket - line) : 0;
     char const *const colon = memchr(line + start, ':', length - start);
     struct tlspolicy policy;
-    if (!colon || !is_key(line, (size_t)(colon - line)))
+    if (!colon)
         return control_fail(error, EXPECTED, line, length);
+    if (!is_key(line, (size_t)(colon - line))) {
+        char const *const hint = hint_for(line, (size_t)(colon - line));
+        return hint ? control_fail_hint(error, EXPECTED, line, length, hint)
+                    : control_fail(error, EXPECTED, line, length);
+    }
     *entry = (struct table_entry){.key = line,
                                   .key_length = (size_t)(colon - line),
                                   .value = colon + 1,

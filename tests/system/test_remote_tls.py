@@ -36,6 +36,7 @@ RECORDS = {
     ("elsewhere.example", "MX"): [(10, MX)],
     ("signed.example", "MX"): [(10, MX)],
     (MX, "A"): ["127.0.0.1"],
+    ("xn--bcher-kva.example", "MX"): [(10, MX)],
     ("both.example", "A"): ["127.0.0.1", "127.0.0.2"],
     ("nowhere.example", "A"): ["127.0.0.9"],
 }
@@ -448,6 +449,19 @@ def test_verify_another_name(remote, root):
         by_address = f":127.0.0.1:{server.port} tls=verify=mail.provider.example"
         assert remote(server, route=by_address).letters == "rK"
         assert len(server.messages) == 3
+
+
+@pytest.mark.parametrize("policy, hint", [
+    ("xn--bcher-kva.example:encrypt", None), (".xn--bcher-kva.example:none\n.example:encrypt", None),
+    ("bücher.example:encrypt", "`xn--...`"), (".bücher.example:encrypt", "`xn--...`"),
+])
+@pytest.mark.parametrize("host", ["xn--bcher-kva.example", "XN--BCHER-KVA.Example", "bücher.example",
+                                  "BÜCHER.example", "bu\u0308cher.example"])
+def test_a_policy_counts_for_all_spellings(remote, host, policy, hint):
+    with HostileServer(extensions=["SMTPUTF8", "8BITMIME"]) as server:
+        result = remote(server, route=f"::{server.port}", host=host, tlspolicy=policy)
+    assert result.letter in "sZ" and not server.messages, result
+    assert hint in result.log if hint else result.text.startswith("4.7.5 "), result
 
 
 @pytest.mark.parametrize("host, letters, policy", [
