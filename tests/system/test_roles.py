@@ -9,7 +9,7 @@ import sys
 
 import certificates
 import pytest
-from instance import DOMAIN, PATIENCE, SENDER, wait_for
+from instance import DOMAIN, PATIENCE, SENDER, processes_of_session, wait_for
 from smtp_client import Client
 
 CONTROL = {"users": "alice\npostmaster:alice\n", "relayclients": "127.0.0.0/8\n"}
@@ -50,7 +50,6 @@ class Listener:
         environment.pop("LISTEN_FDNAMES", None)
         if names is not None:
             environment["LISTEN_FDNAMES"] = names
-        self.instance = instance
         ready = 3 + len(passed)
         line = instance.command("ekiden-smtpd", "-C", instance.control, "-Q", instance.queue, "-d",
                                 ready, *arguments)
@@ -104,6 +103,19 @@ def test_by_the_command_line(prepared):
                   "-l", f"submissions@127.0.0.1:{ports[2]}", "-l", f"127.0.0.1:{ports[3]}"):
         roles = [role_of(port) for port in ports[:4]]
     assert roles == ["mx", "submission", "submissions", "submission"]
+
+
+def test_an_idle_listener_leaves(prepared):
+    """Though ekiden-tls runs: it is no session."""
+    (port,) = free_ports(1)
+    with Listener(prepared, "-i", "1", "-l", f"mx@127.0.0.1:{port}") as listener:
+        with Client(port, timeout=PATIENCE) as client:
+            client.greet()
+            assert client.command("STARTTLS").code == 220
+        names = {process.comm for process in processes_of_session(listener.process.pid)}
+        assert names >= {"ekiden-tls", "tls-key", "tls-template"}
+        assert listener.process.wait(PATIENCE) == 0
+        wait_for(lambda: not processes_of_session(listener.process.pid), what="the end of all")
 
 
 def test_by_port(prepared):
