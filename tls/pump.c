@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -155,9 +156,11 @@ static void give_plain(struct pump *pump)
     if (!buffer)
         return;
     ssize_t const given = send(pump->ends->plain, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (given > 0)
+    if (given > 0) {
+        /* It would stay until the next record comes, and may be a password. */
+        explicit_bzero(buffer, (size_t)given);
         br_ssl_engine_recvapp_ack(pump->tls, (size_t)given);
-    else if (!is_to_be_tried_again(given))
+    } else if (!is_to_be_tried_again(given))
         note_asker_gone(pump);
 }
 

@@ -597,7 +597,8 @@ def test_no_password_is_left_anywhere(server):
             text = process.read("cmdline") + process.read("environ")
             assert not any(form.decode() in text for form in forms)
         if IS_ROOT and not server.sanitized:
-            for process in server.processes()["smtpd-dialogue"]:
+            running = server.processes()
+            for process in running["smtpd-dialogue"] + running["tls-server"]:
                 memory = memory_of(process.pid)
                 assert memory, "its memory could not be read"
                 assert not [form for form in forms if form in memory]
