@@ -237,6 +237,16 @@ def test_users_submit(users):
     deliver(users, message("port 25 is served beside them"))
 
 
+def test_users_alone(users):
+    """A server that takes no mail from others: port 25 stays closed."""
+    users.systemctl("stop", "ekiden-smtpd.socket", "ekiden-smtpd.service", check=True)
+    users.systemctl("mask", "ekiden-smtpd.socket", check=True)
+    for port in (465, 587):
+        submit(users, port)
+    assert not users.listens(25)
+    users.systemctl("unmask", "ekiden-smtpd.socket", check=True)
+
+
 def test_users_processes(users):
     """Who does what of a session with TLS, and that none of them may more than it must."""
     submit(users, 587)
