@@ -187,7 +187,7 @@ def test_s_nail(server, way, tmp_path):
         "user": LOGIN, "password": PASSWORD, "from": SENDER, "hostname": "client.example",
         "smtp-hostname": DOMAIN, "tls-ca-file": server.trusted, "tls-verify": "strict",
         "tls-ca-no-defaults": "", "ttycharset": "utf-8", "sendcharsets": "utf-8",
-        "encoding": "8bit",
+        "mime-encoding": "8bit",
     }  # fmt: skip
     if way == "submission":
         settings["smtp-use-starttls"] = ""
