@@ -464,6 +464,18 @@ def test_a_policy_counts_for_all_spellings(remote, host, policy, hint):
     assert hint in result.log if hint else result.text.startswith("4.7.5 "), result
 
 
+@pytest.mark.parametrize("relay", ["127.0.0.1", "[127.0.0.1]"])
+@pytest.mark.parametrize("key", ["127.0.0.1", "[127.0.0.1]"])
+def test_a_policy_for_an_address(remote, relay, key):
+    """With brackets or without, in smtproutes, in tlspolicy, in a recipient."""
+    with HostileServer() as server:
+        result = remote(server, route=f":{relay}:{server.port}", tlspolicy=f"{key}:encrypt")
+        literal = remote(server, route=f"::{server.port}", host="[127.0.0.1]",
+                         tlspolicy=f"{key}:encrypt")
+    for each in (result, literal):
+        assert each.letter == "s" and each.text.startswith("4.7.5 ") and not server.messages, each
+
+
 @pytest.mark.parametrize("host, letters, policy", [
     ("y.example", "rK", "verify"),
     ("elsewhere.example", "sZ", "verify"),

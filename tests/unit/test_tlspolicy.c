@@ -24,7 +24,14 @@ static void the_most_specific_entry_counts(void **state)
         {"no.here.example", TLSPOLICY_NONE, ""},
         {"there.example", TLSPOLICY_UNSET, ""},
         {"[192.0.2.1]", TLSPOLICY_NONE, ""},
+        {"192.0.2.1", TLSPOLICY_NONE, ""}, /* a relay is without brackets here */
         {"2001:db8::1", TLSPOLICY_UNSET, ""},
+        {"2001:db8::2", TLSPOLICY_ENCRYPT, ""},
+        {"[IPv6:2001:DB8:0:0::2]", TLSPOLICY_ENCRYPT, ""},
+        {"[2001:db8::2", TLSPOLICY_UNSET, ""},
+        {"2001:db8::3", TLSPOLICY_VERIFY, "mx.example"},
+        {"192.0.2.2", TLSPOLICY_ENCRYPT, ""},
+        {"[192.0.2.2]", TLSPOLICY_ENCRYPT, ""},
     };
     struct table table = TABLE_ZERO;
     struct tlspolicy policy;
@@ -33,6 +40,9 @@ static void the_most_specific_entry_counts(void **state)
          ".here.example:encrypt\n"
          "no.here.example:none\n"
          "[192.0.2.1]:none\n"
+         "192.0.2.2:encrypt\n"
+         "[2001:DB8::2]:encrypt\n"
+         "[IPv6:2001:db8::3]:verify=mx.example\n"
          ":may\n");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tlspolicy_find(&policy, &table, cases[i].host);
