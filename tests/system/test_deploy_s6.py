@@ -49,6 +49,8 @@ def test_users_submit(server):
     for port in USER_PORTS:
         wait_for(lambda: server.listens(port), what=f"the listener at {port}")
     check_user_ports(server)
+    server.run(f"s6-svc -wD -T {PATIENCE}000 -d /service/ekiden-submission")
+    server.run("rm -r /service/ekiden-submission; s6-svscanctl -an /service")
 
 
 def test_logs_through_s6_log(server):
