@@ -1,6 +1,7 @@
 #include "deliver/remote_child.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include "deliver/remote_world.h"
 #include "lib/log.h"
 #include "lib/packet.h"
+
+#define LOGIN_REFUSED 'L'
 
 /* --- in the child --- */
 
@@ -43,6 +46,15 @@ static void send_answers(void *context, struct remote_transaction const *transac
     stralloc_free(&bytes);
 }
 
+static void send_refused(void *context, unsigned int way)
+{
+    char const bytes[] = {LOGIN_REFUSED, (char)('0' + way)};
+    struct iovec const piece = {.iov_base = (char *)bytes, .iov_len = sizeof bytes};
+    (void)context;
+    if (!packet_send(ANSWERS, &piece, 1, NULL, 0))
+        die("a refused login cannot be told");
+}
+
 /* Keeps three descriptors, and the one of TLS where there is one, and nothing of the master's: not
  * the scheduler's socket, not those of other deliveries. */
 static void keep_descriptors(int message, int socket, int tls_service)
@@ -54,7 +66,7 @@ static void keep_descriptors(int message, int socket, int tls_service)
 }
 
 static void deliver(struct remote_job const *job, int tls_service, struct remote_settings *settings,
-                    struct remote_world const *world)
+                    struct remote_refusals const *refusals, struct remote_world const *world)
 {
     struct remote_ways ways;
     struct remote_recipient *const recipients = calloc(job->count, sizeof *recipients);
@@ -71,6 +83,8 @@ static void deliver(struct remote_job const *job, int tls_service, struct remote
                                              .ways = &ways,
                                              .tls_service = tls_service,
                                              .report = send_answers,
+                                             .refused = send_refused,
+                                             .refusals = refusals,
                                              .context = (void *)job};
     struct failure failure;
     if (!recipients)
@@ -90,7 +104,8 @@ static void deliver(struct remote_job const *job, int tls_service, struct remote
 }
 
 static _Noreturn void run(struct remote_job const *job, int message, int socket, int tls_service,
-                          struct remote_settings *settings, pid_t master)
+                          struct remote_settings *settings, struct remote_refusals const *refusals,
+                          pid_t master)
 {
     struct remote_world world;
     struct remote_ourselves ourselves;
@@ -102,18 +117,19 @@ static _Noreturn void run(struct remote_job const *job, int message, int socket,
     if (!remote_world_start(&world, &ourselves, settings))
         _exit(111);
     remote_fence_enter();
-    deliver(job, tls_service >= 0 ? TLS : -1, settings, &world);
+    deliver(job, tls_service >= 0 ? TLS : -1, settings, refusals, &world);
     _exit(0);
 }
 
 /* --- in the master --- */
 
 bool remote_child_start(struct remote_child *child, struct remote_job const *job, int descriptor,
-                        int tls_service, struct remote_settings *settings)
+                        int tls_service, struct remote_settings *settings,
+                        struct remote_refusals const *refusals)
 {
     int ends[2];
     pid_t const master = getpid();
-    *child = (struct remote_child){.count = job->count, .waiting = job->count};
+    *child = (struct remote_child){.count = job->count, .waiting = job->count, .route = job->route};
     for (unsigned int i = 0; i < job->count; i++)
         child->numbers[i] = job->recipients[i].number;
     if (!packet_pair(ends))
@@ -121,7 +137,7 @@ bool remote_child_start(struct remote_child *child, struct remote_job const *job
     child->socket = ends[0];
     child->pid = fork();
     if (child->pid == 0)
-        run(job, descriptor, ends[1], tls_service, settings, master);
+        run(job, descriptor, ends[1], tls_service, settings, refusals, master);
     int const number = errno;
     close(ends[1]);
     if (child->pid < 0) {
@@ -146,14 +162,29 @@ static bool take_number(struct remote_child *child, uint64_t number)
     return false;
 }
 
+/* False when BYTES say nothing of a login that this child could have tried. */
+static bool take_refusal(struct remote_child const *child, char const *bytes, size_t length,
+                         struct remote_refusals *refusals)
+{
+    struct smtproute const *const route = &child->route;
+    unsigned int const way = length == 2 ? (unsigned int)(unsigned char)bytes[1] - '0' : UINT_MAX;
+    if (length != 2 || bytes[0] != LOGIN_REFUSED || !route->auth[0] || way >= route->count)
+        return false;
+    remote_refusals_note(refusals, route->hosts[way].name, route->hosts[way].port, route->auth);
+    return true;
+}
+
 enum remote_child_result remote_child_receive(struct remote_child *child, struct job_answer *answer,
-                                              char buffer[REMOTE_CHILD_BUFFER])
+                                              char buffer[REMOTE_CHILD_BUFFER],
+                                              struct remote_refusals *refusals)
 {
     ssize_t const length = packet_receive(child->socket, buffer, REMOTE_CHILD_BUFFER, NULL, NULL);
     if (length < 0 && errno == EINTR)
         return REMOTE_CHILD_NONE;
     if (length == 0)
         return REMOTE_CHILD_ENDED;
+    if (length > 0 && take_refusal(child, buffer, (size_t)length, refusals))
+        return REMOTE_CHILD_NONE;
     if (length < 0 || !job_answer_parse(answer, buffer, (size_t)length) ||
         !take_number(child, answer->number))
         return REMOTE_CHILD_BROKEN;

@@ -24,8 +24,9 @@ enum step { STEP_DONE, STEP_NEXT, STEP_NEXT_HOST, STEP_NEXT_WAY, STEP_IN_CLEAR }
 struct course {
     struct remote_delivery const *delivery;
     struct remote_way const *way;
-    bool is_last; /* there is no other way behind it */
-    tain end;     /* no further server is tried after that */
+    unsigned int number; /* of the way */
+    bool is_last;        /* there is no other way behind it */
+    tain end;            /* no further server is tried after that */
     struct remote_transaction *transaction;
     struct failure *failure; /* of the last server, or look-up */
 };
@@ -236,6 +237,8 @@ static bool go(struct course *course)
             return false;
         case STEP_NEXT_HOST:
             refused = candidate->host;
+            if (course->delivery->refused)
+                course->delivery->refused(course->delivery->context, course->number);
             break;
         case STEP_NEXT:
         case STEP_IN_CLEAR:
@@ -243,6 +246,22 @@ static bool go(struct course *course)
         }
     }
     return false;
+}
+
+/* True when a login of this way was refused so lately that it is not tried: *failure says so. */
+static bool is_refused(struct course const *course)
+{
+    struct remote_way const *const way = course->way;
+    struct failure *const failure = course->failure;
+    if (!course->delivery->refusals || !remote_refusals_has(course->delivery->refusals, way))
+        return false;
+    failure->result = JOB_DEFERRED;
+    snprintf(failure->text, sizeof failure->text,
+             "4.7.8 %.200s refused authroutes %.64s a moment ago: it is not asked again for %u "
+             "minutes, or until the settings change",
+             way->host, way->reference, REMOTE_REFUSALS_SECONDS / 60);
+    log_without_server(way, failure);
+    return true;
 }
 
 /* The same; otherwise *failure is what holds for those that are not settled. A way that leads
@@ -254,12 +273,13 @@ static bool go_all(struct remote_delivery const *delivery, struct remote_transac
     for (unsigned int i = 0; i < ways->count; i++) {
         struct course course = {.delivery = delivery,
                                 .way = ways->ways + i,
+                                .number = i,
                                 .is_last = i + 1 == ways->count,
                                 .transaction = transaction,
                                 .failure = failure};
         tain_now_g();
         tain_addsec_g(&course.end, course.is_last ? REMOTE_TRY_SECONDS : REMOTE_TRY_SECONDS / 2);
-        if (go(&course))
+        if (!is_refused(&course) && go(&course))
             return true;
     }
     return false;

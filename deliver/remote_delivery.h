@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "deliver/remote_exchangers.h"
+#include "deliver/remote_refusals.h"
 #include "deliver/remote_session.h"
 #include "deliver/remote_settings.h"
 #include "deliver/remote_way.h"
@@ -20,6 +21,9 @@ struct remote_delivery {
     /* Called once, when every recipient is settled, before the server is left: what happens between
      * the server's word and ours makes mail come twice. */
     void (*report)(void *context, struct remote_transaction const *transaction);
+    /* Called when the login of the way number WAY is refused. NULL: nobody remembers. */
+    void (*refused)(void *context, unsigned int way);
+    struct remote_refusals const *refusals; /* ways that are not gone; NULL: none */
     void *context;
 };
 

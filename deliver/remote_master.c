@@ -23,6 +23,7 @@
 struct master {
     struct control const *control;
     struct remote_settings settings; /* owned */
+    struct remote_refusals refusals;
     struct control_watch watch;
     struct stat resolv; /* as it was when the settings were loaded */
     int tls_service;    /* -1: there is none */
@@ -77,6 +78,7 @@ static void reload(struct master *master)
     if (result == CONTROL_OK) {
         remote_settings_free(&master->settings);
         master->settings = fresh;
+        remote_refusals_clear(&master->refusals);
     }
     control_watch_log(result == CONTROL_OK, &error);
 }
@@ -106,7 +108,7 @@ static bool receive(struct master *master, unsigned int index)
 {
     struct job_answer received;
     char buffer[REMOTE_CHILD_BUFFER];
-    switch (remote_child_receive(master->children + index, &received, buffer)) {
+    switch (remote_child_receive(master->children + index, &received, buffer, &master->refusals)) {
     case REMOTE_CHILD_ANSWER:
         if (!agent_link_answer(&master->link, &received))
             end(master, 111);
@@ -137,7 +139,7 @@ static void take_job(struct master *master, unixmessage const *message)
     if (resolv_has_changed(master))
         reload(master);
     if (remote_child_start(master->children + master->count, &job, message->fds[0],
-                           master->tls_service, &master->settings)) {
+                           master->tls_service, &master->settings, &master->refusals)) {
         master->count++;
         return;
     }

@@ -201,6 +201,27 @@ def test_chmod_is_enough(remote, build):
         assert remote.answers(1)[2][0] == "K"
 
 
+def test_a_login_that_was_refused_is_not_tried_by_each_message(remote, build):
+    """Providers lock accounts for that; the right password counts at once."""
+    message = queue_file(remote.folder, build)
+    remote.set("authroutes", "isp:ann:wrong", mode=0o600)
+    remote.start()
+    offer = {"extensions": ["AUTH PLAIN"], "logins": {"ann": SECRET}}
+    with HostileServer(address=ONE, **offer) as server, HostileServer(address=TWO, **offer) as other:
+        job = {"way": "host", "level": "none", "auth": "isp", "flags": "C"}
+        for number, text in (1, "refused the user name"), (2, "a moment ago"), (3, "a moment ago"):
+            remote.give(ONE, {number: "x@x.test"}, message, port=server.port, **job)
+            result, said = remote.answers(1)[number]
+            assert result == "Z" and said.startswith("4.7.8 ") and text in said
+        assert len(server.sessions) == 1
+        remote.give(TWO, {4: "x@x.test"}, message, port=other.port, **job)
+        assert remote.answers(1)[4][0] == "Z" and len(other.sessions) == 1, "another server"
+        remote.set("authroutes", f"isp:ann:{SECRET}", mode=0o600)
+        wait_for(lambda: remote.events("settings-loaded"), what="other settings")
+        remote.give(ONE, {5: "x@x.test"}, message, port=server.port, **job)
+        assert remote.answers(1)[5][0] == "K"
+
+
 @pytest.mark.root
 def test_credentials_that_ekiden_remote_cannot_read(remote):
     remote.set("authroutes", f"isp:ann:{SECRET}")

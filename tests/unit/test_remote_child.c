@@ -15,6 +15,7 @@ struct fixture {
     struct remote_child child;
     int end; /* the child's */
     char buffer[REMOTE_CHILD_BUFFER];
+    struct remote_refusals refusals;
 };
 
 static void start(struct fixture *fixture)
@@ -36,7 +37,7 @@ static enum remote_child_result say(struct fixture *fixture, char const *bytes, 
                                     struct job_answer *answer)
 {
     assert_int_equal(send(fixture->end, bytes, length, 0), length);
-    return remote_child_receive(&fixture->child, answer, fixture->buffer);
+    return remote_child_receive(&fixture->child, answer, fixture->buffer, &fixture->refusals);
 }
 #define SAY(fixture, text, answer) say(fixture, text, sizeof text, answer)
 
@@ -102,9 +103,52 @@ static void descriptors_are_not_taken(void **state)
     struct job_answer answer;
     start(&fixture);
     assert_true(packet_send(fixture.end, &piece, 1, &fixture.end, 1));
-    assert_int_equal(remote_child_receive(&fixture.child, &answer, fixture.buffer),
-                     REMOTE_CHILD_BROKEN);
+    assert_int_equal(
+        remote_child_receive(&fixture.child, &answer, fixture.buffer, &fixture.refusals),
+        REMOTE_CHILD_BROKEN);
     stop(&fixture);
+}
+
+static void a_login_is_refused(void **state)
+{
+    (void)state;
+    static struct smtproute const route = {
+        .count = 2, .hosts = {{"a.test", 25, false}, {"b.test", 587, false}}, .auth = "isp"};
+    struct remote_way const ways[] = {{.host = "a.test", .port = 25, .reference = "isp"},
+                                      {.host = "b.test", .port = 587, .reference = "isp"},
+                                      {.host = "b.test", .port = 587, .reference = "other"},
+                                      {.host = "b.test", .port = 587}};
+    struct fixture fixture;
+    struct job_answer answer;
+    tain_now_g();
+    start(&fixture);
+    fixture.child.route = route;
+    assert_int_equal(say(&fixture, "L1", 2, &answer), REMOTE_CHILD_NONE);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        assert_int_equal(remote_refusals_has(&fixture.refusals, ways + i), i == 1);
+    remote_refusals_clear(&fixture.refusals);
+    assert_false(remote_refusals_has(&fixture.refusals, ways + 1));
+    assert_int_equal(say(&fixture, "L2", 2, &answer), REMOTE_CHILD_BROKEN);
+    assert_int_equal(say(&fixture, "L", 1, &answer), REMOTE_CHILD_BROKEN);
+    assert_int_equal(say(&fixture, "L0x", 3, &answer), REMOTE_CHILD_BROKEN);
+    fixture.child.route.auth[0] = 0; /* a route without a login has none to refuse */
+    assert_int_equal(say(&fixture, "L1", 2, &answer), REMOTE_CHILD_BROKEN);
+    stop(&fixture);
+}
+
+static void what_is_remembered_is_bounded(void **state)
+{
+    (void)state;
+    static struct remote_refusals refusals;
+    struct remote_way way = {.host = "a.test", .reference = "isp"};
+    tain_now_g();
+    for (way.port = 1; way.port <= 2 * REMOTE_REFUSALS_MAX; way.port++)
+        remote_refusals_note(&refusals, way.host, way.port, way.reference);
+    for (way.port = 1; way.port <= 2 * REMOTE_REFUSALS_MAX; way.port++)
+        assert_int_equal(remote_refusals_has(&refusals, &way), way.port > REMOTE_REFUSALS_MAX);
+    way.port = REMOTE_REFUSALS_MAX + 1;
+    tain_addsec_g(&STAMP, REMOTE_REFUSALS_SECONDS);
+    assert_false(remote_refusals_has(&refusals, &way));
 }
 
 static void an_end_is_an_end(void **state)
@@ -114,8 +158,9 @@ static void an_end_is_an_end(void **state)
     struct job_answer answer;
     start(&fixture);
     close(fixture.end);
-    assert_int_equal(remote_child_receive(&fixture.child, &answer, fixture.buffer),
-                     REMOTE_CHILD_ENDED);
+    assert_int_equal(
+        remote_child_receive(&fixture.child, &answer, fixture.buffer, &fixture.refusals),
+        REMOTE_CHILD_ENDED);
     close(fixture.child.socket);
 }
 
@@ -125,6 +170,8 @@ int main(void)
         cmocka_unit_test(each_recipient_is_answered_once),
         cmocka_unit_test(strange_answers_are_not_passed_on),
         cmocka_unit_test(descriptors_are_not_taken),
+        cmocka_unit_test(a_login_is_refused),
+        cmocka_unit_test(what_is_remembered_is_bounded),
         cmocka_unit_test(an_end_is_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
