@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -116,10 +117,21 @@ void fence_descriptors(int *kept, size_t count)
     close_between(next, INT_MAX);
 }
 
-static void limit(void)
+/* What is left of the descriptors for those who answer: where all are one user's, askers could else
+ * use up the limit with requests that wait, and their answers with it. */
+static uint64_t askers_share(void)
+{
+    struct rlimit hard;
+    uint64_t const most = getrlimit(RLIMIT_NOFILE, &hard) == 0 && hard.rlim_max < DESCRIPTORS
+                              ? hard.rlim_max
+                              : DESCRIPTORS;
+    return most - most / 4;
+}
+
+static void limit(uint64_t descriptors)
 {
     struct sandbox_limits const limits = {.memory = MEMORY,
-                                          .descriptors = DESCRIPTORS,
+                                          .descriptors = descriptors,
                                           .file_size = UINT64_MAX, /* the log may be a file */
                                           .processes = UINT64_MAX};
     sandbox_limit(&limits);
@@ -127,7 +139,7 @@ static void limit(void)
 
 void fence_dialogue(bool template)
 {
-    limit();
+    limit(askers_share());
     sandbox_allow_paths(NULL, 0);
     if (!template)
         fence_no_fork();
@@ -137,7 +149,7 @@ void fence_dialogue(bool template)
 void fence_injector(bool template, int folder)
 {
     struct sandbox_path const path = {.directory = folder, .access = SANDBOX_WRITE};
-    limit();
+    limit(DESCRIPTORS);
     sandbox_allow_paths(&path, 1);
     if (!template)
         fence_no_fork();

@@ -13,6 +13,7 @@ from instance import wait_for
 from tls_service import context
 
 DELIVERIES = 60
+OWN_USER = 47203
 
 
 def test_a_burst_waits_for_the_service(make_instance):
@@ -58,6 +59,9 @@ def unread(port):
 
 def test_a_burst_of_clients_waits_for_the_service(make_instance):
     instance = make_instance(start=False)
+    if instance.user:  # as nobody other tests run, too, and the kernel counts for all of a user
+        instance.user = (OWN_USER, OWN_USER)
+        instance.give_away(instance.folder)
     certificates.put(instance)
     command = instance.command
     instance.command = lambda *words: ["prlimit", "--nofile=128:128", *command(*words)]
@@ -71,7 +75,7 @@ def test_a_burst_of_clients_waits_for_the_service(make_instance):
         client.send("STARTTLS\r\n")
     wait_for(lambda: unread(instance.port) == 0, what="sessions that have read the command")
     wait_for(lambda: len([process for process in instance.processes()["smtpd-dialogue"]
-                          if len(os.listdir(f"/proc/{process.pid}/fd")) > 6]) >= 32,
+                          if len(os.listdir(f"/proc/{process.pid}/fd")) > 6]) >= 24,
              what="as many requests as are allowed")  # fmt: skip
     os.kill(service.pid, signal.SIGCONT)
     assert {client.reply().code for client in clients} == {220}
