@@ -365,8 +365,9 @@ def test_what_can_be_seen_of_it(logins, sanitized):
     if not sanitized:
         assert running.status("Seccomp") == "2"
         assert Path(f"/proc/{process.pid}/environ").stat().st_uid == 0  # not dumpable
-        with open(f"/proc/{process.pid}/maps") as maps:
-            assert not [line for line in maps if " rwx" in line]
+        if IS_ROOT:  # to its own user the process is closed
+            with open(f"/proc/{process.pid}/maps") as maps:
+                assert not [line for line in maps if " rwx" in line]
     os.kill(sleeping, 9)
     assert logins.end(process).code == TEMPORARY
 

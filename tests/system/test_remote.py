@@ -195,6 +195,7 @@ def test_a_changed_resolv_conf_is_taken_up(setting, message, folder):
     assert remote.end() == 0
 
 
+@pytest.mark.root  # to its own user the process is closed
 def test_fence_of_a_delivery(setting, message, sanitized):
     sink, remote = setting({ONE: "silent"}, timeoutremote="600")
     remote.start()

@@ -7,6 +7,7 @@ import signal
 import smtplib
 
 import certificates
+import pytest
 from authority import Authority, key
 from hostile_server import HostileServer
 from instance import wait_for
@@ -57,6 +58,7 @@ def unread(port):
                if row[1].endswith(f":{port:04X}") and row[3] == "01")
 
 
+@pytest.mark.root  # to look at descriptors of processes that are closed to their own user
 def test_a_burst_of_clients_waits_for_the_service(make_instance):
     instance = make_instance(start=False)
     if instance.user:  # as nobody other tests run, too, and the kernel counts for all of a user
