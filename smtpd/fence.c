@@ -1,15 +1,10 @@
 #include "smtpd/fence.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-#include "lib/log.h"
 #include "lib/sandbox.h"
 
 #define MEMORY (64u << 20) /* private and writable; sessions use a few hundred KiB */
@@ -91,30 +86,6 @@ static void allow(int const *own, size_t own_count, bool template)
     if (template)
         count = add(calls, count, template_only, COUNT(template_only));
     sandbox_allow_calls(calls, count);
-}
-
-static int compare(void const *one, void const *other)
-{
-    return *(int const *)one - *(int const *)other;
-}
-
-static void close_between(int first, int last)
-{
-    if (first > last || close_range((unsigned int)first, (unsigned int)last, 0) == 0)
-        return;
-    log_failure("fence-failed", "close_range", errno);
-    _exit(111);
-}
-
-void fence_descriptors(int *kept, size_t count)
-{
-    int next = 0;
-    qsort(kept, count, sizeof *kept, compare);
-    for (size_t i = 0; i < count; i++) {
-        close_between(next, kept[i] - 1);
-        next = kept[i] + 1;
-    }
-    close_between(next, INT_MAX);
 }
 
 /* What is left of the descriptors for those who answer: where all are one user's, askers could else

@@ -15,8 +15,8 @@
 
 #include "configured.h"
 #include "lib/log.h"
+#include "lib/process.h"
 #include "lib/program_path.h"
-#include "smtpd/process.h"
 
 #define PASSWORD_FD    3
 #define CONTROL_FD     4

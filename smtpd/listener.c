@@ -8,8 +8,8 @@
 #include "lib/control_watch.h"
 #include "lib/log.h"
 #include "lib/packet.h"
+#include "lib/process.h"
 #include "smtpd/keeper.h"
-#include "smtpd/process.h"
 #include "smtpd/template.h"
 
 #define EXIT_TEMPORARY 111

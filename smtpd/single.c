@@ -9,13 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/packet.h"
+#include "lib/process.h"
 #include "queue/injection.h"
 #include "smtpd/client.h"
 #include "smtpd/fence.h"
 #include "smtpd/keeper.h"
-#include "smtpd/process.h"
 
 #define EXIT_TEMPORARY 111
 #define HELPERS_MAX    16 /* of one session at once; a dialogue that is in order asks for one */
@@ -32,7 +33,7 @@ static void keep_descriptors(struct connection const *connection)
         kept[count++] = tls->input;
         kept[count++] = tls->output;
     }
-    fence_descriptors(kept, count);
+    descriptors_keep(kept, count);
 }
 
 _Noreturn static void run_dialogue(struct keeper const *keeper, struct connection *connection,
@@ -62,7 +63,7 @@ _Noreturn static void run_dialogue(struct keeper const *keeper, struct connectio
 _Noreturn static void run_injector(struct keeper const *keeper, int session)
 {
     int kept[] = {session, keeper->folder, keeper->wake, STDERR_FILENO};
-    fence_descriptors(kept, sizeof kept / sizeof *kept);
+    descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(&keeper->injector, NULL);
     privilege_refuse_root();
     fence_injector(false, keeper->folder);

@@ -1,6 +1,6 @@
 # smtpd: the SMTP server. Keeper, templates, dialogue.
 smtpd_programs := ekiden-smtpd
-smtpd_modules  := settings keeper listener single template process fence client session_table \
+smtpd_modules  := settings keeper listener single template fence client session_table \
                   helper_table helper_program helper_ask \
                   submit submit_io submit_injector submit_program \
                   dialogue session verbs message stream input command reply transaction policy \

@@ -9,13 +9,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/packet.h"
+#include "lib/process.h"
 #include "queue/injection.h"
 #include "smtpd/client.h"
 #include "smtpd/fence.h"
 #include "smtpd/helper.h"
-#include "smtpd/process.h"
 
 /* One waiting dialogue is not enough: the next client would wait for a fork. */
 #define SPARES                  4
@@ -202,7 +203,7 @@ static void keep_descriptors(struct dialogues const *dialogues)
     kept[count++] = dialogues->taken[0];
     kept[count++] = dialogues->taken[1];
     kept[count++] = STDERR_FILENO;
-    fence_descriptors(kept, count);
+    descriptors_keep(kept, count);
 }
 
 pid_t template_start_dialogues(struct template const *template)
@@ -282,7 +283,7 @@ pid_t template_start_injectors(struct template const *template, int requests)
     if (pid)
         return pid;
     int kept[] = {requests, template->folder, template->wake, STDERR_FILENO};
-    fence_descriptors(kept, sizeof kept / sizeof *kept);
+    descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(&template->injector, NULL);
     privilege_refuse_root();
     fence_injector(true, template->folder);

@@ -11,7 +11,7 @@
 #include "configured.h"
 #include "lib/log.h"
 #include "lib/privilege.h"
-#include "smtpd/process.h"
+#include "lib/process.h"
 #include "tls/anchors.h"
 #include "tls/anchors_watch.h"
 #include "tls/client_reason.h"

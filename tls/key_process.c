@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/packet.h"
-#include "smtpd/fence.h"
 #include "tls/key_input.h"
 #include "tls/key_pair.h"
 #include "tls/key_protocol.h"
@@ -268,7 +268,7 @@ _Noreturn void key_process_start(struct control const *control, int channels,
                                  struct privilege_user const *user)
 {
     int kept[] = {channels, control->directory, STDERR_FILENO};
-    fence_descriptors(kept, sizeof kept / sizeof *kept);
+    descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(user, NULL);
     privilege_refuse_root();
     key_process_run(control, channels);

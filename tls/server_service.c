@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "configured.h"
+#include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "lib/privilege.h"
-#include "smtpd/fence.h"
-#include "smtpd/process.h"
+#include "lib/process.h"
 #include "tls/key_channel.h"
 #include "tls/key_process.h"
 #include "tls/server_engine.h"
@@ -60,7 +60,7 @@ _Noreturn static void run_template(int requests, int channels, struct privilege_
                                       .forked = forked,
                                       .context = &servers};
     int kept[] = {requests, channels, STDERR_FILENO};
-    fence_descriptors(kept, sizeof kept / sizeof *kept);
+    descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(user, NULL);
     privilege_refuse_root();
     template_fence();

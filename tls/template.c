@@ -7,7 +7,7 @@
 
 #include "lib/log.h"
 #include "lib/packet.h"
-#include "smtpd/process.h"
+#include "lib/process.h"
 
 /* Those who ask have limits of their own; this bounds one that does not keep to them. */
 #define ENGINES_MAX 50000

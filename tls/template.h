@@ -31,7 +31,7 @@ struct template
 
 /* Reads requests and forks engines until SIGHUP or SIGTERM retires it (exit code 0) or nobody is
  * left who could ask (TEMPLATE_NO_ASKERS); in both cases it ends with its last engine.
- * process_catch_signals (smtpd/process.h) was called before. */
+ * process_catch_signals (lib/process.h) was called before. */
 #define TEMPLATE_NO_ASKERS 3
 _Noreturn void template_run(struct template const *template);
 

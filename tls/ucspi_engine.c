@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "configured.h"
+#include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "lib/privilege.h"
-#include "smtpd/fence.h"
-#include "smtpd/process.h"
+#include "lib/process.h"
 #include "tls/key_channel.h"
 #include "tls/key_process.h"
 #include "tls/server_engine.h"
@@ -86,7 +86,7 @@ _Noreturn static void run_engine(struct helper const *helper, int answers)
 {
     struct engine_ends const ends = {.in = 0, .out = 1, .plain = helper->plain, .answers = answers};
     int kept[] = {0, 1, STDERR_FILENO, helper->plain, answers, helper->channel};
-    fence_descriptors(kept, sizeof kept / sizeof *kept);
+    descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(&helper->engine_user, NULL);
     privilege_refuse_root();
     template_fence();
@@ -112,7 +112,7 @@ static void start_engine(struct helper *helper)
 static void drop(struct helper const *helper)
 {
     int kept[] = {STDERR_FILENO, helper->control_end, helper->answers};
-    fence_descriptors(kept, sizeof kept / sizeof *kept);
+    descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(&helper->engine_user, NULL);
     privilege_refuse_root();
     engine_fence();
@@ -189,7 +189,7 @@ _Noreturn void ucspi_engine_run(struct control const *control, bool at_once, int
     struct tls_answer answer;
     int kept[] = {0, 1, STDERR_FILENO, control->directory, control_end, plain};
     prctl(PR_SET_NAME, "tls-ucspi", 0, 0, 0);
-    fence_descriptors(kept, sizeof kept / sizeof *kept);
+    descriptors_keep(kept, sizeof kept / sizeof *kept);
     char const word = at_once ? 'Y' : await_word(control_end);
     prepare(&helper);
     start_key_process(&helper);

@@ -1,4 +1,4 @@
-#include "smtpd/process.h"
+#include "lib/process.h"
 
 #include <errno.h>
 #include <stdlib.h>

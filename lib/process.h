@@ -1,5 +1,5 @@
-/* What all of ekiden-smtpd's processes share: signals that get through only while waiting, and
- * children that do not outlive their parent. */
+/* What the processes of ekiden-smtpd and ekiden-tls share: signals that get through only while
+ * waiting, and children that do not outlive their parent. */
 #ifndef EKIDEN_PROCESS_H
 #define EKIDEN_PROCESS_H
 
