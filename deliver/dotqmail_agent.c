@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 
 #include <skalibs/selfpipe.h>
-#include <skalibs/sig.h>
 
 #include "deliver/agent_link.h"
 #include "lib/log.h"
+#include "lib/signals.h"
 
 struct agent {
     struct dotqmail *dotqmail;
@@ -143,20 +142,10 @@ static void wait_for_job(struct agent *agent, int signals)
 int dotqmail_agent_serve(int socket, struct dotqmail *dotqmail, int home_error)
 {
     static struct agent agent; /* large, and there is one a process */
-    sigset_t ends;
     agent.dotqmail = dotqmail;
     agent.home_error = home_error;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    int const signals = selfpipe_init();
-    if (signals < 0 || !selfpipe_trapset(&ends)) {
-        log_failure("agent-ends", "signals cannot be trapped", errno);
-        return 111;
-    }
-    sig_ignore(SIGHUP);
-    sig_ignore(SIGXFSZ); /* a file too large is an error like any other */
-    if (!agent_link_start(&agent.link, socket))
+    int const signals = signals_trap_ends();
+    if (signals < 0 || !agent_link_start(&agent.link, socket))
         return 111;
     dotqmail->partner = socket;
     while (!agent.ending) {

@@ -7,11 +7,11 @@
 #include <sys/wait.h>
 
 #include <skalibs/selfpipe.h>
-#include <skalibs/sig.h>
 
 #include "deliver/launch_take.h"
 #include "deliver/program.h"
 #include "lib/log.h"
+#include "lib/signals.h"
 
 struct loop {
     struct launch *launch;
@@ -280,27 +280,12 @@ static void kill_all(struct launch *launch)
     }
 }
 
-static bool trap_signals(int *signals)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
-    *signals = selfpipe_init();
-    if (*signals >= 0 && selfpipe_trapset(&set))
-        return true;
-    log_failure("agent-ends", "signals cannot be trapped", errno);
-    return false;
-}
-
 int launch_loop(struct launch *launch, int socket, struct control const *control,
                 struct control_watch *watch)
 {
     struct loop loop = {.launch = launch, .control = control, .watch = watch, .shed_at = -1};
-    int signals;
-    if (!trap_signals(&signals) || !agent_link_start(&launch->link, socket))
+    int const signals = signals_trap((int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0});
+    if (signals < 0 || !agent_link_start(&launch->link, socket))
         return 111;
     while (!is_done(&loop)) {
         turn(&loop, signals);

@@ -8,7 +8,6 @@
 #include <skalibs/djbunix.h>
 #include <skalibs/iopause.h>
 #include <skalibs/selfpipe.h>
-#include <skalibs/sig.h>
 #include <skalibs/tai.h>
 
 #include "deliver/agent_link.h"
@@ -16,6 +15,7 @@
 #include "deliver/remote_fence.h"
 #include "lib/control_watch.h"
 #include "lib/log.h"
+#include "lib/signals.h"
 
 #define STOP_SECONDS 8 /* for deliveries on their way when we are to end */
 #define RESOLV_CONF  "/etc/resolv.conf"
@@ -273,17 +273,10 @@ static bool is_done(struct master const *master)
 static bool start(struct master *master, int socket)
 {
     struct control_error error;
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
     tain_now_set_stopwatch_g();
-    master->signals = selfpipe_init();
-    if (master->signals < 0 || !selfpipe_trapset(&set)) {
-        log_failure("not-started", "signals", errno);
+    master->signals = signals_trap((int[]){SIGTERM, SIGINT, SIGHUP, 0});
+    if (master->signals < 0)
         return false;
-    }
     /* Watched first: a file that changes while it is loaded is loaded again. */
     stat_resolv(&master->resolv);
     if (!control_watch_start(&master->watch, master->control))

@@ -1,15 +1,14 @@
 #include "deliver/worker.h"
 
 #include <errno.h>
-#include <signal.h>
 
 #include <skalibs/iopause.h>
 #include <skalibs/selfpipe.h>
-#include <skalibs/sig.h>
 #include <skalibs/tai.h>
 
 #include "deliver/agent_link.h"
 #include "lib/log.h"
+#include "lib/signals.h"
 
 struct worker {
     struct batch *batch;
@@ -93,21 +92,11 @@ static void wait_for_job(struct worker *worker)
 
 static bool worker_start(struct worker *worker, int socket, struct batch *batch)
 {
-    sigset_t ends;
     worker->batch = batch;
     worker->ending = false;
     worker->exit_code = 0;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    worker->signals = selfpipe_init();
-    if (worker->signals < 0 || !selfpipe_trapset(&ends)) {
-        log_failure("worker-ends", "signals cannot be trapped", errno);
-        return false;
-    }
-    sig_ignore(SIGHUP);
-    sig_ignore(SIGXFSZ); /* a file too large is an error like any other */
-    return agent_link_start(&worker->link, socket);
+    worker->signals = signals_trap_ends();
+    return worker->signals >= 0 && agent_link_start(&worker->link, socket);
 }
 
 int worker_serve(int socket, struct batch *batch)

@@ -14,7 +14,6 @@
 #include <skalibs/djbunix.h>
 #include <skalibs/selfpipe.h>
 #include <skalibs/sgetopt.h>
-#include <skalibs/sig.h>
 #include <skalibs/types.h>
 
 #include "configured.h"
@@ -23,6 +22,7 @@
 #include "lib/log.h"
 #include "lib/privilege.h"
 #include "lib/sandbox.h"
+#include "lib/signals.h"
 #include "queue/bounce.h"
 #include "queue/wake.h"
 
@@ -113,18 +113,8 @@ static void reload_settings(struct agent *agent)
 
 static bool trap_signals(struct agent *agent)
 {
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    agent->signals = selfpipe_init();
-    if (agent->signals < 0 || !selfpipe_trapset(&ends)) {
-        log_failure("not-started", "signals", errno);
-        return false;
-    }
-    sig_ignore(SIGHUP);
-    sig_ignore(SIGXFSZ); /* a file too large is an error like any other */
-    return true;
+    agent->signals = signals_trap_ends();
+    return agent->signals >= 0;
 }
 
 static void enter_sandbox(int queue, int control)

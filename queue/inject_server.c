@@ -14,6 +14,7 @@
 
 #include "lib/control_watch.h"
 #include "lib/log.h"
+#include "lib/signals.h"
 #include "queue/inject_fence.h"
 #include "queue/inject_limits.h"
 #include "queue/inject_peer.h"
@@ -259,7 +260,6 @@ static void end(struct listener *listener)
 static bool prepare(struct listener *listener)
 {
     struct control_error error;
-    sigset_t set;
     /* Watched first: a file that changes while it is loaded is loaded again. */
     if (!control_watch_start(&listener->watch, &listener->server->control))
         return false;
@@ -269,14 +269,8 @@ static bool prepare(struct listener *listener)
         errno = 0;
         return false;
     }
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
-    listener->signals = selfpipe_init();
-    return listener->signals >= 0 && selfpipe_trapset(&set) &&
-           inject_limits_make(&listener->limits);
+    listener->signals = signals_trap((int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0});
+    return listener->signals >= 0 && inject_limits_make(&listener->limits);
 }
 
 int inject_server_listen(struct inject_server *server)

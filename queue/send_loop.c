@@ -10,6 +10,7 @@
 #include <skalibs/selfpipe.h>
 
 #include "lib/log.h"
+#include "lib/signals.h"
 #include "queue/send_dispatch.h"
 #include "queue/send_finish.h"
 #include "queue/send_report.h"
@@ -24,18 +25,8 @@ enum { POLL_SIGNALS, POLL_WATCH, POLL_WAKE, POLL_AGENTS, POLL_MAX = POLL_AGENTS 
 
 bool send_loop_signals(int *signals)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGALRM);
-    sigaddset(&set, SIGCHLD);
-    *signals = selfpipe_init();
-    if (*signals >= 0 && selfpipe_trapset(&set))
-        return true;
-    log_failure("not-started", "signals", errno);
-    return false;
+    *signals = signals_trap((int[]){SIGTERM, SIGINT, SIGHUP, SIGALRM, SIGCHLD, 0});
+    return *signals >= 0;
 }
 
 static void reload(struct send *send)
