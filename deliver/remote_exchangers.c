@@ -118,6 +118,14 @@ static bool scan_ip(char const *text, ip46 *ip)
     return inet_pton(AF_INET6, text, bytes) == 1 && ip46_from_ip6(ip, bytes);
 }
 
+/* RFC 6761 6.3: not every name server knows it. */
+static bool find_localhost(struct remote_look_up *look_up, char const *name)
+{
+    ip46 ip;
+    return scan_ip("::1", &ip) && remote_candidates_add(look_up->candidates, &ip, name) &&
+           scan_ip("127.0.0.1", &ip) && remote_candidates_add(look_up->candidates, &ip, name);
+}
+
 bool remote_exchangers_find(struct remote_candidates *candidates, struct remote_world const *world,
                             char const *host, bool by_mx, tain const *deadline,
                             struct failure *failure)
@@ -144,5 +152,7 @@ bool remote_exchangers_find(struct remote_candidates *candidates, struct remote_
     case REMOTE_NAME_OK:
         break;
     }
+    if (!by_mx && !strcmp(name, "localhost"))
+        return find_localhost(&look_up, name);
     return by_mx ? find_by_mx(&look_up, name) : find_host(&look_up, name);
 }

@@ -41,7 +41,8 @@ struct remote_world {
 /* Fills CANDIDATES, not empty then, with where mail for HOST goes. By MX: the hosts in order of
  * preference, equal ones at random; without an MX HOST itself; HOST may be an address literal in
  * brackets. When one of them is this host it is left out with all of its preference and worse.
- * Not by MX: the addresses of HOST, or HOST is an address; this host is allowed.
+ * Not by MX: the addresses of HOST, or HOST is an address; this host is allowed, and `localhost` is
+ * its loopback addresses without a look at the DNS.
  * Of each host IPv6 and IPv4 by turns, IPv6 first; no host takes the others' places.
  * U-labels are looked up as A-labels (RFC 5891). The look-ups end at DEADLINE.
  * On false *failure says why: 5.1.2 no such domain, 5.1.10 null MX, 5.4.4 no address, 5.4.6 this

@@ -325,6 +325,13 @@ static void a_route_may_lead_anywhere(void **state)
     assert_candidate(&fixture, 0, "127.0.0.1", "127.0.0.1");
     assert_true(find_way(&fixture, "::1", false));
     assert_candidate(&fixture, 0, "::1", "::1");
+    unsigned int const asked = fixture.zone.asked;
+    assert_true(find_way(&fixture, "LocalHost", false));
+    assert_int_equal(fixture.candidates.count, 2);
+    assert_candidate(&fixture, 0, "localhost", "::1");
+    assert_candidate(&fixture, 1, "localhost", "127.0.0.1");
+    assert_int_equal(fixture.zone.asked, asked);
+    assert_fails(&fixture, "localhost", true, JOB_FAILED, "5.1.2");
     assert_fails(&fixture, "none.test", false, JOB_DEFERRED, "4.3.5");
     assert_fails(&fixture, "nothing.test", false, JOB_DEFERRED, "4.3.5");
     assert_fails(&fixture, "a..b", false, JOB_DEFERRED, "4.3.5");
