@@ -51,6 +51,9 @@ static enum terminal_result read_line(int descriptor, char *line, char const **w
         else
             too_long = true;
     }
+    /* The line end of a file that was written on Windows; no keyboard has that byte. */
+    if (length && line[length - 1] == '\r')
+        length--;
     line[length] = 0;
     if (too_long || has_nul || !length) {
         *why = too_long  ? "a password has at most 400 bytes"

@@ -57,6 +57,13 @@ def test_life_of_a_login(logins):
     assert sorted(path.name for path in logins.passwords.parent.iterdir()) == ["passwords"]
 
 
+def test_line_end_of_windows(logins):
+    assert logins.passwd("add", "alice", password="one\r").code == DONE
+    assert logins.passwd("check", "alice", password="one").code == DONE
+    assert logins.passwd("check", "alice", password="one\r").code == DONE
+    assert logins.passwd("add", "bob", password="\r").code == USAGE
+
+
 def test_nothing_there_yet(logins):
     assert logins.passwd("list").code == DONE
     assert logins.passwd("check", "alice", password="x").code == NOT
