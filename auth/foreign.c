@@ -81,10 +81,7 @@ static void log_end(int status)
 {
     struct log_line line;
     log_begin(&line, "authprogram-failed");
-    if (WIFSIGNALED(status))
-        log_number(&line, "signal", (uint64_t)WTERMSIG(status));
-    else
-        log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+    log_status(&line, status);
     log_write(&line);
 }
 

@@ -59,10 +59,7 @@ static void log_end(struct launch_user const *user, pid_t pid, int status)
     log_begin(&line, "delivery-ended");
     log_text(&line, "user", user->name);
     log_number(&line, "pid", (uint64_t)pid);
-    if (WIFSIGNALED(status))
-        log_number(&line, "signal", (uint64_t)WTERMSIG(status));
-    else
-        log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+    log_status(&line, status);
     log_write(&line);
 }
 

@@ -196,10 +196,7 @@ static void log_end(pid_t pid, int status)
     struct log_line line;
     log_begin(&line, "remote-ended");
     log_number(&line, "pid", (uint64_t)pid);
-    if (WIFSIGNALED(status))
-        log_number(&line, "signal", (uint64_t)WTERMSIG(status));
-    else
-        log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+    log_status(&line, status);
     log_write(&line);
 }
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <skalibs/types.h>
@@ -113,6 +114,14 @@ void log_number(struct log_line *line, char const *key, uint64_t value)
 void log_errno(struct log_line *line, int number)
 {
     log_text(line, "error", strerror(number));
+}
+
+void log_status(struct log_line *line, int status)
+{
+    if (WIFSIGNALED(status))
+        log_number(line, "signal", (uint64_t)WTERMSIG(status));
+    else
+        log_number(line, "exit", (uint64_t)WEXITSTATUS(status));
 }
 
 /* Only the first line waits: a reader that is gone for good must not cost a second a line. */

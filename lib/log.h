@@ -33,6 +33,9 @@ void log_number(struct log_line *line, char const *key, uint64_t value);
 /* Appends `error="text of NUMBER"` for an errno value. */
 void log_errno(struct log_line *line, int number);
 
+/* Appends how a child ended, by its wait status: `exit=CODE`, or `signal=NUMBER`. */
+void log_status(struct log_line *line, int status);
+
 /* Writes the line. Waits at most a second for a reader that is behind, then drops the line, and all
  * that follow without a wait, until the reader is back: mail goes on without its log. Dropped lines
  * are counted, and the count is logged then. */

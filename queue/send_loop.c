@@ -86,10 +86,7 @@ static void reap(struct send *send)
             lose_tls(send);
         log_begin(&line, "agent-ended");
         log_number(&line, "pid", (uint64_t)pid);
-        if (WIFSIGNALED(status))
-            log_number(&line, "signal", (uint64_t)WTERMSIG(status));
-        else
-            log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+        log_status(&line, status);
         log_write(&line);
     }
 }

@@ -68,10 +68,7 @@ static void await_end(struct tls_service *service)
         return;
     log_begin(&line, "tls-ended");
     log_number(&line, "pid", (uint64_t)pid);
-    if (WIFSIGNALED(status))
-        log_number(&line, "signal", (uint64_t)WTERMSIG(status));
-    else
-        log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+    log_status(&line, status);
     log_write(&line);
 }
 
