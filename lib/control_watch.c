@@ -6,6 +6,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 
 /* Not IN_MODIFY: a file that is being written is half a file. */
@@ -16,13 +17,6 @@
 #define RIGHTS IN_ATTRIB
 
 #define OWN_DESCRIPTORS "/proc/self/fd/"
-
-static time_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
-}
 
 /* NAME, or with "." the folder itself. By its descriptor where there is no way to its path any
  * more.
@@ -89,7 +83,7 @@ static void note_away(struct control_watch *watch, char const *name)
 {
     watch->several = watch->due && (watch->several || strcmp(watch->away, name));
     strncpy(watch->away, name, sizeof watch->away - 1);
-    watch->due = now() + CONTROL_WATCH_SECONDS;
+    watch->due = clock_seconds() + CONTROL_WATCH_SECONDS;
 }
 
 /* True for a file that is complete. */
@@ -128,7 +122,7 @@ bool control_watch_check(struct control_watch *watch)
             at += (ssize_t)(sizeof *event + event->len);
         }
     /* While a file is away, even a complete other one has to wait. */
-    if (watch->due ? now() < watch->due : !complete)
+    if (watch->due ? clock_seconds() < watch->due : !complete)
         return false;
     watch->due = 0;
     watch->several = false;
@@ -138,7 +132,7 @@ bool control_watch_check(struct control_watch *watch)
 bool control_watch_is_settled(struct control_watch *watch)
 {
     if (control_watch_check(watch)) {
-        watch->due = now(); /* at the next check */
+        watch->due = clock_seconds(); /* at the next check */
         watch->several = true;
     }
     return !watch->due;
@@ -159,6 +153,6 @@ int control_watch_wait(struct control_watch const *watch)
 {
     if (!watch->due)
         return -1;
-    time_t const left = watch->due - now();
+    time_t const left = watch->due - clock_seconds();
     return left > 0 ? (int)left * 1000 : 0;
 }

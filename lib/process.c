@@ -119,6 +119,24 @@ void children_add(struct children *children, pid_t pid, int number)
     children->entries[children->count++] = (struct child){.pid = pid, .number = number};
 }
 
+pid_t children_fork(struct children *children, char const *name)
+{
+    if (!children_reserve(children)) {
+        log_failure("fork-failed", name, ENOMEM);
+        return -1;
+    }
+    pid_t const pid = process_fork(name);
+    if (pid > 0)
+        children_add(children, pid, 0);
+    return pid;
+}
+
+void children_signal(struct children const *children, int number)
+{
+    for (size_t i = 0; i < children->count; i++)
+        kill(children->entries[i].pid, number);
+}
+
 static void log_end(pid_t pid, int status)
 {
     struct log_line line;

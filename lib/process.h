@@ -44,6 +44,10 @@ struct children {
  * memory. */
 bool children_reserve(struct children *children);
 void children_add(struct children *children, pid_t pid, int number);
+/* These two with process_fork between them, for children without a number. -1: logged. */
+pid_t children_fork(struct children *children, char const *name);
+/* Sends NUMBER, a signal, to each. */
+void children_signal(struct children const *children, int number);
 /* Waits for one that has ended, without blocking. *status is its wait status. False: none. A child
  * that a signal ended is logged. */
 bool children_reap(struct children *children, struct child *ended, int *status);

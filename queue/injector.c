@@ -9,6 +9,7 @@
 #include <skalibs/fmtscan.h>
 #include <skalibs/types.h>
 
+#include "lib/clock.h"
 #include "lib/date.h"
 #include "lib/hops.h"
 #include "lib/log.h"
@@ -41,13 +42,6 @@ static bool send_next(struct injector *injector)
     return answer(injector, bytes, sizeof bytes);
 }
 
-static time_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
-}
-
 /* While a message of a peer is open SIGTERM waits: it is finished, or given up by who sent it. */
 static void hold_end(struct injector const *injector, bool hold)
 {
@@ -78,7 +72,7 @@ static void open_message(struct injector *injector, unsigned int bits)
 {
     struct queue_file *const file = &injector->file;
     hold_end(injector, true);
-    injector->opened = now();
+    injector->opened = clock_seconds();
     injector->taken = 0;
     hops_start(&injector->hops);
     queue_file_create(file, injector->folder, injector->next, bits & INJECTION_8BIT,
@@ -211,7 +205,8 @@ static bool handle(struct injector *injector, size_t length)
         return list(injector);
     if (!is_in_order(injector, bits))
         return refuse(injector, "the partner broke the protocol");
-    if (injector->peer && injector->open && now() - injector->opened > INJECT_MESSAGE_SECONDS)
+    if (injector->peer && injector->open &&
+        clock_seconds() - injector->opened > INJECT_MESSAGE_SECONDS)
         return refuse(injector, "the message took more than an hour");
     if (bits & INJECTION_OPEN)
         open_message(injector, bits);

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/control_watch.h"
 #include "lib/log.h"
 #include "lib/packet.h"
@@ -125,13 +126,6 @@ static bool reap(struct listener *listener)
     return broken;
 }
 
-static time_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
-}
-
 /* True when there was no session for the time after which a listener leaves. */
 static bool is_idle(struct listener *listener)
 {
@@ -140,9 +134,10 @@ static bool is_idle(struct listener *listener)
     if (taken != listener->taken || session_table_active(listener->template.table) ||
         listener->children.count > 2) {
         listener->taken = taken;
-        listener->idle_since = now();
+        listener->idle_since = clock_seconds();
     }
-    return listener->idle_seconds && now() - listener->idle_since >= (time_t)listener->idle_seconds;
+    return listener->idle_seconds &&
+           clock_seconds() - listener->idle_since >= (time_t)listener->idle_seconds;
 }
 
 /* Waits for what comes, and handles all but changes of the configuration. */
@@ -186,7 +181,7 @@ static void end(struct listener *listener, bool broken)
 {
     struct timespec const look = {.tv_sec = 1};
     struct timespec const *const timeout = broken ? &look : NULL;
-    time_t const late = now() + BROKEN_SECONDS;
+    time_t const late = clock_seconds() + BROKEN_SECONDS;
     for (size_t i = 0; i < listener->children.count; i++)
         if (listener->children.entries[i].number == DIALOGUES)
             kill(listener->children.entries[i].pid, SIGTERM);
@@ -197,7 +192,7 @@ static void end(struct listener *listener, bool broken)
     listener->changes.descriptor = -1;
     while ((listener->children.count || listener->keeper->helpers.count ||
             listener->keeper->tls.pid) &&
-           (!timeout || now() < late))
+           (!timeout || clock_seconds() < late))
         wait_once(listener, timeout, &broken);
 }
 
@@ -274,7 +269,7 @@ int keeper_listen(struct keeper *keeper, struct listening const *listeners, size
         return EXIT_TEMPORARY;
     }
     tell_ready(options->ready);
-    listener.idle_since = now();
+    listener.idle_since = clock_seconds();
     while (!*process_stop() && !broken && !is_idle(&listener))
         watch(&listener, &broken);
     if (broken)

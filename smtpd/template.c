@@ -150,12 +150,6 @@ static size_t count_waiting(struct dialogues const *dialogues)
 }
 
 /* SIGHUP ends those that wait for a client, SIGTERM the others too, each at its next command. */
-static void signal_dialogues(struct dialogues const *dialogues, int signal)
-{
-    for (size_t i = 0; i < dialogues->children.count; i++)
-        kill(dialogues->children.entries[i].pid, signal);
-}
-
 static void drain(int descriptor)
 {
     char bytes[256];
@@ -181,11 +175,11 @@ _Noreturn static void run_dialogues(struct dialogues *dialogues)
             reap_dialogues(dialogues);
         if (process_take_hangup() && !retired) {
             retired = true;
-            signal_dialogues(dialogues, SIGHUP);
+            children_signal(&dialogues->children, SIGHUP);
         }
         if (*process_stop() && !stopped) {
             retired = stopped = true;
-            signal_dialogues(dialogues, SIGTERM);
+            children_signal(&dialogues->children, SIGTERM);
         }
     }
 }
@@ -240,12 +234,10 @@ static void handle_request(struct template const *template, struct children *chi
 {
     /* A dialogue that is in order asks for one injector; this bounds one that is not. Not by the
      * number of sessions, which a change of configuration may raise. */
-    bool const allowed = children->count < INJECTORS_MAX && children_reserve(children);
-    pid_t const pid = allowed ? process_fork("smtpd-injector") : -1;
+    pid_t const pid =
+        children->count < INJECTORS_MAX ? children_fork(children, "smtpd-injector") : -1;
     if (pid == 0)
         inject(template, requests, session);
-    if (pid > 0)
-        children_add(children, pid, 0);
     close(session); /* without an injector the dialogue sees its end, and answers 451 */
 }
 

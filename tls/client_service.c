@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "configured.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/privilege.h"
 #include "lib/process.h"
@@ -107,15 +108,11 @@ static void start_template(struct service *service)
 {
     pid_t const master = getpid();
     service->serving = 0;
-    if (!children_reserve(&service->children))
-        return;
-    pid_t const pid = process_fork("tls-template");
+    pid_t const pid = children_fork(&service->children, "tls-template");
     if (pid == 0)
         run_template(service->requests, service->control, master);
-    if (pid > 0) {
-        children_add(&service->children, pid, 0);
+    if (pid > 0)
         service->serving = pid;
-    }
 }
 
 /* The new one first: so a request never waits for the fork of one who takes it. */
@@ -141,33 +138,20 @@ static void reap(struct service *service)
     }
 }
 
-static time_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
-}
-
-static void stop_templates(struct service const *service)
-{
-    for (size_t i = 0; i < service->children.count; i++)
-        kill(service->children.entries[i].pid, SIGTERM);
-}
-
 /* One turn: what is due, and a wait for what comes. */
 static void turn(struct service *service)
 {
-    if (!service->serving && !service->done && now() >= service->start) {
-        service->start = now() + START_AGAIN_SECONDS;
+    if (!service->serving && !service->done && clock_seconds() >= service->start) {
+        service->start = clock_seconds() + START_AGAIN_SECONDS;
         start_template(service);
     }
-    if (now() >= service->look) {
-        service->look = now() + ANCHORS_WATCH_SECONDS;
+    if (clock_seconds() >= service->look) {
+        service->look = clock_seconds() + ANCHORS_WATCH_SECONDS;
         if (anchors_watch_look(&service->watch) && !service->done)
             replace_template(service);
     }
     time_t const due = service->serving || service->done ? service->look : service->start;
-    time_t const seconds = due - now();
+    time_t const seconds = due - clock_seconds();
     struct timespec const timeout = {.tv_sec = seconds > 0 ? seconds : 0};
     ppoll(NULL, 0, &timeout, process_waiting());
     if (process_take_child())
@@ -176,7 +160,7 @@ static void turn(struct service *service)
         replace_template(service);
     if (*process_stop() && !service->done) {
         service->done = true;
-        stop_templates(service);
+        children_signal(&service->children, SIGTERM);
     }
 }
 
@@ -190,7 +174,7 @@ int client_service_run(int requests, struct control const *control)
     privilege_drop(&user, NULL);
     privilege_refuse_root();
     anchors_watch_start(&service.watch, control);
-    service.look = now() + ANCHORS_WATCH_SECONDS;
+    service.look = clock_seconds() + ANCHORS_WATCH_SECONDS;
     do
         turn(&service);
     while (!service.done || service.children.count);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "configured.h"
+#include "lib/clock.h"
 #include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/packet.h"
@@ -80,35 +81,20 @@ struct service {
     time_t start;             /* when the next two may start */
 };
 
-static time_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
-}
-
 static pid_t start_key(struct service *service, int channels)
 {
-    if (!children_reserve(&service->children))
-        return -1;
-    pid_t const pid = process_fork("tls-key");
+    pid_t const pid = children_fork(&service->children, "tls-key");
     if (pid == 0)
         key_process_start(service->control, channels, &service->key_user);
-    if (pid > 0)
-        children_add(&service->children, pid, 0);
     return pid;
 }
 
 static pid_t start_template(struct service *service, int channels)
 {
     pid_t const master = getpid();
-    if (!children_reserve(&service->children))
-        return -1;
-    pid_t const pid = process_fork("tls-template");
+    pid_t const pid = children_fork(&service->children, "tls-template");
     if (pid == 0)
         run_template(service->requests, channels, &service->engine_user, master);
-    if (pid > 0)
-        children_add(&service->children, pid, 0);
     return pid;
 }
 
@@ -120,7 +106,7 @@ static void start(struct service *service)
     int channels[2];
     pid_t const retired = service->template;
     service->template = service->key = 0;
-    service->start = now() + START_AGAIN_SECONDS;
+    service->start = clock_seconds() + START_AGAIN_SECONDS;
     if (retired)
         kill(retired, SIGHUP);
     if (!packet_pair(channels)) {
@@ -152,7 +138,7 @@ static void reap(struct service *service)
                         ended.pid == service->key ? "the key process ended: no TLS for a second"
                                                   : "the template of the engines ended",
                         0);
-        service->start = now() + START_AGAIN_SECONDS;
+        service->start = clock_seconds() + START_AGAIN_SECONDS;
         if (ended.pid == service->key)
             service->key = 0;
         else
@@ -163,14 +149,13 @@ static void reap(struct service *service)
 static void stop(struct service *service)
 {
     service->done = true;
-    for (size_t i = 0; i < service->children.count; i++)
-        kill(service->children.entries[i].pid, SIGTERM);
+    children_signal(&service->children, SIGTERM);
 }
 
 static void turn(struct service *service)
 {
     bool const complete = service->key && service->template;
-    if (!complete && !service->done && now() >= service->start)
+    if (!complete && !service->done && clock_seconds() >= service->start)
         start(service);
     struct timespec const soon = {.tv_nsec = 100000000};
     bool const waits = !(service->key && service->template) && !service->done;

@@ -10,6 +10,7 @@
 
 #include <skalibs/stralloc.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "lib/program_path.h"
@@ -22,13 +23,6 @@
 
 extern char **environ;
 
-static time_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
-}
-
 bool tls_service_open(struct tls_service *service, enum tls_role role)
 {
     int ends[2];
@@ -37,7 +31,7 @@ bool tls_service_open(struct tls_service *service, enum tls_role role)
     *service = (struct tls_service){.role = role,
                                     .requests = ends[1],
                                     .reads = ends[0],
-                                    .started = now() - RESTART_SECONDS - 1};
+                                    .started = clock_seconds() - RESTART_SECONDS - 1};
     return true;
 }
 
@@ -118,11 +112,11 @@ void tls_service_check(struct tls_service *service, struct control const *contro
         service->reads = -1;
         return;
     }
-    if (now() - service->started <= RESTART_SECONDS) {
+    if (clock_seconds() - service->started <= RESTART_SECONDS) {
         refuse(service);
         return;
     }
-    service->started = now();
+    service->started = clock_seconds();
     pid_t const pid = fork();
     if (pid < 0)
         log_failure("tls-not-started", "fork", errno);
