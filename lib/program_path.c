@@ -1,5 +1,8 @@
 #include "lib/program_path.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,4 +27,20 @@ bool program_path(stralloc *path, char const *name)
             return true;
     }
     return join(path, CONFIGURED_LIBEXEC, name);
+}
+
+char const *program_approach(char const *path)
+{
+    static char relative[PATH_MAX];
+    char const *const slash = strrchr(path, '/');
+    if (!slash || slash == path)
+        return path;
+    if (snprintf(relative, sizeof relative, "%.*s", (int)(slash - path), path) >= PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    if (chdir(relative) != 0)
+        return NULL;
+    snprintf(relative, sizeof relative, ".%s", slash);
+    return relative;
 }

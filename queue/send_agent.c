@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -13,6 +11,7 @@
 #include <skalibs/error.h>
 
 #include "lib/log.h"
+#include "lib/program_path.h"
 
 static bool fail(char const *what)
 {
@@ -24,23 +23,6 @@ static _Noreturn void die(char const *what)
 {
     fail(what);
     _exit(111);
-}
-
-/* Goes to the folder of the agent's program, which lies somewhere below the caller's home perhaps:
- * the agent's user may not walk there. Returns the program's path from here. */
-static char const *approach(char const *path)
-{
-    static char relative[PATH_MAX];
-    char const *const slash = strrchr(path, '/');
-    if (!slash || slash == path || slash - path >= PATH_MAX)
-        return path;
-    memcpy(relative, path, (size_t)(slash - path));
-    relative[slash - path] = 0;
-    if (chdir(relative) != 0)
-        die(relative);
-    if (snprintf(relative, sizeof relative, ".%s", slash) >= PATH_MAX)
-        die("the path is too long");
-    return relative;
 }
 
 /* What the agent finds open: the socket as fd 0, what it inherits, and the log. All else is
@@ -61,7 +43,9 @@ static void place_descriptors(int socket, struct send_agent_start const *start)
 /* In the child: becomes the agent. */
 static _Noreturn void become(struct send_agent_start const *start, int socket)
 {
-    char const *const program = approach(start->path);
+    char const *const program = program_approach(start->path);
+    if (!program)
+        die(start->path);
     if (start->user)
         privilege_drop(start->user, NULL);
     else

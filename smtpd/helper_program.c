@@ -39,6 +39,7 @@ struct start {
     struct helper_means const *means;
     char const *request;
     stralloc path;      /* of the program */
+    char const *near;   /* the same from where its user can reach it */
     int control, state; /* the folders, under numbers out of the way */
 };
 
@@ -159,7 +160,8 @@ static void execute_ekiden_auth(struct start const *start, bool budget)
     char remote[sizeof "TCPREMOTEIP=" + IP46_FMT] = "TCPREMOTEIP=";
     char *const control = name_folder(CONTROL_FD, means->control->path);
     char *const state = name_folder(STATE_FD, means->state);
-    char *arguments[] = {start->path.s, "-C", control, "-S", state, budget ? "-b" : NULL, NULL};
+    char *arguments[] = {(char *)start->near,  "-C", control, "-S", state,
+                         budget ? "-b" : NULL, NULL};
     char *environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", NULL, NULL, NULL};
     size_t count = 1;
     if (!budget) {
@@ -174,7 +176,7 @@ static void execute_ekiden_auth(struct start const *start, bool budget)
     }
 #endif
     if (control && state && place_folders(start))
-        execve(start->path.s, arguments, environment);
+        execve(start->near, arguments, environment);
 }
 
 static void execute_auth(struct start const *start)
@@ -274,13 +276,14 @@ _Noreturn static void run(struct row const *row, struct start *start,
                           struct privilege_user const *user, int *theirs, pid_t parent)
 {
     sigset_t none;
+    start->near = row->folders ? program_approach(start->path.s) : start->path.s;
     privilege_drop(user, NULL);
     process_end_with(parent);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
-    if (place_channels(row, start, theirs))
+    if (start->near && place_channels(row, start, theirs))
         row->execute(start);
     log_failure("helper-not-started", start->path.s, errno);
     _exit(HELPER_EXIT_TEMPORARY);

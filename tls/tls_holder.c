@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,6 +14,7 @@
 #include "configured.h"
 #include "lib/log.h"
 #include "lib/privilege.h"
+#include "lib/program_path.h"
 #include "tls/tls_service.h"
 
 /* What it has open. */
@@ -25,21 +24,6 @@ static _Noreturn void die(char const *what)
 {
     log_failure("tls-not-started", what, errno);
     _exit(111);
-}
-
-/* Goes to the folder of the program, which lies somewhere below the caller's home perhaps: the
- * user may not walk there. Returns the program's path from here. */
-static char const *approach(char const *path)
-{
-    static char buffer[PATH_MAX];
-    char const *const slash = strrchr(path, '/');
-    if (!slash || slash == path)
-        return path;
-    snprintf(buffer, sizeof buffer, "%.*s", (int)(slash - path), path);
-    if (chdir(buffer) != 0)
-        die(buffer);
-    snprintf(buffer, sizeof buffer, ".%s", slash);
-    return buffer;
 }
 
 /* Copies first, in case that one lies where the other belongs. Its output, which nobody is to wait
@@ -115,7 +99,9 @@ enum tls_holder_result tls_holder_start(struct tls_holder *holder, char const *p
     if (holder->pid == 0) {
         struct control own = *control;
         prctl(PR_SET_NAME, "tls-holder", 0, 0, 0); /* it looked like the scheduler */
-        service.program = approach(path);
+        service.program = program_approach(path);
+        if (!service.program)
+            die(path);
         keep_descriptors(&service, &own);
         privilege_drop(&user, NULL);
         hold(&service, &own);

@@ -10,6 +10,7 @@ import certificates
 import oracle
 import pytest
 from instance import DOMAIN, SENDER, Instance, wait_for
+from submitter import encrypted, plain
 
 pytestmark = pytest.mark.root
 
@@ -67,6 +68,20 @@ def test_tls_serves(private):
         client.socket = trusted.wrap_socket(client.socket, server_hostname=certificates.NAME)
         assert client.command("EHLO x").code == 250
         client.quit()
+
+
+def test_users_log_in(private):
+    """ekiden-auth is executed by a user who has no way to it, and counts in a folder like that."""
+    certificates.put(private)
+    private.add_login("alice", "secret")
+    private.wait_for_new_template()
+    with encrypted(private) as client:
+        assert client.command(f"AUTH PLAIN {plain('alice', 'wrong')}").code == 535
+        assert client.command(f"AUTH PLAIN {plain('alice', 'secret')}").code == 235
+        message = b"From: alice\n\nbody\n"
+        assert client.deliver(f"alice@{DOMAIN}", [f"alice@{DOMAIN}"], message).code == 250
+        client.quit()
+    private.wait_for_mail("alice")
 
 
 def test_changed_settings_are_noticed(private):
