@@ -297,8 +297,9 @@ def processes_of(session, name):
 def test_privileges(programs, folder, root, sanitized, users):
     """The program stays who it was; the engine has no privilege, and no descriptor but its own; the
     key process has no connection; what waited for the word is gone."""
+    program = shutil.copy(PROGRAM, folder)  # the checkout may be closed to that user
     session = Session(programs, folder, "-u", "/usr/bin/setpriv", "--reuid=65534", "--regid=65534",
-                      "--clear-groups", *python("Y"))
+                      "--clear-groups", "/usr/bin/python3", program, "Y")
     assert session.line() == "hello"
     assert session.ask("user") == "65534"
     assert session.ask("STARTTLS") == "220 go"
