@@ -13,6 +13,7 @@
 #include <skalibs/djbunix.h>
 
 #include "lib/log.h"
+#include "tls/key_stamp.h"
 
 /* A file that was written to a moment ago may not be whole: a chain can end behind any certificate.
  */
@@ -21,20 +22,10 @@
 #define LOG_AGAIN_SECONDS    60
 #define PATH_SIZE            (sizeof "tls//chain.pem" + KEY_FOLDER_MAX)
 
-/* What a file was when it was looked at. */
-struct stamp {
-    int error; /* errno of a file that cannot be looked at; then the rest is 0 */
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    mode_t mode;
-    struct timespec written, changed;
-};
-
 struct key_entry {
     struct key_entry *next;
     char folder[KEY_FOLDER_MAX + 1];
-    struct stamp chain, key;
+    struct key_stamp chain, key;
     unsigned int references;
     bool latest;  /* of its folder */
     bool settled; /* was given once */
@@ -46,18 +37,6 @@ struct key_entry {
 
 static char const *const chain_name = "chain.pem", *const key_name = "key.pem";
 
-/* --- time --- */
-
-/* Milliseconds since TIME; what lies in the future is old: a clock was set back. */
-static uint64_t age(struct timespec const *time)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t const passed =
-        (int64_t)(now.tv_sec - time->tv_sec) * 1000 + (now.tv_nsec - time->tv_nsec) / 1000000;
-    return passed < -1000 ? UINT64_MAX : passed < 0 ? 0 : (uint64_t)passed;
-}
-
 /* --- looking at files --- */
 
 static void make_path(char path[PATH_SIZE], char const *folder, char const *name)
@@ -65,32 +44,11 @@ static void make_path(char path[PATH_SIZE], char const *folder, char const *name
     snprintf(path, PATH_SIZE, "tls/%s%s%s", folder, name ? "/" : "", name ? name : "");
 }
 
-static struct stamp look(struct key_store const *store, char const *folder, char const *name)
+static struct key_stamp look(struct key_store const *store, char const *folder, char const *name)
 {
     char path[PATH_SIZE];
-    struct stat status;
     make_path(path, folder, name);
-    if (fstatat(store->control->directory, path, &status, 0) != 0)
-        return (struct stamp){.error = errno};
-    return (struct stamp){.device = status.st_dev,
-                          .inode = status.st_ino,
-                          .size = status.st_size,
-                          .mode = status.st_mode,
-                          .written = status.st_mtim,
-                          .changed = status.st_ctim};
-}
-
-static bool is_same_time(struct timespec const *one, struct timespec const *other)
-{
-    return one->tv_sec == other->tv_sec && one->tv_nsec == other->tv_nsec;
-}
-
-static bool is_same(struct stamp const *one, struct stamp const *other)
-{
-    return one->error == other->error && one->device == other->device &&
-           one->inode == other->inode && one->size == other->size && one->mode == other->mode &&
-           is_same_time(&one->written, &other->written) &&
-           is_same_time(&one->changed, &other->changed);
+    return key_stamp_take(store->control->directory, path);
 }
 
 /* True for a folder, or whatever else has its name. */
@@ -103,14 +61,14 @@ static bool is_there(struct key_store const *store, char const *folder)
            errno != ENOENT;
 }
 
-static bool has_changed_lately(struct stamp const *stamp)
+static bool has_changed_lately(struct key_stamp const *stamp)
 {
-    return !stamp->error && age(&stamp->changed) < KEY_FRESH_MILLISECONDS;
+    return !stamp->error && key_stamp_age(&stamp->changed) < KEY_FRESH_MILLISECONDS;
 }
 
 static bool is_fresh(struct key_store const *store, struct key_entry const *entry)
 {
-    struct stamp const folder = look(store, entry->folder, NULL), all = look(store, "", NULL);
+    struct key_stamp const folder = look(store, entry->folder, NULL), all = look(store, "", NULL);
     return has_changed_lately(&entry->chain) || has_changed_lately(&entry->key) ||
            has_changed_lately(&folder) || has_changed_lately(&all);
 }
@@ -222,9 +180,9 @@ static struct key_entry *current(struct key_store *store, char const *folder)
 {
     struct key_entry *entry = find_latest(store, folder);
     if (entry) {
-        struct stamp const chain = look(store, folder, chain_name);
-        struct stamp const key = look(store, folder, key_name);
-        if (is_same(&chain, &entry->chain) && is_same(&key, &entry->key))
+        struct key_stamp const chain = look(store, folder, chain_name);
+        struct key_stamp const key = look(store, folder, key_name);
+        if (key_stamp_is_same(&chain, &entry->chain) && key_stamp_is_same(&key, &entry->key))
             return entry;
         retire(store, entry);
     }
@@ -304,8 +262,8 @@ static enum key_store_result judge(struct key_store *store, struct key_entry *en
     entry->used = now;
     if (!problem) {
         if (!entry->settled && may_wait &&
-            (age(&entry->chain.written) < SETTLED_MILLISECONDS ||
-             age(&entry->key.written) < SETTLED_MILLISECONDS))
+            (key_stamp_age(&entry->chain.written) < SETTLED_MILLISECONDS ||
+             key_stamp_age(&entry->key.written) < SETTLED_MILLISECONDS))
             return KEY_STORE_LATER;
         if (!entry->settled)
             log_loaded(store, entry, now);
