@@ -9,12 +9,26 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 
 /* Attaches a filter that allows the COUNT system calls in CALLS (numbers, any order) and sysinfo,
  * which the C library makes on its own account (qsort), and ends the process for all others
  * (SIGSYS: the parent logs it). The filter is a binary tree, so that a call costs a few
  * comparisons. Dies with exit 111 on failure. */
 void sandbox_allow_calls(int const *calls, size_t count);
+
+/* What each process needs that talks on the descriptors it has: them, the clock, memory, the end.
+ * For a list of CALLS. Newer C libraries use the newer twin of some calls; both are listed. */
+#ifdef SYS_poll
+#define SANDBOX_OLD_CALLS SYS_poll, SYS_time,
+#else
+#define SANDBOX_OLD_CALLS
+#endif
+#define SANDBOX_TALK_CALLS                                                                         \
+    SANDBOX_OLD_CALLS SYS_read, SYS_write, SYS_close, SYS_ppoll, SYS_sendmsg, SYS_recvmsg,         \
+        SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_exit, SYS_exit_group,          \
+        SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_clock_gettime, SYS_gettimeofday, SYS_getrandom,  \
+        SYS_restart_syscall, SYS_futex, SYS_getpid, SYS_gettid
 
 enum sandbox_access {
     SANDBOX_READ = 1,  /* open files for reading, list folders */

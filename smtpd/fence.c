@@ -14,44 +14,10 @@
 #define CALLS_MAX   96
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-/* What both kinds do: talk on what they have, look at the clock, allocate, end. Newer C libraries
- * use the newer twin of some calls; both are listed. */
-static int const common[] = {
-    SYS_read,
-    SYS_write,
-    SYS_readv,
-    SYS_writev,
-    SYS_close,
-    SYS_ppoll,
-    SYS_sendmsg,
-    SYS_recvmsg,
-    SYS_sendto,
-    SYS_recvfrom,
-    SYS_brk,
-    SYS_mmap,
-    SYS_munmap,
-    SYS_mremap,
-    SYS_madvise,
-    SYS_exit,
-    SYS_exit_group,
-    SYS_rt_sigreturn,
-    SYS_rt_sigaction,
-    SYS_rt_sigprocmask,
-    SYS_clock_gettime,
-    SYS_clock_nanosleep,
-    SYS_gettimeofday,
-    SYS_getrandom,
-    SYS_restart_syscall,
-    SYS_getpid,
-    SYS_gettid,
-    SYS_tgkill,
-    SYS_futex,
-    SYS_fcntl,
-#ifdef SYS_poll
-    SYS_poll,
-    SYS_time,
-#endif
-};
+/* What both kinds do. */
+static int const common[] = {SANDBOX_TALK_CALLS,  SYS_readv,    SYS_writev,
+                             SYS_sendto,          SYS_recvfrom, SYS_rt_sigaction,
+                             SYS_clock_nanosleep, SYS_tgkill,   SYS_fcntl};
 
 static int const dialogue[] = {SYS_socketpair, SYS_getpeername, SYS_getsockname, SYS_setsockopt,
                                SYS_shutdown};

@@ -15,19 +15,8 @@
 #define CALLS_MAX   80
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-/* Talking on what there is, the clock, memory, the end. Newer C libraries use the newer twin of
- * some calls; both are listed. */
-static int const engine[] = {
-    SYS_read,          SYS_write,        SYS_close,      SYS_ppoll,           SYS_sendmsg,
-    SYS_recvmsg,       SYS_sendto,       SYS_recvfrom,   SYS_shutdown,        SYS_getsockopt,
-    SYS_setsockopt,    SYS_brk,          SYS_mmap,       SYS_munmap,          SYS_mremap,
-    SYS_madvise,       SYS_exit,         SYS_exit_group, SYS_rt_sigreturn,    SYS_rt_sigprocmask,
-    SYS_clock_gettime, SYS_gettimeofday, SYS_getrandom,  SYS_restart_syscall, SYS_futex,
-    SYS_getpid,        SYS_gettid,
-#ifdef SYS_poll
-    SYS_poll,          SYS_time,
-#endif
-};
+static int const engine[] = {SANDBOX_TALK_CALLS, SYS_sendto,     SYS_recvfrom,
+                             SYS_shutdown,       SYS_getsockopt, SYS_setsockopt};
 
 /* Not for engines: one that has been taken over could end or stop the others of its user, and their
  * template. What aborts ends by its fence. */
