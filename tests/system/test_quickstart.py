@@ -225,6 +225,33 @@ def test_a_checkout_and_a_folder_with_blanks(build, open_folder):
     assert (place / "control/tls/default/key.pem").exists()
 
 
+def test_with_what_somebody_else_has_built(programs, open_folder):
+    """The build folder may be one that cannot be written to, once it is up to date."""
+    checkout, built = open_folder / "checkout", open_folder / "built"
+    checkout.mkdir(mode=0o755)
+    shutil.copy(ROOT / "quickstart", checkout)
+    shutil.copy(ROOT / "conf-users", checkout)
+    makefile = checkout / "Makefile"
+    makefile.write_text("all: $(BUILD)/ekiden-serve\n$(BUILD)/ekiden-serve: Makefile\n\ttouch $@\n")
+    os.utime(makefile, (0, 0))
+    built.mkdir(mode=0o755)
+    (built / "ekiden-serve").symlink_to(programs / "ekiden-serve")
+    built.chmod(0o555)
+    open_folder.chmod(0o777)
+    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if IS_ROOT else []
+    serve = [*other, "sh", checkout / "quickstart", "serve", "place", "--smtp", "0"]
+    process = subprocess.Popen(serve, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=environment(built), cwd=open_folder)
+    read_until(process, "ready smtp=")
+    process.send_signal(signal.SIGTERM)
+    _, log = finish(process)
+    assert process.returncode == 0, log
+    os.utime(makefile, (4000000000, 4000000000))
+    ended = subprocess.run(serve, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                           env=environment(built), cwd=open_folder, timeout=PATIENCE)
+    assert ended.returncode == 1 and "must be built first" in ended.stderr, ended
+
+
 def test_two_that_make_the_certificate_at_once(build, open_folder):
     """One of them serves, the other says why not; both leave nothing of theirs."""
     both = [start(build, open_folder, "serve", "somewhere", "--smtp", "0") for _ in range(2)]
