@@ -254,6 +254,7 @@ def test_failures_are_reported(setting, command, reply, letters):
 def test_message_through_a_pipe_or_from_the_middle_of_a_file(setting):
     sink, remote = setting()
     remote.set("smtproutes", f":{ONE}:{sink.port}")
+    remote.set("timeoutremote", str(PATIENCE))  # a sink in Python is slow where all tests run
     large = MESSAGE + b"x" * 70 + b"\n" + (b"y" * 70 + b"\n") * 30000
     assert remote.result("x.test", message=large, pipe=True)[0] == "r"
     assert sink.messages[-1][3] == large.replace(b"\n", b"\r\n")
