@@ -44,19 +44,41 @@ def steal(pid, number):
     return socket.socket(fileno=taken)
 
 
+def sockets_of(pid):
+    """Its sockets, taken; none of a process that ends meanwhile."""
+    taken = []
+    try:
+        for number in sorted(map(int, os.listdir(f"/proc/{pid}/fd"))):
+            if os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket:"):
+                taken.append(steal(pid, number))
+    except (OSError, AssertionError):
+        close(taken)
+        return []
+    return taken
+
+
+def is_listening(one):
+    return one.family == socket.AF_INET and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+
+
 def requests(instance):
-    """The sockets by which the dialogue that waits for the next client asks."""
-    waiting = instance.processes()["smtpd-dialogue"][0].pid
-    found = []
-    for number in sorted(map(int, os.listdir(f"/proc/{waiting}/fd"))):
-        if os.readlink(f"/proc/{waiting}/fd/{number}").startswith("socket:"):
-            taken = steal(waiting, number)
-            if (taken.family, taken.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET):
-                found.append(taken)
-            else:
-                taken.close()
-    assert len(found) == 3
-    return found
+    """The sockets by which a dialogue that waits for the next client asks: one that serves, perhaps
+    the last one that is about to end, has no listener any more."""
+
+    def found():
+        for process in instance.processes().get("smtpd-dialogue", []):
+            taken = sockets_of(process.pid)
+            asks = [one for one in taken
+                    if (one.family, one.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET)]
+            waits = any(map(is_listening, taken))
+            close([one for one in taken if not waits or one not in asks])
+            if waits:
+                return asks
+        return None
+
+    asks = wait_for(found, what="a dialogue that waits")
+    assert len(asks) == 3
+    return asks
 
 
 def close(sockets):
