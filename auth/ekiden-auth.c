@@ -6,7 +6,9 @@
  * With -b: login and recipients, and the exit code says whether so much may be sent. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -93,16 +95,28 @@ static bool parse_arguments(struct arguments *arguments, int argc, char const *c
     return !arguments->budget || !*arguments->program;
 }
 
+/* Makes the state folder, which its user has from the moment when others can see it: of several that
+ * begin together, none may find one that is still root's. */
+static void make_state(char const *path, struct privilege_user const *user)
+{
+    char making[PATH_MAX];
+    int const length = snprintf(making, sizeof making, "%s.making-%d", path, (int)getpid());
+    if (length < 0 || (size_t)length >= sizeof making || mkdir(making, 0700) != 0)
+        return;
+    if ((privilege_is_root() && chown(making, user->uid, user->gid) != 0) ||
+        renameat2(AT_FDCWD, making, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
+        rmdir(making);
+}
+
 /* Opens the state folder, and makes it where it is missing. -1 after logging. */
 static int open_state(char const *path, struct privilege_user const *user)
 {
     int state = -1;
     if (!control_take_inherited(&path, &state)) {
-        bool const made = mkdir(path, 0700) == 0;
         state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (made && state >= 0 && privilege_is_root() && fchown(state, user->uid, user->gid) != 0) {
-            close(state);
-            state = -1;
+        if (state < 0 && errno == ENOENT) {
+            make_state(path, user);
+            state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         }
     }
     if (state < 0)

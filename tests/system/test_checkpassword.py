@@ -406,8 +406,17 @@ def test_budget_of_a_name_that_only_another_program_knows(logins, name):
 def test_budget_at_once(logins):
     logins.set("loginmessages", "10\n")
     running = [logins.start(b"alice\0001\0", options=("-b",)) for _ in range(25)]
-    codes = [logins.end(process).code for process in running]
-    assert sorted(codes) == [0] * 10 + [1] * 15
+    ended = [logins.end(process) for process in running]
+    assert sorted(each.code for each in ended) == [0] * 10 + [1] * 15, ended
+
+
+def test_first_uses_at_once(logins):
+    """One has just made the state folder, and may not have given it to its user."""
+    slow = logins.start(b"alice\0001\0", options=("-b",), before=(
+        "strace", "-f", "-o", "/dev/null", "-e", "inject=chown,fchown:delay_enter=1000000"))
+    wait_for(lambda: any(logins.folder.glob("state*")))
+    assert logins.spend("alice", 1).code == 0
+    assert logins.end(slow).code == 0
 
 
 def test_budget_without_a_store(logins):
