@@ -227,6 +227,22 @@ def test_mail_is_delivered_after_a_crash_of_the_scheduler(listener):
     wait_for(lambda: listener.systemctl("is-active", "ekiden-send.service") == "active")
 
 
+NEW_USERS = ("ekident", "ekidenk", "ekidena")
+
+
+def test_upgrade(users):
+    """From a version that did not have the users of TLS and passwords, and while it runs."""
+    deliver(users, message("before"))
+    for name in NEW_USERS:
+        users.run("userdel", "--force", name)
+    users.install("Upgrade")
+    assert set(NEW_USERS) <= set(users.users().values())
+    users.install("Certificate")  # the files of before are a former number's
+    users.run("rm -r /etc/ekiden/auth; /usr/local/sbin/ekiden-passwd add anna < /root/anna.password")
+    check_user_ports(users)
+    deliver(users, message("after"))
+
+
 def test_users_submit(users):
     """Each socket starts the one service; each gets its role."""
     for port in USER_PORTS:
