@@ -71,9 +71,10 @@ def write(path, content, mode, owner):
     draft.rename(path)
 
 
-def put(instance, folder="default", chain=None, key=None, **which):
+def put(instance, folder="default", chain=None, key=None, between=lambda: None, **which):
     """Gives INSTANCE a certificate in control/tls/FOLDER, by default pair(**which). The key is for
-    the key process alone. Returns the path of chain.pem, for clients that trust it."""
+    the key process alone. BETWEEN is called when the key is new and the certificate is not.
+    Returns the path of chain.pem, for clients that trust it."""
     made_chain, made_key = pair(**which)
     place = instance.control / "tls" / folder
     for path in (instance.control, place.parent, place):
@@ -82,5 +83,6 @@ def put(instance, folder="default", chain=None, key=None, **which):
     owner = (KEY_USER, None) if instance.mode == "privileged" else instance.user
     # The key first: a new certificate must never be there before its key.
     write(place / "key.pem", key or made_key, 0o600, owner)
+    between()
     write(place / "chain.pem", chain or made_chain, 0o644, instance.user)
     return place / "chain.pem"
