@@ -115,7 +115,8 @@ bool job_answer_format(stralloc *out, struct job_answer const *answer)
 bool job_answer_parse(struct job_answer *answer, char const *bytes, size_t length)
 {
     enum { NUMBER, LETTER, TEXT, COUNT };
-    static char const letters[] = {JOB_DELIVERED, JOB_DEFERRED, JOB_FAILED, JOB_CORRUPT};
+    static char const letters[] = {JOB_DELIVERED, JOB_DEFERRED, JOB_FAILED, JOB_CORRUPT,
+                                   JOB_UNREACHABLE};
     char const *fields[COUNT];
     struct job_answer parsed;
     if (!fields_split(fields, COUNT, bytes, length) ||

@@ -22,10 +22,15 @@
 #define JOB_ADDRESS_MAX 1003 /* bytes of an address: ENVELOPE_ADDRESS_MAX */
 
 enum job_result {
-    JOB_DELIVERED = 'K', /* durable at its destination */
-    JOB_DEFERRED = 'Z',  /* try again later; TEXT begins with an enhanced code 4.x.x */
-    JOB_FAILED = 'D',    /* never; TEXT begins with 5.x.x */
-    JOB_CORRUPT = 'C'    /* the message bytes do not fit their checksum: nothing was delivered */
+    JOB_DELIVERED = 'K',  /* durable at its destination */
+    JOB_DEFERRED = 'Z',   /* try again later; TEXT begins with an enhanced code 4.x.x */
+    JOB_FAILED = 'D',     /* never; TEXT begins with 5.x.x */
+    JOB_CORRUPT = 'C',    /* the message bytes do not fit their checksum: nothing was delivered */
+    JOB_UNREACHABLE = 'N' /* as JOB_DEFERRED, of remote delivery: the destination itself could not
+                             be reached or would not speak, none of its hosts (no address, no
+                             connection, a greeting or EHLO refused, a login refused, silence or an
+                             end before MAIL was answered), so other mail for it need not be tried
+                             now */
 };
 
 enum job_kind {

@@ -241,7 +241,9 @@ static bool pass_answer(struct launch *launch, struct launch_user *user,
                        : answer->result == JOB_FAILED  ? '5'
                                                        : '4';
     bool const fits = answer->text[0] == class && answer->text[1] == '.';
-    enum job_result const result = answer->result == JOB_CORRUPT ? JOB_DEFERRED : answer->result;
+    enum job_result const result =
+        answer->result == JOB_CORRUPT || answer->result == JOB_UNREACHABLE ? JOB_DEFERRED
+                                                                           : answer->result;
     char text[JOB_TEXT_MAX + 1];
     snprintf(text, sizeof text, "%c.3.0 %.390s", class, answer->text);
     launch_answer(launch, answer->number, result, fits ? answer->text : text);

@@ -111,6 +111,7 @@ void send_report_answer(struct send *send, struct send_message *message,
         break;
     case JOB_FAILED: /* it has no right to: a report is never given up */
     case JOB_DEFERRED:
+    case JOB_UNREACHABLE:
         log_report(message, "deferred", answer->text, 0);
         break;
     }

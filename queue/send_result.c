@@ -22,6 +22,7 @@ static char const *name_of(enum job_result result)
     case JOB_CORRUPT:
         return "corrupt";
     case JOB_DEFERRED:
+    case JOB_UNREACHABLE:
         break;
     }
     return "deferred";
@@ -124,8 +125,9 @@ void send_result(struct send *send, struct send_message *message, uint32_t index
                  enum job_result result, char const *text)
 {
     char last[TEXT_MAX];
-    if (result == JOB_DEFERRED && send_schedule_is_expired(message->content.arrival, message->began,
-                                                           send->settings.lifetime)) {
+    if ((result == JOB_DEFERRED || result == JOB_UNREACHABLE) &&
+        send_schedule_is_expired(message->content.arrival, message->began,
+                                 send->settings.lifetime)) {
         give_up(message, last, text);
         result = JOB_FAILED;
         text = last;
@@ -144,6 +146,7 @@ void send_result(struct send *send, struct send_message *message, uint32_t index
         message->corrupt = true;
         break;
     case JOB_DEFERRED:
+    case JOB_UNREACHABLE:
         message->deferred++;
         note_delay(send, message, index, text);
         break;

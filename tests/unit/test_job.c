@@ -159,7 +159,8 @@ static void an_alias_has_lines(void **state)
 static void an_answer_survives_its_way(void **state)
 {
     (void)state;
-    static enum job_result const results[] = {JOB_DELIVERED, JOB_DEFERRED, JOB_FAILED, JOB_CORRUPT};
+    static enum job_result const results[] = {JOB_DELIVERED, JOB_DEFERRED, JOB_FAILED, JOB_CORRUPT,
+                                              JOB_UNREACHABLE};
     for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
         struct job_answer const answer = {12, results[i], "4.2.2 the disk is full"};
         struct job_answer parsed;
