@@ -3,7 +3,7 @@
  *   ekiden1 NUL                        form of the file
  *   @ ARRIVAL NUL                      seconds since 1970, decimal
  *   [ B NUL ] [ U NUL ]                8BITMIME body; SMTPUTF8 asked for
- *   F sender NUL ( T recipient NUL )+ NUL
+ *   the envelope, as in envelope.h: F sender NUL ... ( T recipient NUL ... )+ NUL
  *   message bytes, lines ending in LF
  *   end record, QUEUE_END_SIZE bytes of text:
  *     "\nend HEAD MESSAGE HEADSUM MESSAGESUM\n", the lengths of head and message in 20 digits,
@@ -95,17 +95,24 @@ enum queue_read {
     QUEUE_READ_ERROR       /* errno: a system call failed */
 };
 
+/* One of perhaps a million: kept small. */
 struct queue_recipient {
-    char const *address; /* into head; NUL-terminated */
-    size_t length;
+    char const *address;  /* into head; NUL-terminated */
     uint64_t mark_offset; /* of its T in the file */
-    enum envelope_mark mark;
+    uint16_t length;
+    uint16_t orcpt;       /* where it begins, from ADDRESS on: queue_recipient_orcpt */
+    unsigned char mark;   /* enum envelope_mark */
+    unsigned char notify; /* bits of enum dsn_notify; 0: not given */
 };
+/* The original recipient, in xtext, NUL-terminated. NULL: not given. */
+char const *queue_recipient_orcpt(struct queue_recipient const *recipient);
 
 struct queue_message {
     char *head;         /* owned: all before the message bytes */
     char const *sender; /* into head; NUL-terminated, empty for the null sender */
     size_t sender_length;
+    char const *envid; /* as sender, in xtext. NULL: not given */
+    enum dsn_return return_wish;
     uint64_t arrival; /* seconds since 1970 */
     bool body_8bit, smtputf8;
     struct queue_recipient *recipients; /* owned */

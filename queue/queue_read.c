@@ -52,24 +52,60 @@ static size_t read_opening(struct queue_message *message, size_t length)
     return at;
 }
 
-/* Takes the marks out of the head, so that its checksum is the one of the untouched file. */
+char const *queue_recipient_orcpt(struct queue_recipient const *recipient)
+{
+    return recipient->orcpt ? recipient->address + recipient->orcpt : NULL;
+}
+
+/* The record at *at is LETTER's: its content, *at then behind it. NULL: it is another one. */
+static char const *read_record(struct queue_message const *message, size_t *at,
+                               enum envelope_letter letter)
+{
+    char const *const record = message->head + *at;
+    if (*record != (char)letter)
+        return NULL;
+    *at += strlen(record) + 1;
+    return record + 1;
+}
+
+static size_t read_sender(struct queue_message *message, size_t at)
+{
+    message->sender = read_record(message, &at, ENVELOPE_SENDER);
+    message->sender_length = strlen(message->sender);
+    message->envid = read_record(message, &at, ENVELOPE_ENVID);
+    char const *const wish = read_record(message, &at, ENVELOPE_RETURN);
+    message->return_wish = wish ? (enum dsn_return) * wish : DSN_RETURN_UNSET;
+    return at;
+}
+
+/* Takes the mark out of the head, so that its checksum is the one of the untouched file. The
+ * records of a recipient are so short that what is counted from its address on fits. */
+static size_t read_recipient(struct queue_message *message, size_t at,
+                             struct queue_recipient *recipient)
+{
+    char *const record = message->head + at;
+    recipient->mark = (unsigned char)*record;
+    *record = ENVELOPE_TODO;
+    recipient->mark_offset = at;
+    recipient->address = record + 1;
+    recipient->length = (uint16_t)strlen(recipient->address);
+    at += 1u + recipient->length + 1u;
+    char const *const notify = read_record(message, &at, ENVELOPE_NOTIFY);
+    recipient->notify =
+        notify ? (unsigned char)dsn_notify_bits(notify, strlen(notify)) : (unsigned char)0;
+    char const *const orcpt = read_record(message, &at, ENVELOPE_ORCPT);
+    recipient->orcpt = orcpt ? (uint16_t)(orcpt - recipient->address) : (uint16_t)0;
+    return at;
+}
+
 static bool read_recipients(struct queue_message *message, size_t at)
 {
-    message->sender = message->head + at + 1;
-    message->sender_length = strlen(message->sender);
-    at += 1 + message->sender_length + 1;
+    at = read_sender(message, at);
     message->recipients = malloc(message->recipient_count * sizeof *message->recipients);
     if (!message->recipients)
         return false;
-    for (uint32_t i = 0; i < message->recipient_count; i++) {
-        struct queue_recipient *const recipient = message->recipients + i;
-        recipient->mark = (enum envelope_mark)message->head[at];
-        recipient->mark_offset = at;
-        message->head[at] = ENVELOPE_TODO;
-        recipient->address = message->head + at + 1;
-        recipient->length = strlen(recipient->address);
-        at += 1 + recipient->length + 1;
-    }
+    for (uint32_t i = 0; i < message->recipient_count; i++)
+        at = read_recipient(message, at, message->recipients + i);
     return true;
 }
 

@@ -8,7 +8,7 @@
 
 void send_marks_set(struct send_message *message, uint32_t index, enum envelope_mark mark)
 {
-    message->content.recipients[index].mark = mark;
+    message->content.recipients[index].mark = (unsigned char)mark;
     if (message->dirty_from == message->dirty_to) {
         message->dirty_from = index;
         message->dirty_to = index + 1;

@@ -91,7 +91,7 @@ static void gather(struct send *send, struct send_message *message, uint32_t gro
     for (bool more = true; more && job->count < most;) {
         uint32_t const index = send_window_first(&message->window, group);
         struct queue_recipient const *const recipient = message->content.recipients + index;
-        bytes += UINT64_FMT + recipient->length + 2;
+        bytes += UINT64_FMT + (size_t)recipient->length + 2;
         if (bytes > RECIPIENTS_BYTES_MAX)
             break;
         struct smtproute route;

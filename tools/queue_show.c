@@ -93,9 +93,9 @@ static void show_recipients(char const *packet, size_t length)
         char const *const nul = memchr(at, 0, (size_t)(end - at));
         if (!nul)
             return;
-        print(*at == ENVELOPE_DONE     ? "    done  "
-              : *at == ENVELOPE_FAILED ? "    failed  "
-                                       : "    ");
+        print(*at == ENVELOPE_DONE || *at == ENVELOPE_DELIVERED ? "    done  "
+              : *at == ENVELOPE_FAILED                          ? "    failed  "
+                                                                : "    ");
         print_escaped(at + 1, (size_t)(nul - at - 1));
         print("\n");
         at = nul + 1;

@@ -18,11 +18,12 @@ fuzz_remote_job_needs := lib/fields.c lib/smtproutes_parse.c lib/tlspolicy_parse
 fuzz_smtproutes_parse_needs := lib/tlspolicy_parse.c lib/address.c lib/utf8.c
 fuzz_remote_reply_needs := deliver/remote_extensions.c
 fuzz_job_needs     := lib/fields.c
-fuzz_header_address_needs := lib/utf8.c queue/envelope.c
+fuzz_header_address_needs := lib/utf8.c queue/envelope.c lib/dsn.c
+fuzz_envelope_needs := lib/dsn.c
 fuzz_key_pair_needs := tls/key_form.c tls/key_input.c tls/key_pem.c
 fuzz_tls_request_needs := lib/fields.c lib/packet.c
 fuzz_ucspi_tls_needs := lib/fields.c
-fuzz_queue_read_needs := queue/queue_form.c queue/envelope.c lib/checksum.c
+fuzz_queue_read_needs := queue/queue_form.c queue/envelope.c lib/dsn.c lib/checksum.c
 
 FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined \
                 -fno-sanitize-recover=all

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,8 +15,15 @@ static void check(int file)
     struct queue_message message;
     if (queue_file_read(file, &message) != QUEUE_READ_OK)
         return;
-    for (uint32_t i = 0; i < message.recipient_count; i++)
-        assert(message.recipients[i].mark_offset < message.message_offset);
+    for (uint32_t i = 0; i < message.recipient_count; i++) {
+        struct queue_recipient const *const recipient = message.recipients + i;
+        char const *const orcpt = queue_recipient_orcpt(recipient);
+        assert(recipient->mark_offset < message.message_offset);
+        assert(recipient->length == strlen(recipient->address));
+        assert(!orcpt || dsn_is_orcpt(orcpt, strlen(orcpt)));
+        assert(*dsn_notify_letters(recipient->notify) || !recipient->notify);
+    }
+    assert(!message.envid || dsn_is_envid(message.envid, strlen(message.envid)));
     queue_message_free(&message);
 }
 

@@ -51,7 +51,29 @@ static void envelopes_by_table(void **state)
          "d\0",
          11, false, ENVELOPE_FORMAT},
         {"Fa@b\0+c@d\0", 11, false, ENVELOPE_FORMAT}, /* marks are the queue's own */
-        {"Fa@b\0+c@d\0-e@f\0Tg@h\0", 21, true, ENVELOPE_COMPLETE},
+        {"Fa@b\0+c@d\0-e@f\0!g@h\0", 21, true, ENVELOPE_COMPLETE},
+        {"Fa@b\0!c@d\0", 11, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Vx+2B1\0RH\0Tc@d\0NSFD\0Orfc822;c@d\0", 38, false, ENVELOPE_COMPLETE},
+        {"Fa@b\0RF\0Tc@d\0NN\0Te@f\0Outf-8;\xc3\xbc@d\0", 34, false, ENVELOPE_COMPLETE},
+        {"Fa@b\0RF\0+c@d\0NN\0-e@f\0NF\0", 25, true, ENVELOPE_COMPLETE},
+        {"Fa@b\0RF\0Vx\0Tc@d\0", 17, false, ENVELOPE_FORMAT}, /* in another order */
+        {"Fa@b\0Vx\0Vx\0Tc@d\0", 17, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Vx\0", 9, false, ENVELOPE_FORMAT},
+        {"Fa@b\0V\0Tc@d\0", 13, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Vx=y\0Tc@d\0", 16, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Vx+2\0Tc@d\0", 16, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Vx+0A\0Tc@d\0", 17, false, ENVELOPE_FORMAT}, /* a line end in hiding */
+        {"Fa@b\0RX\0Tc@d\0", 14, false, ENVELOPE_FORMAT},
+        {"Fa@b\0RFF\0Tc@d\0", 15, false, ENVELOPE_TOO_LONG},
+        {"Fa@b\0NN\0Tc@d\0", 14, false, ENVELOPE_FORMAT}, /* before its recipient */
+        {"Fa@b\0Tc@d\0NNF\0", 15, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Tc@d\0NFS\0", 15, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Tc@d\0N\0", 13, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Tc@d\0NF\0NF\0", 17, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Tc@d\0Ox;y\0NF\0", 19, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Tc@d\0Ox\0", 14, false, ENVELOPE_FORMAT}, /* no type */
+        {"Fa@b\0Tc@d\0O;x\0", 15, false, ENVELOPE_FORMAT},
+        {"Fa@b\0Tc@d\0Orfc822;\xc3\xbc@d\0", 24, false, ENVELOPE_FORMAT},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -85,6 +107,24 @@ static void addresses_are_bounded(void **state)
     assert_int_equal(parse(bytes, ENVELOPE_ADDRESS_MAX + 2, 50, false, &used), ENVELOPE_TOO_LONG);
 }
 
+static void parameters_are_bounded(void **state)
+{
+    static struct {
+        char const *begin;
+        size_t length, most;
+    } const rows[] = {{"F\0V", 3, DSN_ENVID_MAX}, {"F\0Ta\0Ox;", 8, DSN_ORCPT_MAX - 2}};
+    char bytes[600];
+    size_t used;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        memset(bytes, 'a', sizeof bytes);
+        memcpy(bytes, rows[i].begin, rows[i].length);
+        size_t const whole = rows[i].length + rows[i].most;
+        assert_int_equal(parse(bytes, whole, 50, false, &used), ENVELOPE_MORE);
+        assert_int_equal(parse(bytes, whole + 1, 50, false, &used), ENVELOPE_TOO_LONG);
+    }
+}
+
 static void recipients_are_bounded(void **state)
 {
     struct envelope_parser parser;
@@ -105,6 +145,7 @@ int main(void)
         cmocka_unit_test(envelopes_by_table),
         cmocka_unit_test(what_follows_is_not_the_envelopes),
         cmocka_unit_test(addresses_are_bounded),
+        cmocka_unit_test(parameters_are_bounded),
         cmocka_unit_test(recipients_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

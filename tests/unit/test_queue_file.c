@@ -102,6 +102,40 @@ static void marks_survive_and_do_not_break_the_checksum(void **state)
     unlinkat(folder, file.id, 0);
 }
 
+static void what_dsn_asks_for_reads_back(void **state)
+{
+    static char const asking[] = "Fa@b.test\0Vid+2B\0RH\0Tone@b.test\0NSD\0"
+                                 "Ttwo@b.test\0NN\0Orfc822;Two@c.test\0Tthree@b.test\0";
+    struct queue_message read_back;
+    char id[QUEUE_ID_LENGTH + 1];
+    (void)state;
+    queue_file_name(id);
+    assert_int_equal(queue_file_create(&file, folder, id, false, false), QUEUE_OK);
+    assert_int_equal(queue_file_envelope(&file, asking, sizeof asking), QUEUE_OK);
+    assert_int_equal(queue_file_commit(&file), QUEUE_OK);
+    int const descriptor = reopen();
+    for (int settled = 0; settled < 2; settled++) {
+        assert_int_equal(queue_file_read(descriptor, &read_back), QUEUE_READ_OK);
+        struct queue_recipient const *const recipients = read_back.recipients;
+        assert_string_equal(read_back.envid, "id+2B");
+        assert_int_equal(read_back.return_wish, DSN_RETURN_HEADERS);
+        assert_int_equal(read_back.recipient_count, 3);
+        assert_int_equal(recipients[0].mark, settled ? ENVELOPE_DELIVERED : ENVELOPE_TODO);
+        assert_int_equal(recipients[0].notify, DSN_SUCCESS | DSN_DELAY);
+        assert_null(queue_recipient_orcpt(recipients + 0));
+        assert_int_equal(recipients[1].notify, DSN_NEVER);
+        assert_string_equal(queue_recipient_orcpt(recipients + 1), "rfc822;Two@c.test");
+        assert_string_equal(recipients[2].address, "three@b.test");
+        assert_int_equal(recipients[2].notify, 0);
+        assert_null(queue_recipient_orcpt(recipients + 2));
+        char const mark = ENVELOPE_DELIVERED;
+        assert_int_equal(pwrite(descriptor, &mark, 1, (off_t)recipients[0].mark_offset), 1);
+        queue_message_free(&read_back);
+    }
+    close(descriptor);
+    unlinkat(folder, file.id, 0);
+}
+
 static void a_file_being_written_is_left_alone(void **state)
 {
     struct queue_message read_back;
@@ -224,6 +258,7 @@ int main(void)
     struct CMUnitTest const tests[] = {
         cmocka_unit_test(a_committed_file_reads_back),
         cmocka_unit_test(marks_survive_and_do_not_break_the_checksum),
+        cmocka_unit_test(what_dsn_asks_for_reads_back),
         cmocka_unit_test(a_file_being_written_is_left_alone),
         cmocka_unit_test(an_envelope_without_its_end_is_refused),
         cmocka_unit_test(every_damage_is_noticed),
