@@ -10,11 +10,12 @@
 
 #include <skalibs/iopause.h>
 
-static bool fail(struct failure *failure, char const *code, char const *peer, char const *what)
+static bool fail(struct failure *failure, enum job_result result, char const *code,
+                 char const *peer, char const *what)
 {
     char text[JOB_TEXT_MAX + 1];
     snprintf(text, sizeof text, "%s %s: %s", code, peer, what);
-    failure_set(failure, JOB_DEFERRED, text);
+    failure_set(failure, result, text);
     return false;
 }
 
@@ -39,7 +40,7 @@ static bool set_source(int descriptor, bool is6, struct remote_settings const *s
     size_t const length = ip46_fmt(text, source);
     snprintf(text + length, sizeof text - length, " (outgoingip) cannot be used: %s",
              strerror(number));
-    return fail(failure, "4.3.5", peer, text);
+    return fail(failure, JOB_DEFERRED, "4.3.5", peer, text);
 }
 
 static bool await(int descriptor, tain const *deadline, int *number)
@@ -84,7 +85,7 @@ static bool connect_socket(int descriptor, ip46 const *ip, uint16_t port, char c
     if ((number == EINPROGRESS || number == EINTR) && await(descriptor, deadline, &number))
         number = 0;
     if (number)
-        return fail(failure, "4.4.1", peer, strerror(number));
+        return fail(failure, JOB_UNREACHABLE, "4.4.1", peer, strerror(number));
     /* Commands are small, and each waits for its answer. */
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return true;
@@ -95,12 +96,12 @@ int remote_connect(ip46 const *ip, uint16_t port, char const *peer,
                    tain const *deadline, struct failure *failure)
 {
     if (ourselves && is_own(ip, port, ourselves)) {
-        fail(failure, "4.4.6", peer, "is this host, which does not take the mail");
+        fail(failure, JOB_DEFERRED, "4.4.6", peer, "is this host, which does not take the mail");
         return -1;
     }
     int const descriptor = socket_tcp46_nbcoe(ip46_is6(ip));
     if (descriptor < 0) {
-        fail(failure, "4.4.1", peer, strerror(errno));
+        fail(failure, JOB_DEFERRED, "4.4.1", peer, strerror(errno));
         return -1;
     }
     if (set_source(descriptor, ip46_is6(ip), settings, peer, failure) &&

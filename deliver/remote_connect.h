@@ -13,7 +13,8 @@
 #include "deliver/remote_settings.h"
 
 /* Connects to IP at PORT from `outgoingip`, until DEADLINE. Returns a non-blocking descriptor; -1
- * with *failure, 4.4.1 and what PEER (for texts) did, or 4.3.5 for an unusable `outgoingip`.
+ * with *failure, JOB_UNREACHABLE, 4.4.1 and what PEER (for texts) did, or JOB_DEFERRED and 4.3.5
+ * for an unusable `outgoingip`.
  * OURSELVES, when not NULL, refuses an address that is this host's after all (local by a route, or
  * come up a moment ago): 4.4.6. */
 int remote_connect(ip46 const *ip, uint16_t port, char const *peer,

@@ -29,7 +29,14 @@ struct course {
     tain end;            /* no further server is tried after that */
     struct remote_transaction *transaction;
     struct failure *failure; /* of the last server, or look-up */
+    bool *was_reached;       /* the failure of one was not that it could not be reached */
 };
+
+/* Takes down what FAILURE says of the whole destination. */
+static void note_failure(struct course const *course)
+{
+    *course->was_reached |= course->failure->result != JOB_UNREACHABLE;
+}
 
 /* What a session may take: a server that sends an octet every few minutes keeps to each of the
  * single timeouts and would never end. */
@@ -221,6 +228,7 @@ static bool go(struct course *course)
     if (!remote_exchangers_find(&candidates, course->delivery->world, course->way->host,
                                 course->way->by_mx, &course->end, course->failure)) {
         log_without_server(course->way, course->failure);
+        note_failure(course);
         return false;
     }
     for (unsigned int i = 0; i < candidates.count; i++) {
@@ -230,9 +238,11 @@ static bool go(struct course *course)
             break; /* what the last one did stays the reason */
         if (strcmp(candidate->host, refused) == 0)
             continue;
-        switch (try_candidate(course, candidate, candidates.authenticated)) {
-        case STEP_DONE:
+        enum step const step = try_candidate(course, candidate, candidates.authenticated);
+        if (step == STEP_DONE)
             return true;
+        note_failure(course);
+        switch (step) {
         case STEP_NEXT_WAY:
             return false;
         case STEP_NEXT_HOST:
@@ -240,8 +250,7 @@ static bool go(struct course *course)
             if (course->delivery->refused)
                 course->delivery->refused(course->delivery->context, course->number);
             break;
-        case STEP_NEXT:
-        case STEP_IN_CLEAR:
+        default:
             break;
         }
     }
@@ -261,6 +270,7 @@ static bool is_refused(struct course const *course)
              "minutes, or until the settings change",
              way->host, way->reference, REMOTE_REFUSALS_SECONDS / 60);
     log_without_server(way, failure);
+    note_failure(course);
     return true;
 }
 
@@ -270,18 +280,22 @@ static bool go_all(struct remote_delivery const *delivery, struct remote_transac
                    struct failure *failure)
 {
     struct remote_ways const *const ways = delivery->ways;
+    bool was_reached = false;
     for (unsigned int i = 0; i < ways->count; i++) {
         struct course course = {.delivery = delivery,
                                 .way = ways->ways + i,
                                 .number = i,
                                 .is_last = i + 1 == ways->count,
                                 .transaction = transaction,
-                                .failure = failure};
+                                .failure = failure,
+                                .was_reached = &was_reached};
         tain_now_g();
         tain_addsec_g(&course.end, course.is_last ? REMOTE_TRY_SECONDS : REMOTE_TRY_SECONDS / 2);
         if (!is_refused(&course) && go(&course))
             return true;
     }
+    if (was_reached && failure->result == JOB_UNREACHABLE)
+        failure->result = JOB_DEFERRED;
     return false;
 }
 
@@ -289,7 +303,7 @@ void remote_delivery_run(struct remote_delivery const *delivery,
                          struct remote_transaction *transaction)
 {
     struct failure failure;
-    failure_set(&failure, JOB_DEFERRED, "4.4.1 no server was tried in time");
+    failure_set(&failure, JOB_UNREACHABLE, "4.4.1 no server was tried in time");
     switch (remote_scan_message(&transaction->message)) {
     case REMOTE_SCAN_OK:
         if (go_all(delivery, transaction, &failure))

@@ -30,7 +30,8 @@ struct remote_delivery {
 /* Runs TRANSACTION, whose recipients are unsettled, by the first of the ways; by the second when
  * the first could not be gone (no address, no connection, a session without a result), and for the
  * recipients that the first deferred, unless the final dot was sent to it: what was refused for
- * good stays so, and what may have been taken is not sent twice. Logs a line for each server that
+ * good stays so, and what may have been taken is not sent twice. JOB_UNREACHABLE for those that
+ * found no server that can be reached and speaks, by any way. Logs a line for each server that
  * is tried. Needs skalibs' clock (tain_now_g). Takes at most remote_delivery_seconds. */
 void remote_delivery_run(struct remote_delivery const *delivery,
                          struct remote_transaction *transaction);

@@ -18,7 +18,7 @@ bool remote_look_up_fail_temporary(struct remote_look_up const *look_up,
     char text[128];
     snprintf(text, sizeof text, "cannot be looked up in the DNS at present: %s",
              answer->reason ? answer->reason : "no answer");
-    return remote_look_up_fail(look_up, JOB_DEFERRED, "4.4.3", text);
+    return remote_look_up_fail(look_up, JOB_UNREACHABLE, "4.4.3", text);
 }
 
 /* What a smtproute says may be mended while the mail waits. */

@@ -25,7 +25,7 @@ static bool is_welcome(struct remote_session *session, struct remote_talk *talk,
         return true;
     session->may_quit = remote_talk_is_refusal(talk);
     if (session->may_quit)
-        remote_talk_failure(talk, stage, JOB_DEFERRED, &talk->lost);
+        remote_talk_failure(talk, stage, JOB_UNREACHABLE, &talk->lost);
     else
         remote_talk_is_confused(talk, stage);
     return false;
@@ -62,14 +62,16 @@ static char const *requirement(struct remote_session const *session, char text[W
     return text;
 }
 
-/* TLS did not come about. True: where it may be missing. */
+/* TLS did not come about, which is the server's doing (RESULT is JOB_UNREACHABLE) or ours. True:
+ * where it may be missing. */
 static bool go_without(struct remote_session *session, struct remote_talk *talk,
-                       enum remote_stage stage, char const *what)
+                       enum remote_stage stage, enum job_result result, char const *what)
 {
     char needed[WHAT_MAX], text[2 * WHAT_MAX];
     if (requirement(session, needed)) {
         snprintf(text, sizeof text, "TLS is required (%s), but %s", needed, what);
         remote_talk_lose(talk, stage, "4.7.5", text);
+        talk->lost.result = result;
         return false;
     }
     snprintf(session->tls_problem, sizeof session->tls_problem, "%s", what);
@@ -152,7 +154,7 @@ static bool start_tls(struct remote_session *session, struct remote_talk *talk,
         snprintf(what, sizeof what, "it refuses STARTTLS: %u %.200s", talk->reply.code,
                  talk->reply.text);
         session->may_quit = true;
-        return go_without(session, talk, REMOTE_STARTTLS, what);
+        return go_without(session, talk, REMOTE_STARTTLS, JOB_UNREACHABLE, what);
     }
     if (talk->reply.code != 220) {
         remote_talk_is_confused(talk, REMOTE_STARTTLS);
@@ -163,7 +165,7 @@ static bool start_tls(struct remote_session *session, struct remote_talk *talk,
         return false;
     if (shake_hands(session, talk, what))
         return true;
-    if (go_without(session, talk, REMOTE_HANDSHAKE, what)) {
+    if (go_without(session, talk, REMOTE_HANDSHAKE, JOB_UNREACHABLE, what)) {
         remote_talk_lose(talk, REMOTE_HANDSHAKE, "4.7.5", what);
         *outcome = REMOTE_IN_CLEAR;
     }
@@ -180,12 +182,13 @@ static bool protect(struct remote_session *session, struct remote_talk *talk,
     if (!talk->extensions.starttls) {
         session->may_quit = true;
         return !requirement(session, what) ||
-               go_without(session, talk, REMOTE_STARTTLS, "it does not offer STARTTLS");
+               go_without(session, talk, REMOTE_STARTTLS, JOB_UNREACHABLE,
+                          "it does not offer STARTTLS");
     }
     /* before STARTTLS, after which there would be no way back */
     if (!find_engine(session, talk, what)) {
         session->may_quit = true;
-        return go_without(session, talk, REMOTE_STARTTLS, what);
+        return go_without(session, talk, REMOTE_STARTTLS, JOB_DEFERRED, what);
     }
     bool const goes_on = start_tls(session, talk, outcome);
     if (!session->tls.active)
@@ -197,9 +200,10 @@ static bool protect(struct remote_session *session, struct remote_talk *talk,
 static bool begin_with_tls(struct remote_session *session, struct remote_talk *talk)
 {
     char what[WHAT_MAX];
-    if (find_engine(session, talk, what) && shake_hands(session, talk, what))
+    bool const ready = find_engine(session, talk, what);
+    if (ready && shake_hands(session, talk, what))
         return true;
-    (void)go_without(session, talk, REMOTE_HANDSHAKE, what);
+    (void)go_without(session, talk, REMOTE_HANDSHAKE, ready ? JOB_UNREACHABLE : JOB_DEFERRED, what);
     return false;
 }
 

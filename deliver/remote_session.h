@@ -80,7 +80,9 @@ enum remote_outcome {
  * hands the results on, for whatever happens before makes the mail come twice. SIGPIPE must be
  * ignored. Needs about 128 KiB of stack, and no more whatever the server sends.
  * - a failing greeting, EHLO or HELO, a 421 before the final dot was sent, silence, garbage, an
- * answer too many or a lost connection before that: REMOTE_NEXT
+ * answer too many or a lost connection before that: REMOTE_NEXT; *failure is JOB_UNREACHABLE where
+ * the server had not answered to MAIL, and its mail is not the reason (as with a password), else
+ * JOB_DEFERRED
  * - where the way asks for TLS (ENCRYPT, VERIFY, or a password that goes only under TLS), and it
  * does not come about for whatever reason: 4.7.5 and REMOTE_NEXT, without a word of the message;
  * where it may be missing the session goes on in the clear, and tls_problem says why. Octets in the

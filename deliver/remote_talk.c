@@ -86,6 +86,13 @@ void remote_talk_lose(struct remote_talk *talk, enum remote_stage stage, char co
              what, stages[stage].name);
 }
 
+/* A server that breaks off before it has answered to MAIL does so for whatever mail there is. */
+static void is_unreachable(struct remote_talk *talk, enum remote_stage stage)
+{
+    if (stage <= REMOTE_MAIL)
+        talk->lost.result = JOB_UNREACHABLE;
+}
+
 /* The stream has come to an end. */
 static void lose_stream(struct remote_talk *talk, enum remote_stage stage,
                         enum remote_stream_result result)
@@ -101,6 +108,7 @@ static void lose_stream(struct remote_talk *talk, enum remote_stage stage,
         snprintf(what, sizeof what, "%s in time",
                  stage == REMOTE_MESSAGE ? "does not take the message" : "does not answer");
     remote_talk_lose(talk, stage, "4.4.2", what);
+    is_unreachable(talk, stage);
 }
 
 /* What the server said is no answer. */
@@ -110,6 +118,7 @@ static void lose_sense(struct remote_talk *talk, enum remote_stage stage, char c
     char text[300];
     snprintf(text, sizeof text, "%s: %s", what, said);
     remote_talk_lose(talk, stage, "4.5.0", text);
+    is_unreachable(talk, stage);
 }
 
 void remote_talk_is_confused(struct remote_talk *talk, enum remote_stage stage)
@@ -139,7 +148,8 @@ static enum remote_reply_state take_input(struct remote_talk *talk, enum remote_
 static bool reply_is_in_order(struct remote_talk *talk, enum remote_stage stage)
 {
     if (talk->reply.code == 421 && stage != REMOTE_END) { /* may come at any time: RFC 5321 3.8 */
-        remote_talk_failure(talk, stage, JOB_DEFERRED, &talk->lost);
+        remote_talk_failure(talk, stage, stage < REMOTE_MAIL ? JOB_UNREACHABLE : JOB_DEFERRED,
+                            &talk->lost);
         return false;
     }
     if (stage == REMOTE_GREETING || stage == REMOTE_MESSAGE)

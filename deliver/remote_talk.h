@@ -35,7 +35,7 @@ struct remote_talk {
     struct remote_extensions extensions; /* of the last EHLO */
     struct remote_reply reply;           /* the last one heard */
     uint64_t replies;                    /* how many were heard to commands */
-    struct failure lost;                 /* why nothing more can be said: 4.x.x */
+    struct failure lost; /* why nothing more can be said: 4.x.x, JOB_DEFERRED or JOB_UNREACHABLE */
     struct remote_stream stream;
 };
 

@@ -72,6 +72,34 @@ def test_answers_come_before_quit(setting, message):
     assert remote.end() == 0
 
 
+@pytest.mark.parametrize("letter, behaviour", [
+    ("N", "drop"),
+    ("N", ("greeting", "554 5.7.1 not you")),
+    ("N", ("greeting", "HTTP/1.1 400 no")),
+    ("N", ("EHLO", "421 4.3.2 busy")),
+    ("N", ("MAIL", "")),
+    ("Z", ("MAIL", "451 4.7.1 later")),
+    ("Z", ("RCPT", "451 4.7.1 later")),
+    ("Z", ("DATA", "")),
+    ("Z", ("dot", "451 4.3.0 disk")),
+])  # fmt: skip
+def test_a_server_that_does_not_speak_is_no_refusal_of_mail(setting, message, letter, behaviour):
+    """N shrinks what is tried at once there, Z does not."""
+    sink, remote = setting({ONE: behaviour})
+    remote.start()
+    remote.give(ONE, {1: "a@x.test", 2: "b@x.test"}, message, sink.port, "host")
+    assert [found for found, _ in remote.answers(2).values()] == 2 * [letter]
+    assert remote.end() == 0
+
+
+def test_a_server_that_is_not_there(setting, message):
+    sink, remote = setting()
+    remote.start()
+    remote.give("127.0.0.4", {1: "a@x.test"}, message, sink.port, "host")
+    assert remote.answers(1)[1][0] == "N"
+    assert remote.end() == 0
+
+
 def test_many_jobs_at_once(setting, message):
     sink, remote = setting({TWO: ("RCPT", "550 5.1.1 nobody")})
     remote.start()
@@ -139,7 +167,7 @@ def test_sigterm_lets_deliveries_end(setting, message):
     wait_for(lambda: sink.connections, what="a connection")
     for pid in (*remote.children(), remote.process.pid):
         os.kill(pid, signal.SIGTERM)
-    assert remote.answers(1)[1][0] == "Z"
+    assert remote.answers(1)[1][0] == "N"
     assert remote.process.wait(PATIENCE) == 0
 
 
@@ -186,11 +214,11 @@ def test_a_changed_resolv_conf_is_taken_up(setting, message, folder):
              'setpriv --reuid=65534 --regid=65534 --clear-groups "$@"')
     remote.start(prefix=("unshare", "-m", "sh", "-c", setup, "sh"), user=0)
     remote.give("a.test", {1: "a@a.test"}, message)
-    assert remote.answers(1)[1][0] == "Z"
+    assert remote.answers(1)[1][0] == "N"
     assert not remote.events("settings-loaded")
     resolv.write_text("nameserver 127.0.0.251\nnameserver 127.0.0.252\n")
     remote.give("a.test", {2: "a@a.test"}, message)
-    assert remote.answers(1)[2][0] == "Z"
+    assert remote.answers(1)[2][0] == "N"
     assert len(remote.events("settings-loaded")) == 1
     assert remote.end() == 0
 
