@@ -172,19 +172,24 @@ static bool equals(char const *bytes, size_t length, char const *word)
     return length == strlen(word) && case_equalb(bytes, length, word);
 }
 
+/* A number of octets of 1 to SIZE_DIGITS digits; UINT64_MAX where it is larger. */
+static bool parse_size(uint64_t *size, char const *digits, size_t length)
+{
+    *size = 0;
+    for (size_t i = 0; i < length; i++) {
+        unsigned int digit = (unsigned int)(unsigned char)digits[i] - '0';
+        if (digit > 9)
+            return false;
+        *size = *size > (UINT64_MAX - digit) / 10 ? UINT64_MAX : *size * 10 + digit;
+    }
+    return length > 0 && length <= SIZE_DIGITS;
+}
+
 static enum command_result set_size(struct command_mail *mail, struct parameter const *parameter)
 {
-    uint64_t size = 0;
-    if (!parameter->value || parameter->value_length > SIZE_DIGITS)
-        return COMMAND_SIZE_SYNTAX;
-    for (size_t i = 0; i < parameter->value_length; i++) {
-        unsigned int digit = (unsigned int)(unsigned char)parameter->value[i] - '0';
-        if (digit > 9)
-            return COMMAND_SIZE_SYNTAX;
-        size = size > (UINT64_MAX - digit) / 10 ? UINT64_MAX : size * 10 + digit;
-    }
-    mail->size = size;
-    return COMMAND_OK;
+    return parameter->value && parse_size(&mail->size, parameter->value, parameter->value_length)
+               ? COMMAND_OK
+               : COMMAND_SIZE_SYNTAX;
 }
 
 static enum command_result set_body(struct command_mail *mail, struct parameter const *parameter)
@@ -293,6 +298,21 @@ enum command_result command_parse_mail(struct command_mail *mail, char const *ar
             return result;
     }
     return mail->sender.utf8 && !mail->smtputf8 ? COMMAND_ADDRESS_UTF8 : COMMAND_OK;
+}
+
+enum command_result command_parse_bdat(struct command_chunk *chunk, char const *argument,
+                                       size_t length)
+{
+    size_t digits = 0;
+    while (digits < length && !is_blank(argument[digits]))
+        digits++;
+    if (!parse_size(&chunk->size, argument, digits) || chunk->size > INT64_MAX)
+        return COMMAND_SYNTAX;
+    chunk->last = digits < length;
+    while (digits < length && is_blank(argument[digits]))
+        digits++;
+    return !chunk->last || equals(argument + digits, length - digits, "LAST") ? COMMAND_OK
+                                                                              : COMMAND_SYNTAX;
 }
 
 enum command_result command_parse_rcpt(struct address *recipient, char const *argument,

@@ -23,7 +23,7 @@ enum command_name {
     COMMAND_QUIT,
     COMMAND_STARTTLS,
     COMMAND_AUTH,
-    COMMAND_BDAT,    /* not offered; what follows it must not be run as commands: close */
+    COMMAND_BDAT,    /* octets follow at once, which must not be run as commands */
     COMMAND_OFF,     /* known, but not offered here: 502 5.5.1 */
     COMMAND_FOREIGN, /* another protocol's: one reply, then close */
     COMMAND_UNKNOWN  /* 500 5.5.1 */
@@ -70,6 +70,17 @@ struct command_mail {
  * are accepted, because old clients send them; everything else is as the RFC has it. */
 enum command_result command_parse_mail(struct command_mail *mail, char const *argument,
                                        size_t length, bool extended);
+
+/* A chunk of RFC 3030. */
+struct command_chunk {
+    uint64_t size; /* octets that follow the command */
+    bool last;
+};
+
+/* Parses the argument of BDAT: a number below 2^63, and LAST or nothing. COMMAND_SYNTAX otherwise.
+ */
+enum command_result command_parse_bdat(struct command_chunk *chunk, char const *argument,
+                                       size_t length);
 
 /* Parses the argument of RCPT. SMTPUTF8 says what MAIL asked for. */
 enum command_result command_parse_rcpt(struct address *recipient, char const *argument,

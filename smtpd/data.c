@@ -6,8 +6,11 @@ enum state {
     LINE_START, /* after CRLF, or at the very beginning */
     IN_LINE,
     AFTER_CR,
-    AFTER_DOT,    /* a dot at the line's start: stuffing, or the end */
-    AFTER_DOT_CR, /* and CR: the end if LF follows */
+    AFTER_DOT,        /* a dot at the line's start: stuffing, or the end */
+    AFTER_DOT_CR,     /* and CR: the end if LF follows */
+    CHUNK_LINE_START, /* the same in chunks, where a dot is a byte like others */
+    CHUNK_IN_LINE,
+    CHUNK_AFTER_CR,
     STATES,
     FINISHED = STATES
 };
@@ -47,13 +50,28 @@ static struct {
                       [LF] = {FINISHED, 0},
                       [DOT] = {IN_LINE, DATA_BARE_CR},
                       [NUL] = {IN_LINE, DATA_BARE_CR | DATA_NUL}},
+    [CHUNK_LINE_START] = {[OTHER] = {CHUNK_IN_LINE, EMIT},
+                          [CR] = {CHUNK_AFTER_CR, 0},
+                          [LF] = {CHUNK_IN_LINE, DATA_BARE_LF},
+                          [DOT] = {CHUNK_IN_LINE, EMIT},
+                          [NUL] = {CHUNK_IN_LINE, DATA_NUL}},
+    [CHUNK_IN_LINE] = {[OTHER] = {CHUNK_IN_LINE, EMIT},
+                       [CR] = {CHUNK_AFTER_CR, 0},
+                       [LF] = {CHUNK_IN_LINE, DATA_BARE_LF},
+                       [DOT] = {CHUNK_IN_LINE, EMIT},
+                       [NUL] = {CHUNK_IN_LINE, DATA_NUL}},
+    [CHUNK_AFTER_CR] = {[OTHER] = {CHUNK_IN_LINE, DATA_BARE_CR},
+                        [CR] = {CHUNK_AFTER_CR, DATA_BARE_CR},
+                        [LF] = {CHUNK_LINE_START, EMIT_LINE_END},
+                        [DOT] = {CHUNK_IN_LINE, DATA_BARE_CR},
+                        [NUL] = {CHUNK_IN_LINE, DATA_BARE_CR | DATA_NUL}},
 };
 
 static unsigned char const class_of[256] = {[0] = NUL, ['\r'] = CR, ['\n'] = LF, ['.'] = DOT};
 
-void data_start(struct data *data)
+void data_start(struct data *data, enum data_form form)
 {
-    data->state = LINE_START;
+    data->state = form == DATA_CHUNKS ? CHUNK_LINE_START : LINE_START;
     data->defects = 0;
     data->size = 0;
 }
@@ -79,7 +97,7 @@ bool data_decode(struct data *data, char *bytes, size_t length, size_t *used, si
 {
     size_t in = 0, out = 0;
     while (in < length && data->state != FINISHED) {
-        if (data->state == IN_LINE) {
+        if (data->state == IN_LINE || data->state == CHUNK_IN_LINE) {
             size_t plain = plain_length(bytes + in, length - in);
             if (out != in)
                 memmove(bytes + out, bytes + in, plain);
@@ -105,4 +123,15 @@ bool data_decode(struct data *data, char *bytes, size_t length, size_t *used, si
     *used = in;
     *produced = out;
     return data->state == FINISHED;
+}
+
+size_t data_finish(struct data *data, char *byte)
+{
+    if (data->state == CHUNK_AFTER_CR)
+        data->defects |= DATA_BARE_CR;
+    if (data->state == CHUNK_LINE_START)
+        return 0;
+    *byte = '\n';
+    data->size += 2;
+    return 1;
 }

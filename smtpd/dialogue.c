@@ -1,5 +1,6 @@
 #include "smtpd/dialogue.h"
 
+#include "smtpd/message.h"
 #include "smtpd/session.h"
 #include "smtpd/starttls.h"
 #include "smtpd/verbs.h"
@@ -35,8 +36,9 @@ static void greet(void)
     session_answer(&session, &reply);
 }
 
-static void refuse_line(enum input_result result, char const *status)
+static void refuse_line(enum input_result result, char const *line, size_t length)
 {
+    struct command command;
     static char const *const texts[] = {
         [INPUT_BARE_CR] = "a bare CR stands in the command; lines end in CRLF (RFC 5321 2.3.8)",
         [INPUT_BARE_LF] = "a bare LF stands in the command; lines end in CRLF (RFC 5321 2.3.8)",
@@ -44,7 +46,13 @@ static void refuse_line(enum input_result result, char const *status)
         [INPUT_TOO_LONG] = "the line is too long",
     };
     session.commands++;
-    session_refuse_text(&session, 500, status, texts[result], "line");
+    command_parse(&command, line, length);
+    /* RFC 4954 6 has 5.5.6 for a long answer. */
+    session_refuse_text(
+        &session, 500, result == INPUT_TOO_LONG && command.name == COMMAND_AUTH ? "5.5.6" : "5.5.2",
+        texts[result], "line");
+    if (command.name == COMMAND_BDAT && session.end == SESSION_GOES_ON)
+        session.end = SESSION_FOREIGN; /* its octets may follow, and are not commands */
 }
 
 /* One line: read, parsed, run, answered. */
@@ -71,11 +79,8 @@ static void run_line(void)
     case INPUT_BARE_CR:
     case INPUT_BARE_LF:
     case INPUT_NUL:
-        refuse_line(result, "5.5.2");
-        break;
     case INPUT_TOO_LONG:
-        command_parse(&command, line, length);
-        refuse_line(result, command.name == COMMAND_AUTH ? "5.5.6" : "5.5.2"); /* RFC 4954 6 */
+        refuse_line(result, line, length);
         break;
     }
 }
@@ -110,6 +115,7 @@ int dialogue_run(struct connection const *connection)
     session.login_failures = 0;
     session.helo_length = 0;
     session.transaction = (struct transaction)TRANSACTION_ZERO;
+    session.arrival.stage = ARRIVAL_NONE;
     stream_start(&session.stream, connection);
     input_start(&session.input, &session.stream, command_limit);
     submit_start(&session.submit, connection);
@@ -123,8 +129,8 @@ int dialogue_run(struct connection const *connection)
             run_line();
     }
     say_end();
+    message_forget(&session);
     submit_end(&session.submit);
-    transaction_reset(&session.transaction);
     if (session.end == SESSION_ERRORS || session.end == SESSION_IDLE ||
         session.end == SESSION_LOGINS || session.end == SESSION_FOREIGN)
         stream_linger(&session.stream);

@@ -64,11 +64,10 @@ static enum input_result scan(struct input *input, char const **line, size_t *le
 
     for (; input->scanned < available; input->scanned++) {
         size_t here = input->scanned;
-        if (here + 2 > INPUT_LINE_MIN && here + 2 > input->limit(start, here)) {
-            *line = start;
-            *length = here;
+        *line = start;
+        *length = here;
+        if (here + 2 > INPUT_LINE_MIN && here + 2 > input->limit(start, here))
             return defect(input, INPUT_TOO_LONG);
-        }
         switch (classify(start[here], here == 0 && !input->answer)) {
         case PLAIN:
             break;
@@ -79,8 +78,6 @@ static enum input_result scan(struct input *input, char const **line, size_t *le
                 input->scanned++;
                 return defect(input, INPUT_BARE_CR);
             }
-            *line = start;
-            *length = here;
             stream->start += here + 2;
             input->scanned = 0;
             return INPUT_LINE;

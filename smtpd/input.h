@@ -11,11 +11,11 @@
 #include "smtpd/stream.h"
 
 enum input_result {
-    INPUT_LINE,     /* a command line */
-    INPUT_BARE_CR,  /* 500 5.5.2 */
-    INPUT_BARE_LF,  /* 500 5.5.2 */
-    INPUT_NUL,      /* 500 5.5.2 */
-    INPUT_TOO_LONG, /* 500 5.5.2 (AUTH: 5.5.6); *line and *length are its beginning */
+    INPUT_LINE,    /* a command line */
+    INPUT_BARE_CR, /* 500 5.5.2; with this and the next three *line and *length are its beginning */
+    INPUT_BARE_LF, /* 500 5.5.2 */
+    INPUT_NUL,     /* 500 5.5.2 */
+    INPUT_TOO_LONG, /* 500 5.5.2 (AUTH: 5.5.6) */
     INPUT_FOREIGN,  /* begins with a control or 8-bit octet: not SMTP (RFC 5321 4.1.1); close */
     INPUT_STREAM    /* no more lines: *stream says why */
 };

@@ -5,6 +5,7 @@
 #define ERRORS_WITHOUT_DELAY 10
 #define DELAY_MILLISECONDS   1000
 #define RECIPIENTS_LOGGED    3
+#define IDLE_MAX             100
 
 enum session_end session_end_of(enum stream_result result)
 {
@@ -102,6 +103,13 @@ void session_refuse_rule(struct session *session, enum policy_rule rule,
     struct reply reply;
     policy_reply(rule, &reply);
     session_refuse(session, &reply, policy_name(rule), command);
+}
+
+bool session_count_idle(struct session *session)
+{
+    if (++session->idle > IDLE_MAX)
+        session->end = SESSION_IDLE;
+    return session->end == SESSION_GOES_ON;
 }
 
 void session_log_end(struct session const *session)

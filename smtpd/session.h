@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "lib/log.h"
+#include "smtpd/arrival.h"
 #include "smtpd/command.h"
 #include "smtpd/input.h"
 #include "smtpd/policy.h"
@@ -28,7 +29,7 @@ enum session_end {
     SESSION_STOPPED, /* SIGTERM */
     SESSION_ERRORS,  /* more than maxerrors */
     SESSION_IDLE,    /* many commands that do nothing */
-    SESSION_FOREIGN, /* another protocol, or BDAT */
+    SESSION_FOREIGN, /* another protocol, or a chunk of unknown size */
     SESSION_REFUSED, /* turned away at the greeting */
     SESSION_LOGINS,  /* three failed logins */
     SESSION_TLS      /* the handshake failed, or clear text came where none may */
@@ -52,6 +53,7 @@ struct session {
     uint64_t commands, errors_in_all, accepted;
     uint64_t errors, idle; /* since the last accepted message */
     char helo[SESSION_HELO_MAX + 1];
+    struct arrival arrival;
     struct stream stream; /* the last: its buffers are touched only as far as used */
 };
 
@@ -74,6 +76,10 @@ void session_refuse_text(struct session *session, unsigned int number, char cons
 /* The same for what RULE, a refusal, says. */
 void session_refuse_rule(struct session *session, enum policy_rule rule,
                          struct command const *command);
+
+/* Counts a command that brings no message nearer. False: there were too many since the last
+ * accepted message, and the session's end is set. */
+bool session_count_idle(struct session *session);
 
 /* Adds who the client is to LINE: its address, and the name that it gave. */
 void session_log_client(struct session const *session, struct log_line *line);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "smtpd/message.h"
 #include "smtpd/tunnel.h"
 
 void starttls_start(struct session *session)
@@ -46,7 +47,7 @@ static void log_begun(struct session const *session, struct tls_answer const *an
 /* RFC 3207 4.2: nothing that was said in the clear counts any more. Errors stay counted. */
 static void forget(struct session *session)
 {
-    transaction_reset(&session->transaction);
+    message_forget(session);
     session->greeted = session->extended = false;
     session->helo_length = 0;
     session->helo[0] = session->login[0] = 0;

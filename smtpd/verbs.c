@@ -6,10 +6,9 @@
 
 #include "smtpd/authentication.h"
 #include "smtpd/budget.h"
+#include "smtpd/chunks.h"
 #include "smtpd/message.h"
 #include "smtpd/starttls.h"
-
-#define IDLE_MAX 100 /* commands that bring no message nearer, since the last accepted message */
 
 static void refuse_order(struct session *session, char const *text)
 {
@@ -25,9 +24,10 @@ static void send_extensions(struct session *session)
 {
     char size[sizeof "SIZE " + UINT64_FMT] = "SIZE ";
     size[5 + uint64_fmt(size + 5, session->settings->databytes)] = 0;
-    char const *lines[8] = {session->settings->routing.me, "PIPELINING", size, "8BITMIME",
-                            "ENHANCEDSTATUSCODES",         "SMTPUTF8"};
-    size_t count = 6;
+    char const *lines[9] = {
+        session->settings->routing.me, "PIPELINING", "CHUNKING", size, "8BITMIME",
+        "ENHANCEDSTATUSCODES",         "SMTPUTF8"};
+    size_t count = 7;
     if (starttls_is_offered(session))
         lines[count++] = "STARTTLS";
     if (authentication_is_offered(session))
@@ -44,7 +44,7 @@ static void run_hello(struct session *session, struct command const *command)
         session_refuse(session, &reply, "helo-syntax", command);
         return;
     }
-    transaction_reset(&session->transaction); /* RFC 5321 4.1.4: as RSET */
+    message_forget(session); /* RFC 5321 4.1.4: as RSET */
     memcpy(session->helo, command->argument, command->length);
     session->helo[command->length] = 0;
     session->helo_length = command->length;
@@ -150,6 +150,10 @@ static void run_rcpt(struct session *session, struct command const *command)
         refuse_order(session, "please say MAIL first");
         return;
     }
+    if (session->arrival.stage != ARRIVAL_NONE) {
+        refuse_order(session, "the message has begun already");
+        return;
+    }
     transaction->attempted = true;
     enum command_result result = command_parse_rcpt(&address, command->argument, command->length,
                                                     session->extended, transaction->smtputf8);
@@ -181,6 +185,8 @@ static void run_data(struct session *session, struct command const *command)
     (void)command;
     if (!session->transaction.open)
         refuse_order(session, "please say MAIL first");
+    else if (session->arrival.stage != ARRIVAL_NONE)
+        refuse_order(session, "the message has begun with BDAT");
     else if (session->transaction.recipients > 0) {
         if (budget_spend(session))
             message_receive(session);
@@ -193,7 +199,7 @@ static void run_data(struct session *session, struct command const *command)
 static void run_rset(struct session *session, struct command const *command)
 {
     (void)command;
-    transaction_reset(&session->transaction);
+    message_forget(session);
     session_answer_text(session, 250, "2.0.0", "ok");
 }
 
@@ -216,7 +222,8 @@ static void run_help(struct session *session, struct command const *command)
 {
     (void)command;
     reply_send_text(&session->stream, 214, "2.0.0", "Ekiden speaks SMTP by RFC 5321:", true);
-    session_answer_text(session, 214, "2.0.0", "HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
+    session_answer_text(session, 214, "2.0.0",
+                        "HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
 }
 
 static void run_quit(struct session *session, struct command const *command)
@@ -230,14 +237,6 @@ static void run_off(struct session *session, struct command const *command)
 {
     (void)command;
     session_refuse_text(session, 502, "5.5.1", "this command is not offered here", "off");
-}
-
-static void run_bdat(struct session *session, struct command const *command)
-{
-    /* Its octets follow at once, and would be run as commands. */
-    run_off(session, command);
-    if (session->end == SESSION_GOES_ON)
-        session->end = SESSION_FOREIGN;
 }
 
 static void run_foreign(struct session *session, struct command const *command)
@@ -270,7 +269,7 @@ static void (*const runners[])(struct session *, struct command const *) = {
     [COMMAND_QUIT] = run_quit,
     [COMMAND_STARTTLS] = starttls_run,
     [COMMAND_AUTH] = authentication_run,
-    [COMMAND_BDAT] = run_bdat,
+    [COMMAND_BDAT] = chunks_run,
     [COMMAND_OFF] = run_off,
     [COMMAND_FOREIGN] = run_foreign,
     [COMMAND_UNKNOWN] = run_unknown,
@@ -282,15 +281,15 @@ void verbs_run(struct session *session, struct command const *command)
     if (session->banned && command->name != COMMAND_QUIT) {
         session_refuse_text(session, 503, "5.5.1", "mail from your address is not taken here",
                             policy_name(POLICY_BADCLIENTS));
+        if (command->name == COMMAND_BDAT && session->end == SESSION_GOES_ON)
+            session->end = SESSION_FOREIGN; /* its octets are not commands */
         return;
     }
     if (command->excess) {
         session_refuse_text(session, 501, "5.5.4", "this command takes no argument", "syntax");
         return;
     }
-    if (command->idle && ++session->idle > IDLE_MAX) {
-        session->end = SESSION_IDLE;
+    if (command->idle && !session_count_idle(session))
         return;
-    }
     runners[command->name](session, command);
 }

@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t size)
 {
     struct command command;
     struct command_mail mail;
+    struct command_chunk chunk;
     struct address recipient;
     if (size == 0)
         return 0;
@@ -35,6 +36,8 @@ int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t size)
         check(!mail.sender.utf8 || mail.smtputf8);
         check(strlen(mail.sender.bytes) == mail.sender.length);
     }
+    if (command_parse_bdat(&chunk, command.argument, command.length) == COMMAND_OK)
+        check(chunk.size <= INT64_MAX && command.argument[0] >= '0' && command.argument[0] <= '9');
     if (command_parse_rcpt(&recipient, command.argument, command.length, extended, smtputf8) ==
         COMMAND_OK) {
         check(!recipient.utf8 || (extended && smtputf8));

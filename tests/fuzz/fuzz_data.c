@@ -1,9 +1,10 @@
-/* The message's bytes in pieces of any size, against the plain reference. */
+/* The message's bytes in pieces of any size, against the plain reference: as after DATA, or as in
+ * chunks. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "smtpd/hops.h"
+#include "lib/hops.h"
 #include "tests/unit/data_reference.h"
 
 int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t size);
@@ -21,14 +22,17 @@ int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t size)
     size_t length = size - 1, done = 0, out_length = 0;
     char const *wire = (char const *)bytes + 1;
     unsigned int piece = bytes[0] % 64 + 1u;
-    char *expected = malloc(size), *out = malloc(size);
+    enum data_form const form = bytes[0] & 64 ? DATA_CHUNKS : DATA_DOTTED;
+    char *expected = malloc(size + 1), *out = malloc(size + 1);
     struct data data;
     struct hops hops;
     bool finished = false;
     check(expected && out);
-    struct reference reference = reference_decode(wire, length, expected);
+    struct reference reference = form == DATA_CHUNKS
+                                     ? reference_decode_chunks(wire, length, expected)
+                                     : reference_decode(wire, length, expected);
 
-    data_start(&data);
+    data_start(&data, form);
     hops_start(&hops);
     while (!finished && done < length) {
         size_t used, produced, now = length - done < piece ? length - done : piece;
@@ -43,6 +47,11 @@ int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t size)
         done += used;
         piece = piece * 7 % 61 + 1;
         free(buffer);
+    }
+    if (form == DATA_CHUNKS) {
+        check(!finished);
+        finished = true;
+        out_length += data_finish(&data, out + out_length);
     }
     check(finished == reference.finished && done == reference.used);
     if (finished)

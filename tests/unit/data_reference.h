@@ -47,4 +47,27 @@ static inline struct reference reference_decode(char const *wire, size_t length,
     return result;
 }
 
+/* The same for chunks, which hold all of WIRE: every octet counts, and a last line gets its CRLF.
+ */
+static inline struct reference reference_decode_chunks(char const *wire, size_t length, char *out)
+{
+    struct reference result = {.finished = true, .used = length, .produced = 0, .defects = 0};
+    bool in_line = false;
+    for (size_t i = 0; i < length; i++) {
+        bool line_end = wire[i] == '\n' && i > 0 && wire[i - 1] == '\r';
+        if (wire[i] == 0)
+            result.defects |= DATA_NUL;
+        else if (wire[i] == '\n' && !line_end)
+            result.defects |= DATA_BARE_LF;
+        else if (wire[i] == '\r' && (i + 1 == length || wire[i + 1] != '\n'))
+            result.defects |= DATA_BARE_CR;
+        else if (wire[i] != '\r')
+            out[result.produced++] = wire[i];
+        in_line = !line_end;
+    }
+    if (in_line)
+        out[result.produced++] = '\n';
+    return result;
+}
+
 #endif

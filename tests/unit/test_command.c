@@ -48,6 +48,52 @@ static void test_verbs(void **state)
     }
 }
 
+static void test_bdat(void **state)
+{
+    static struct {
+        char const *argument;
+        bool good, last;
+        uint64_t size;
+    } const rows[] = {
+        {"0", true, false, 0},
+        {"86", true, false, 86},
+        {"86 LAST", true, true, 86},
+        {"0 last", true, true, 0},
+        {"1 \t LaSt", true, true, 1},
+        {"2147483648", true, false, 2147483648},
+        {"0000000000000000005", true, false, 5},
+        {"9223372036854775807 LAST", true, true, INT64_MAX},
+        {.argument = ""},
+        {.argument = "LAST"},
+        {.argument = "-1"},
+        {.argument = "+1"},
+        {.argument = "1x"},
+        {.argument = "0x10"},
+        {.argument = "1.0"},
+        {.argument = "1LAST"},
+        {.argument = "1 LASTX"},
+        {.argument = "1 LAS"},
+        {.argument = "1 LAST LAST"},
+        {.argument = "1 2"},
+        {.argument = "9223372036854775808"},
+        {.argument = "18446744073709551615"},
+        {.argument = "18446744073709551616"},
+        {.argument = "18446744073709551617"},
+        {.argument = "1000000000000000000000000000000"},
+        {.argument = "\302\262"}, /* a digit of Unicode */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct command_chunk chunk = {.size = 99};
+        bool const good =
+            command_parse_bdat(&chunk, rows[i].argument, strlen(rows[i].argument)) == COMMAND_OK;
+        if (good != rows[i].good)
+            fail_msg("%s: %d", rows[i].argument, good);
+        if (good)
+            assert_true(chunk.size == rows[i].size && chunk.last == rows[i].last);
+    }
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -178,7 +224,8 @@ static void test_rcpt(void **state)
 int main(void)
 {
     struct CMUnitTest const tests[] = {
-        cmocka_unit_test(test_verbs), cmocka_unit_test(test_limits), cmocka_unit_test(test_mail),
+        cmocka_unit_test(test_verbs),     cmocka_unit_test(test_bdat),
+        cmocka_unit_test(test_limits),    cmocka_unit_test(test_mail),
         cmocka_unit_test(test_long_auth), cmocka_unit_test(test_rcpt)};
     return cmocka_run_group_tests_name("command", tests, 0, 0);
 }

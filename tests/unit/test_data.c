@@ -16,7 +16,7 @@ static bool decode(struct data *data, char const *wire, size_t length, size_t pi
 {
     char buffer[4096];
     *used = *produced = 0;
-    data_start(data);
+    data_start(data, DATA_DOTTED);
     while (*used < length) {
         size_t taken, made, size = length - *used < piece ? length - *used : piece;
         memcpy(buffer, wire + *used, size);
@@ -51,6 +51,34 @@ static void check(char const *wire, size_t length)
     }
 }
 
+/* The same in chunks of PIECE bytes. */
+static void check_chunks(char const *wire, size_t length, size_t piece)
+{
+    char expected[64], out[64], line_end, buffer[64];
+    struct reference reference = reference_decode_chunks(wire, length, expected);
+    struct data data;
+    size_t made = 0;
+    data_start(&data, DATA_CHUNKS);
+    for (size_t done = 0; done < length;) {
+        size_t used, produced, size = length - done < piece ? length - done : piece;
+        memcpy(buffer, wire + done, size);
+        assert_false(data_decode(&data, buffer, size, &used, &produced));
+        assert_int_equal(used, size);
+        memcpy(out + made, buffer, produced);
+        made += produced;
+        done += size;
+    }
+    if (data_finish(&data, &line_end))
+        out[made++] = line_end;
+    assert_int_equal(data.defects, reference.defects);
+    if (!data.defects) {
+        assert_int_equal(made, reference.produced);
+        assert_memory_equal(out, expected, made);
+        bool added = length < 2 ? length > 0 : memcmp(wire + length - 2, "\r\n", 2) != 0;
+        assert_int_equal(data.size, length + (added ? 2 : 0));
+    }
+}
+
 /* Every string of up to 7 of the bytes that matter, against the reference. */
 static void test_every_short_string(void **state)
 {
@@ -64,6 +92,8 @@ static void test_every_short_string(void **state)
                 wire[i] = alphabet[rest % sizeof alphabet];
             memcpy(wire + length, "\r\n.\r\n", 5);
             check(wire, length + 5);
+            for (size_t piece = 1; piece <= 7; piece++)
+                check_chunks(wire, length, piece);
         }
 }
 

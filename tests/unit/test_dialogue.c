@@ -254,6 +254,34 @@ static char const *numbers(void)
 #define MAIL  "MAIL FROM:<s@other.test>\r\n"
 #define RCPT  "RCPT TO:<u1@local.test>\r\n"
 
+#define HUNDRED                                                                                    \
+    "12345678901234567890123456789012345678901234567890"                                           \
+    "12345678901234567890123456789012345678901234567890"
+
+/* What the queue got, each message without envelope and Received field. */
+static void summarize(char summary[static 1000])
+{
+    char const *here = queue;
+    size_t length = 0;
+    while (*here) {
+        char const *const from = here;
+        here += strcspn(here, " ]");
+        memcpy(summary + length, from, (size_t)(here - from));
+        length += (size_t)(here - from);
+        if (*here == ' ') {
+            while (memcmp(here, "+0000\n", 6) != 0)
+                here++;
+            here += strlen("+0000");
+            size_t const rest = strcspn(here, "]");
+            memcpy(summary + length, here, rest);
+            length += rest;
+            here += rest;
+        }
+        summary[length++] = *here++;
+    }
+    summary[length] = 0;
+}
+
 static bool log_holds(struct world *world, char const *part)
 {
     char text[1 << 16];
@@ -631,6 +659,97 @@ static void test_two_in_one_session(void **state)
     assert_memory_equal(queue, "[abort][commit", 14);
 }
 
+/* Chunks with whatever stands around them; what QUEUED says came of it. */
+static void test_chunks(void **state)
+{
+    static struct {
+        char const *script, *numbers, *queue;
+    } const rows[] = {
+        {MAIL RCPT "BDAT 4 LAST\r\nab\r\nNOOP\r\n", "250 250 250 250", "[commit\nab\n]"},
+        {MAIL RCPT "BDAT 3\r\nab\rBDAT 1\r\n\nBDAT 0 LAST\r\n", "250 250 250 250 250",
+         "[commit\nab\n]"},
+        {MAIL RCPT "BDAT 0 LAST\r\n", "250 250 250", "[commit\n]"},
+        {MAIL RCPT "BDAT 2 LAST\r\nab", "250 250 250", "[commit\nab\n]"},
+        {MAIL RCPT "BDAT 16 LAST\r\n.\r\na\r\n.\r\n..\r\nb\r\n", "250 250 250",
+         "[commit\n.\na\n.\n..\nb\n]"},
+        {MAIL RCPT "BDAT 3 LAST\r\na\r\n" MAIL RCPT "DATA\r\n.\r\n", "250 250 250 250 250 354 250",
+         "[commit\na\n][commit\n]"},
+        /* unsound, at a chunk, at the last one, and what comes behind */
+        {MAIL RCPT "BDAT 5 LAST\r\na\nb\r\nNOOP\r\n", "250 250 554 250", "[abort]"},
+        {MAIL RCPT "BDAT 2 LAST\r\na\rNOOP\r\n", "250 250 554 250", "[abort]"},
+        {MAIL RCPT "BDAT 2\r\na\rBDAT 2\r\nb\nBDAT 3 LAST\r\nc\r\nNOOP\r\n",
+         "250 250 250 554 503 250", "[abort]"},
+        {MAIL RCPT "BDAT 1\r\n\nBDAT 6\r\nNOOP\r\nRSET\r\n" MAIL RCPT "BDAT 1 LAST\r\nx",
+         "250 250 554 503 250 250 250 250", "[abort][commit\nx\n]"},
+        {MAIL RCPT "BDAT 1\r\n\nDATA\r\n" RCPT MAIL, "250 250 554 503 503 503", "[abort]"},
+        /* out of order */
+        {"BDAT 6\r\nNOOP\r\nNOOP\r\n", "503 250", ""},
+        {MAIL "BDAT 6 LAST\r\nNOOP\r\nNOOP\r\n", "250 503 250", ""},
+        {MAIL "RCPT TO:<x@other.test>\r\nBDAT 6 LAST\r\nNOOP\r\nNOOP\r\n", "250 550 554 250", ""},
+        {MAIL RCPT "BDAT 1\r\naDATA\r\n" RCPT MAIL "BDAT 1 LAST\r\nb",
+         "250 250 250 503 503 503 250", "[commit\nab\n]"},
+        {MAIL RCPT "BDAT 1 LAST\r\naBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", "250 250 250 503 250",
+         "[commit\na\n]"},
+        {MAIL RCPT "BDAT 1\r\naRSET\r\nBDAT 1 LAST\r\nb", "250 250 250 250 503", "[abort]"},
+        {MAIL RCPT "BDAT 1\r\na" HELLO "BDAT 1 LAST\r\nb", "250 250 250 250 503", "[abort]"},
+        {MAIL RCPT "BDAT 1\r\naNOOP\r\nVRFY x\r\nBDAT 1 LAST\r\nb", "250 250 250 250 252 250",
+         "[commit\nab\n]"},
+        /* the client is gone */
+        {MAIL RCPT "BDAT 9 LAST\r\nab\r\n", "250 250", "[abort]"},
+        {MAIL RCPT "BDAT 3\r\nab\n", "250 250 554", "[abort]"},
+        {MAIL RCPT "BDAT 4\r\nab\r\n", "250 250 250", "[abort]"},
+        {MAIL RCPT "BDAT 4\r\nab\r\nQUIT\r\n", "250 250 250 221", "[abort]"},
+        /* over databytes, which is 100 */
+        {MAIL RCPT "BDAT 101 LAST\r\n" HUNDRED "xNOOP\r\n", "250 250 552 250", "[abort]"},
+        {MAIL RCPT "BDAT 100\r\n" HUNDRED "BDAT 6\r\nNOOP\r\nBDAT 6 LAST\r\nNOOP\r\nNOOP\r\n",
+         "250 250 250 552 503 250", "[abort]"},
+        {MAIL RCPT "BDAT 100 LAST\r\n" HUNDRED "NOOP\r\n", "250 250 552 250", "[abort]"},
+        /* of unknown size: nothing behind it is a command */
+        {MAIL RCPT "BDAT -1\r\nNOOP\r\n", "250 250 501", ""},
+        {MAIL RCPT "BDAT 18446744073709551616\r\nNOOP\r\n", "250 250 501", ""},
+        {MAIL RCPT "BDAT 1\r\naBDAT 0x10 LAST\r\nNOOP\r\n", "250 250 250 501", "[abort]"},
+        {MAIL RCPT "BDAT 6 FIRST\r\nNOOP\r\n", "250 250 501", ""},
+        {"BDAT\r\nNOOP\r\n", "501", ""},
+        {"BDAT 6\nNOOP\r\nNOOP\r\n", "500", ""},
+        {"BDAT 6\r NOOP\r\nNOOP\r\n", "500", ""},
+    };
+    struct world world;
+    world_start(&world, state);
+    folder_write(world.folder, "databytes", "100\n");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char script[1000], summary[1000];
+        snprintf(script, sizeof script, HELLO "%s", rows[i].script);
+        converse(&world, script);
+        summarize(summary);
+        if (strcmp(numbers() + strlen("220 250 "), rows[i].numbers) != 0 ||
+            strcmp(summary, rows[i].queue) != 0)
+            fail_msg("%s: %s, %s", rows[i].script, numbers(), summary);
+    }
+    converse(&world, "HELO x\r\n" MAIL RCPT "BDAT 6 LAST\r\nNOOP\r\nQUIT\r\n");
+    assert_string_equal(numbers(), "220 250 250 250 503 221");
+}
+
+static void test_chunks_are_bounded(void **state)
+{
+    struct world world;
+    static char script[200000];
+    size_t length = 0;
+    world_start(&world, state);
+    /* many of one octet are well; many that bring nothing are not */
+    length += (size_t)snprintf(script, sizeof script, HELLO MAIL RCPT);
+    for (size_t i = 0; i < 5000; i++)
+        length += (size_t)snprintf(script + length, 100, "BDAT 1\r\nx");
+    snprintf(script + length, 100, "BDAT 2 LAST\r\n\r\nQUIT\r\n");
+    converse(&world, script);
+    assert_memory_equal(queue, "[commit", 7);
+    length = (size_t)snprintf(script, sizeof script, HELLO MAIL RCPT);
+    for (size_t i = 0; i < 102; i++)
+        length += (size_t)snprintf(script + length, 100, "BDAT 0\r\n");
+    converse(&world, script);
+    assert_non_null(strstr(replies, "\r\n421 4.7.0 "));
+    assert_string_equal(queue, "[abort]");
+}
+
 static void test_what_is_not_logged(void **state)
 {
     struct world world;
@@ -665,6 +784,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_large_message, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_too_large, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_two_in_one_session, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_chunks, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_chunks_are_bounded, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_what_is_not_logged, folder_make, folder_remove),
     };
     return cmocka_run_group_tests_name("dialogue", tests, 0, 0);
