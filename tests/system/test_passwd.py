@@ -208,6 +208,8 @@ class Terminal:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             try:
+                for number in (signal.SIGINT, signal.SIGQUIT):
+                    signal.signal(number, signal.SIG_DFL)  # what runs in the background ignores them
                 line = logins.command("ekiden-passwd", "-C", logins.control, *arguments)
                 os.execvpe(line[0], line, logins.environment(None))
             finally:
