@@ -122,7 +122,10 @@ static bool commit_report(struct bounce *bounce, struct bounce_report *report)
         errno = saved;
         return false;
     }
-    return queue_file_commit(&bounce->file) == QUEUE_OK;
+    if (queue_file_commit(&bounce->file) != QUEUE_OK)
+        return false;
+    queue_count_add(bounce->count, 1);
+    return true;
 }
 
 static void make_report(struct bounce *bounce, struct report_job const *job,

@@ -5,12 +5,14 @@
 #include "deliver/failure.h"
 #include "queue/bounce_failures.h"
 #include "queue/bounce_settings.h"
+#include "queue/queue_count.h"
 #include "queue/queue_file.h"
 #include "queue/report_job.h"
 
 struct bounce {
-    int folder; /* new/ of the queue */
-    int wake;   /* the scheduler's FIFO, -1: none */
+    int folder;                /* new/ of the queue */
+    int wake;                  /* the scheduler's FIFO, -1: none */
+    struct queue_count *count; /* NULL: none */
     struct bounce_settings settings;
     struct bounce_failures failures; /* of the job at hand */
     struct queue_file file;          /* its report */

@@ -77,6 +77,7 @@ static bool open_queue(struct bounce *bounce, int queue)
         return false;
     }
     bounce->wake = wake_open(queue);
+    bounce->count = queue_count_use(queue);
     bounce->file.descriptor = -1;
     return true;
 }

@@ -210,6 +210,8 @@ static bool open_queue(struct inject_server *server, char const *path)
         return false;
     }
     server->wake = wake_open(server->queue);
+    server->count = queue_count_use(server->queue);
+    queue_room_open(&server->room, server->queue);
     return true;
 }
 
@@ -222,6 +224,19 @@ static bool open_control(struct inject_server *server, char const *path)
         return true;
     log_failure("configuration-refused", error.text, 0);
     return false;
+}
+
+/* For one message: without control files, or with malformed ones, the defaults hold. */
+static void load_limits(struct queue_limits *limits, char const *path)
+{
+    struct control control;
+    struct control_error error;
+    *limits = (struct queue_limits){.minfree = QUEUE_MINFREE};
+    if (control_open(&control, path, &error) == CONTROL_ERROR)
+        return;
+    if (queue_limits_load(limits, &control, &error) == CONTROL_ERROR)
+        log_failure("configuration-refused", error.text, 0);
+    control_close(&control);
 }
 
 static int serve(struct users const *users, struct inject_socket const *socket,
@@ -245,6 +260,7 @@ int main(int argc, char const *const *argv)
     struct inject_server server;
     struct inject_socket socket;
     struct users users;
+    struct queue_limits limits;
     log_start("ekiden-queue");
     if (!descriptors_standard())
         return QUEUE_SYSTEM;
@@ -262,6 +278,8 @@ int main(int argc, char const *const *argv)
         return 100;
     if (!find_users(&users, arguments.queue, serves))
         return QUEUE_CONFIGURATION;
+    if (!serves)
+        load_limits(&limits, arguments.control);
     bool opened = serves && open_queue(&server, arguments.queue);
     /* To the injector: else the scheduler, which is not root, could not read the file. */
     if (serves || privilege_is_root())
@@ -281,8 +299,12 @@ int main(int argc, char const *const *argv)
     }
     if (serves)
         return serve(&users, &socket, &server);
+    if (queue_room_look(&server.room, &limits, 0) != QUEUE_LACKS_NOTHING)
+        return QUEUE_WRITE;
     enum queue_status const status = queue_message(server.folder);
-    if (status == QUEUE_OK)
+    if (status == QUEUE_OK) {
+        queue_count_add(server.count, 1);
         wake_scheduler(server.wake, file.id);
+    }
     return (int)status;
 }

@@ -180,6 +180,7 @@ int main(int argc, char const *const *argv)
     privilege_drop(&scheduler, NULL);
     signal(SIGPIPE, SIG_IGN);
     load_settings(&send);
+    send.count.shared = queue_count_use(send.queue);
     send_active_start(&send.active);
     send_jobs_start(&send.jobs);
     send.settings_serial = 1; /* that of an empty window is 0 */

@@ -321,7 +321,7 @@ static struct {
     {QUEUE_LOOP, "5.4.6 100 or more Received fields: the message is going round in a loop"},
     {QUEUE_NO_MEMORY, "4.3.0 the queue is out of memory"},
     {QUEUE_TIMEOUT, "4.3.0 the message took too long"},
-    {QUEUE_WRITE, "4.3.1 the queue's disk is full or failing"},
+    {QUEUE_WRITE, "4.3.1 the queue is full, or its disk is failing"},
     {QUEUE_READ, "4.3.0 the message could not be read"},
     {QUEUE_CONFIGURATION, "4.3.5 the queue is not set up well"},
     {QUEUE_NETWORK, "4.4.1 the queue cannot be reached; is ekiden-queue listening at its socket?"},

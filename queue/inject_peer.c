@@ -24,6 +24,8 @@ enum control_result inject_settings_load(struct inject_settings *settings,
         if (control_number(control, numbers[i].name, numbers[i].value, 0, numbers[i].maximum,
                            error) == CONTROL_ERROR)
             return CONTROL_ERROR;
+    if (queue_limits_load(&loaded.room, control, error) == CONTROL_ERROR)
+        return CONTROL_ERROR;
     *settings = loaded;
     return CONTROL_OK;
 }

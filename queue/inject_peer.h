@@ -9,6 +9,7 @@
 
 #include "lib/control.h"
 #include "queue/inject_limits.h"
+#include "queue/queue_room.h"
 
 #define INJECT_IDLE_SECONDS    300  /* for each packet, and for each answer to be read */
 #define INJECT_MESSAGE_SECONDS 3600 /* from a message's first packet to its last */
@@ -17,12 +18,16 @@ struct inject_settings {
     uint64_t databytes;  /* of a message, without our Received; 0: any */
     uint64_t messages;   /* injectmessages: an hour and user, 0: any; default 10000 */
     uint64_t recipients; /* injectrecipients: the same; default 100000 */
+    struct queue_limits room;
 };
 
 struct inject_peer {
     uid_t uid;
-    bool unlimited;                 /* root and our own users: no budget */
-    bool lists;                     /* may see the queue: root, and who serves */
+    bool unlimited; /* root and our own users: no budget */
+    bool lists;     /* may see the queue: root, and who serves */
+    bool passes;    /* is not asked whether the queue has room: who delivers, and
+                       so makes room */
+    struct queue_room room;
     struct inject_account *account; /* 0: none is kept (one connection a process) */
     struct inject_settings settings;
     int queue; /* the queue's folder, to list it; -1: not for this peer */

@@ -48,13 +48,15 @@ static void describe_peer(struct inject_server const *server, struct inject_peer
     peer->uid = uid;
     peer->unlimited = is_unlimited(server, uid);
     peer->lists = uid == 0 || uid == server->own;
+    peer->passes = server->has_local && uid == server->local;
+    peer->room = server->room;
     peer->queue = peer->lists ? server->queue : -1;
 }
 
 static int serve(struct inject_server const *server, int connection, struct inject_peer const *peer)
 {
     inject_fence_session(peer->queue, server->folder);
-    return injector_serve(connection, server->folder, server->wake, peer);
+    return injector_serve(connection, server->folder, server->wake, server->count, peer);
 }
 
 int inject_server_connection(struct inject_server *server)

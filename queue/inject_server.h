@@ -8,13 +8,16 @@
 #include <sys/types.h>
 
 #include "lib/control.h"
+#include "queue/queue_room.h"
 
 struct inject_server {
-    int listener;            /* SOCK_SEQPACKET; of one connection: the connection */
-    int queue, folder, wake; /* the queue, its new/, the FIFO (or -1) */
+    int listener;              /* SOCK_SEQPACKET; of one connection: the connection */
+    int queue, folder, wake;   /* the queue, its new/, the FIFO (or -1) */
+    struct queue_count *count; /* NULL: not there */
+    struct queue_room room;
     struct control control;
-    uid_t own;               /* who runs this: the injector's user */
-    bool has_local;          /* whether LOCAL is known: who delivers to virtual users */
+    uid_t own;      /* who runs this: the injector's user */
+    bool has_local; /* whether LOCAL is known: who delivers to virtual users */
     uid_t local;
 };
 

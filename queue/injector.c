@@ -18,6 +18,7 @@
 
 struct injector {
     int socket, folder, wake;
+    struct queue_count *count;
     struct inject_peer const *peer; /* 0: a session of ours */
     bool open;                      /* a message was opened and not committed */
     time_t opened;                  /* of a peer's message, on the monotonic clock */
@@ -68,6 +69,13 @@ static bool take(struct inject_peer const *peer, bool recipients, uint64_t count
                : inject_limits_take(&peer->account->messages, peer->settings.messages, count);
 }
 
+/* Whether the queue has room for one more message of PEER. */
+static bool has_room(struct inject_peer const *peer)
+{
+    return !peer || peer->passes ||
+           queue_room_look(&peer->room, &peer->settings.room, 0) == QUEUE_LACKS_NOTHING;
+}
+
 static void open_message(struct injector *injector, unsigned int bits)
 {
     struct queue_file *const file = &injector->file;
@@ -77,7 +85,9 @@ static void open_message(struct injector *injector, unsigned int bits)
     hops_start(&injector->hops);
     queue_file_create(file, injector->folder, injector->next, bits & INJECTION_8BIT,
                       bits & INJECTION_UTF8);
-    if (!take(injector->peer, false, 1))
+    if (!has_room(injector->peer))
+        fail(file, QUEUE_WRITE);
+    else if (!take(injector->peer, false, 1))
         fail(file, QUEUE_BUSY);
 }
 
@@ -156,8 +166,10 @@ static bool commit(struct injector *injector)
 {
     char bytes[2 + QUEUE_ID_LENGTH] = {INJECTION_STATUS};
     enum queue_status const status = queue_file_commit(&injector->file);
-    if (status == QUEUE_OK)
+    if (status == QUEUE_OK) {
+        queue_count_add(injector->count, 1);
         wake_scheduler(injector->wake, injector->file.id);
+    }
     if (injector->peer)
         log_injected(injector);
     bytes[1] = (char)status;
@@ -225,13 +237,15 @@ static bool handle(struct injector *injector, size_t length)
     return going;
 }
 
-int injector_serve(int socket, int folder, int wake, struct inject_peer const *peer)
+int injector_serve(int socket, int folder, int wake, struct queue_count *count,
+                   struct inject_peer const *peer)
 {
     /* One partner a process; static memory is touched only as far as messages need it. */
     static struct injector injector;
     injector.socket = socket;
     injector.folder = folder;
     injector.wake = wake;
+    injector.count = count;
     injector.peer = peer;
     injector.file.descriptor = -1;
     bool going = send_next(&injector);

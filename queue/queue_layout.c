@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "queue/queue_count.h"
 
 #define FOLDER_MODE 0770
 #define NEW_MODE    02770 /* what a member of the group puts there belongs to the group too */
 #define NOTES_MODE  0700  /* who reports gets a descriptor of what it may read */
 #define FIFO_MODE   0660
+#define COUNT_MODE  0660
 #define SLOT_DIGITS 3
 
 /* Who the folders belong to; uid -1 leaves the owner as it is (not root). */
@@ -77,6 +79,22 @@ static bool make_wheel(int queue, struct owner const *owner)
     return made;
 }
 
+/* An empty queue holds 0 messages; what another one holds the scheduler counts. Not for long: in
+ * what is shorter than it is mapped, an access is a SIGBUS. */
+static bool make_count(int queue, struct owner const *owner)
+{
+    struct stat status;
+    int const count = openat(queue, QUEUE_COUNT_FILE,
+                             O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, COUNT_MODE);
+    if (count < 0)
+        return fail(QUEUE_COUNT_FILE);
+    bool const made =
+        fstat(count, &status) == 0 && (status.st_size >= (off_t)sizeof(struct queue_count) ||
+                                       ftruncate(count, sizeof(struct queue_count)) == 0);
+    close(count);
+    return (made && own(queue, QUEUE_COUNT_FILE, owner, COUNT_MODE)) || fail(QUEUE_COUNT_FILE);
+}
+
 static bool make_files(int queue, struct owner const *owner)
 {
     int const lock = openat(queue, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -85,8 +103,16 @@ static bool make_files(int queue, struct owner const *owner)
     close(lock);
     if (mkfifoat(queue, "wake", FIFO_MODE) != 0 && errno != EEXIST)
         return fail("wake");
-    return (own(queue, "lock", owner, 0600) && own(queue, "wake", owner, FIFO_MODE)) ||
-           fail("owner of lock and wake");
+    if (!own(queue, "lock", owner, 0600) || !own(queue, "wake", owner, FIFO_MODE))
+        return fail("owner of lock and wake");
+    return make_count(queue, owner);
+}
+
+static bool has_count(int queue)
+{
+    struct stat status;
+    return fstatat(queue, QUEUE_COUNT_FILE, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           status.st_size >= (off_t)sizeof(struct queue_count);
 }
 
 static bool has_folder(int queue, char const *name, struct owner const *owner)
@@ -98,10 +124,10 @@ static bool has_folder(int queue, char const *name, struct owner const *owner)
 }
 
 /* new/ is made last: where it is there and has its owner, all the others have been made. But a
- * queue of a version that had no notes/ has a new/. */
+ * queue of a version that had no notes/ or no count has a new/. */
 static bool is_made(int queue, struct owner const *owner)
 {
-    return has_folder(queue, "new", owner) && has_folder(queue, "notes", owner);
+    return has_folder(queue, "new", owner) && has_folder(queue, "notes", owner) && has_count(queue);
 }
 
 static bool make_all(int queue, struct owner const *owner)

@@ -11,7 +11,8 @@
  *   bad/        unparsable, set aside
  *
  *   lock        held by the one scheduler
- *   wake        FIFO into which injectors write `ID LF` */
+ *   wake        FIFO into which injectors write `ID LF`
+ *   count       how many messages there are (queue/queue_count.h) */
 #ifndef EKIDEN_QUEUE_LAYOUT_H
 #define EKIDEN_QUEUE_LAYOUT_H
 
@@ -23,9 +24,9 @@
 #define QUEUE_SLOTS        512
 #define QUEUE_SLOT_SECONDS 64 /* the ring holds 9.1 hours; no deferral is longer */
 
-/* Makes what is missing below QUEUE (folders 0770, owner scheduler, group injector; the FIFO 0660;
- * notes/ is the scheduler's alone), durably; also what a queue of an older version lacks. Where all
- * is there it costs two stats. False after logging. */
+/* Makes what is missing below QUEUE (folders 0770, owner scheduler, group injector; FIFO and count
+ * 0660; notes/ is the scheduler's alone), durably; also what a queue of an older version lacks.
+ * Where all is there it costs three stats. False after logging. */
 bool queue_layout_make(int queue, struct privilege_user const *scheduler,
                        struct privilege_user const *injector);
 

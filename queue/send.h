@@ -9,6 +9,7 @@
 #include "lib/control_watch.h"
 #include "queue/send_active.h"
 #include "queue/send_agent.h"
+#include "queue/send_count.h"
 #include "queue/send_jobs.h"
 #include "queue/send_schedule.h"
 #include "queue/send_settings.h"
@@ -20,6 +21,7 @@ struct send {
     struct send_settings settings;
     uint64_t settings_serial; /* counts the loads */
     struct send_source source;
+    struct send_count count;
     struct send_active active;
     struct send_jobs jobs;
     struct send_transactions transactions;

@@ -55,6 +55,7 @@ static void finish_done(struct send *send, struct send_message *message)
     if (send_place_remove(send->queue, message->place, message->id) || errno == ENOENT) {
         if (!safe)
             notes_remove(send->queue, message->id);
+        queue_count_add(send->count.shared, -1);
         log_end(message, "done", NULL, NULL);
         return;
     }

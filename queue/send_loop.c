@@ -173,6 +173,10 @@ static bool work(struct send *send)
     send_finish_turn(send);
     if (!send->stopping)
         send_report_turn(send);
+    if (!send->stopping)
+        more = send_count_turn(&send->count, send->queue, send->settings.room.maxqueue > 0,
+                               send_clock()) ||
+               more;
     flush_agents(send);
     /* What has left makes room. */
     return more || send->active.touched || (!send->stopping && send->active.count < before);

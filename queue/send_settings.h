@@ -8,6 +8,7 @@
 #include "lib/control.h"
 #include "lib/routing.h"
 #include "lib/table.h"
+#include "queue/queue_room.h"
 
 struct send_settings {
     uint64_t lifetime;      /* `queuelifetime`, seconds, default a week; then a message fails */
@@ -16,8 +17,9 @@ struct send_settings {
                                messages tried at the same time, those aside that only wait for a place */
     uint64_t local;  /* `concurrencylocal`, default 100: deliveries to this machine's users */
     uint64_t remote; /* `concurrencyremote`, default 40: transactions with other servers */
-    struct routing routing; /* owned */
-    struct table routes;    /* owned: lib/smtproutes.h */
+    struct queue_limits room; /* with a maxqueue the messages are counted; intake keeps to it */
+    struct routing routing;   /* owned */
+    struct table routes;      /* owned: lib/smtproutes.h */
     bool loaded;
 };
 

@@ -35,6 +35,7 @@ static void keep(struct send *send, struct send_candidate const *candidate, char
 bool send_take_aside(struct send *send, int place, char const *id, char const *reason)
 {
     if (send_place_move(send->queue, place, SEND_PLACE_BAD, id)) {
+        queue_count_add(send->count.shared, -1);
         log_event("bad", id, reason, 0);
         return true;
     }

@@ -9,6 +9,7 @@
 
 #include <skalibs/ip46.h>
 
+#include "queue/queue_room.h"
 #include "smtpd/role.h"
 #include "smtpd/settings.h"
 
@@ -39,6 +40,7 @@ struct connection {
     char relay_suffix[256]; /* its value, appended to each recipient as qmail does; mostly empty */
     enum connection_refusal refusal;
     struct settings const *settings;
+    struct queue_room const *room;
     int injector_requests; /* packets: 'I' with one end of a pair asks for an injector session */
     int helper_requests;   /* packets to the keeper: helper.h; -1 when there is none */
     int tls_requests;      /* packets to ekiden-tls: tls/tls_request.h; -1 when there is none */

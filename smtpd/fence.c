@@ -19,8 +19,8 @@ static int const common[] = {SANDBOX_TALK_CALLS,  SYS_readv,    SYS_writev,
                              SYS_sendto,          SYS_recvfrom, SYS_rt_sigaction,
                              SYS_clock_nanosleep, SYS_tgkill,   SYS_fcntl};
 
-static int const dialogue[] = {SYS_socketpair, SYS_getpeername, SYS_getsockname, SYS_setsockopt,
-                               SYS_shutdown};
+static int const dialogue[] = {SYS_socketpair, SYS_getpeername, SYS_getsockname,
+                               SYS_setsockopt, SYS_shutdown,    SYS_fstatfs};
 
 static int const injector[] = {SYS_openat, SYS_unlinkat,  SYS_fsync, SYS_fdatasync,
                                SYS_flock,  SYS_ftruncate, SYS_umask};

@@ -83,7 +83,8 @@ static bool open_nothing(struct keeper *keeper)
 {
     if (privilege_is_root() || !keeper->settings->queueprogram)
         return false;
-    keeper->folder = keeper->wake = -1;
+    keeper->folder = keeper->wake = keeper->count = -1;
+    keeper->room = (struct queue_room){.descriptor = -1};
     keeper->empty = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return keeper->empty >= 0;
 }
@@ -100,6 +101,8 @@ static bool open_folders(struct keeper *keeper, char const *path)
     keeper->wake = wake_open(queue);
     if (keeper->wake < 0)
         return false;
+    keeper->count = queue_count_open(queue, true);
+    queue_room_open(&keeper->room, queue);
     keeper->empty = make_empty_folder(queue);
     if (keeper->empty < 0)
         return false;

@@ -17,7 +17,9 @@ struct keeper {
     struct settings *settings; /* owned; replaced when the control files change */
     struct privilege_user dialogue, injector, scheduler;
     int folder, wake; /* queue/new and the wake FIFO */
-    int empty;        /* a folder that has nothing in it and no name: root of the dialogues */
+    int count;        /* the file of its messages, for injectors to change */
+    struct queue_room room;
+    int empty; /* a folder that has nothing in it and no name: root of the dialogues */
     struct helper_table helpers;
     struct tls_service tls;
 };

@@ -263,7 +263,9 @@ int keeper_listen(struct keeper *keeper, struct listening const *listeners, size
                                           .injector = keeper->injector,
                                           .empty = keeper->empty,
                                           .folder = keeper->folder,
-                                          .wake = keeper->wake};
+                                          .wake = keeper->wake,
+                                          .count = keeper->count,
+                                          .room = &keeper->room};
     if (!open_listener(&listener) || !start_injectors(&listener) || !start_dialogues(&listener)) {
         log_failure("listener-failed", "start", errno);
         return EXIT_TEMPORARY;

@@ -72,12 +72,10 @@ static void log_refused(struct session const *session, struct reply const *reply
     log_write(&line);
 }
 
-void session_refuse(struct session *session, struct reply const *reply, char const *rule,
-                    struct command const *command)
+void session_refuse_unlogged(struct session *session, struct reply const *reply)
 {
     session->errors++;
     session->errors_in_all++;
-    log_refused(session, reply, rule, command);
     if (session->errors > ERRORS_WITHOUT_DELAY && stream_flush(&session->stream) &&
         stream_pause(&session->stream, DELAY_MILLISECONDS) == STREAM_STOPPED) {
         session->end = SESSION_STOPPED;
@@ -87,6 +85,13 @@ void session_refuse(struct session *session, struct reply const *reply, char con
         session->end = SESSION_ERRORS;
     else
         session_answer(session, reply);
+}
+
+void session_refuse(struct session *session, struct reply const *reply, char const *rule,
+                    struct command const *command)
+{
+    log_refused(session, reply, rule, command);
+    session_refuse_unlogged(session, reply);
 }
 
 void session_refuse_text(struct session *session, unsigned int number, char const *status,

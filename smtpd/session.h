@@ -73,7 +73,10 @@ void session_refuse(struct session *session, struct reply const *reply, char con
 void session_refuse_text(struct session *session, unsigned int number, char const *status,
                          char const *text, char const *rule);
 
-/* The same for what RULE, a refusal, says. */
+/* The same without a word in the log, for what is said once and not of each command. */
+void session_refuse_unlogged(struct session *session, struct reply const *reply);
+
+/* As session_refuse for what RULE, a refusal, says. */
 void session_refuse_rule(struct session *session, enum policy_rule rule,
                          struct command const *command);
 

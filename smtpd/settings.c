@@ -179,7 +179,8 @@ static enum control_result load_all(struct settings *settings, struct control co
     if (networks_load(&settings->relayclients, control, "relayclients", 8, 16, error) ==
             CONTROL_ERROR ||
         networks_load(&settings->badclients, control, "badclients", 0, 0, error) == CONTROL_ERROR ||
-        role_ports_load(&settings->role_ports, control, error) == CONTROL_ERROR)
+        role_ports_load(&settings->role_ports, control, error) == CONTROL_ERROR ||
+        queue_limits_load(&settings->room, control, error) == CONTROL_ERROR)
         return CONTROL_ERROR;
     settings->tls = has_certificate(control);
     return CONTROL_OK;

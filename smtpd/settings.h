@@ -9,6 +9,7 @@
 #include "lib/network.h"
 #include "lib/routing.h"
 #include "lib/table.h"
+#include "queue/queue_room.h"
 #include "smtpd/role.h"
 
 struct settings {
@@ -32,6 +33,7 @@ struct settings {
     uint64_t timeoutauth;         /* seconds for ekiden-auth: default 60 */
     uint64_t authcheckfrom;       /* 1: the header From must be the login's own; default 0 */
     struct table authsenders;     /* LOGIN:ADDRESS, LOGIN:@DOMAIN, LOGIN:*, the whole line a key */
+    struct queue_limits room;     /* minfree, maxqueue: what the queue needs to take mail */
     char *queueprogram;           /* absolute path of another qmail-queue; 0: our injector */
 };
 

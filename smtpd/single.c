@@ -25,9 +25,10 @@
 static void keep_descriptors(struct connection const *connection)
 {
     struct ucspi_tls const *const tls = &connection->ucspi_tls;
-    int kept[8] = {connection->input, connection->output, connection->helper_requests,
-                   connection->tls_requests, STDERR_FILENO};
-    size_t count = 5;
+    int kept[9] = {
+        connection->input,        connection->output,           connection->helper_requests,
+        connection->tls_requests, connection->room->descriptor, STDERR_FILENO};
+    size_t count = 6;
     if (tls->offered) {
         kept[count++] = tls->control;
         kept[count++] = tls->input;
@@ -41,6 +42,7 @@ _Noreturn static void run_dialogue(struct keeper const *keeper, struct connectio
 {
     int const on = 1;
     connection->settings = keeper->settings;
+    connection->room = &keeper->room;
     connection->injector_requests = connection->helper_requests = requests;
     connection->tls_requests = keeper->tls.requests;
     connection->stop = process_stop();
@@ -62,12 +64,14 @@ _Noreturn static void run_dialogue(struct keeper const *keeper, struct connectio
 
 _Noreturn static void run_injector(struct keeper const *keeper, int session)
 {
+    struct queue_count *const count =
+        keeper->count < 0 ? NULL : queue_count_map(keeper->count, true);
     int kept[] = {session, keeper->folder, keeper->wake, STDERR_FILENO};
     descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(&keeper->injector, NULL);
     privilege_refuse_root();
     fence_injector(false, keeper->folder);
-    _exit(injector_serve(session, keeper->folder, keeper->wake, NULL));
+    _exit(injector_serve(session, keeper->folder, keeper->wake, count, NULL));
 }
 
 /* False when nobody can ask any more. */

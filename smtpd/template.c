@@ -85,6 +85,7 @@ _Noreturn static void serve(struct dialogues const *dialogues, int slot, pid_t p
     struct template const *const template = dialogues->template;
     struct settings const *const settings = template->settings;
     struct connection connection = {.settings = settings,
+                                    .room = template->room,
                                     .injector_requests = template->injector_requests,
                                     .helper_requests = template->helper_requests,
                                     .tls_requests = template->tls_requests,
@@ -187,10 +188,11 @@ _Noreturn static void run_dialogues(struct dialogues *dialogues)
 static void keep_descriptors(struct dialogues const *dialogues)
 {
     struct template const *const template = dialogues->template;
-    int kept[6 + template->listener_count];
+    int kept[7 + template->listener_count];
     size_t count = 0;
     for (; count < template->listener_count; count++)
         kept[count] = template->listeners[count].descriptor;
+    kept[count++] = template->room->descriptor;
     kept[count++] = template->injector_requests;
     kept[count++] = template->helper_requests;
     kept[count++] = template->tls_requests;
@@ -222,26 +224,28 @@ pid_t template_start_dialogues(struct template const *template)
 
 /* --- injectors --- */
 
-_Noreturn static void inject(struct template const *template, int requests, int session)
+_Noreturn static void inject(struct template const *template, struct queue_count *messages,
+                             int requests, int session)
 {
     fence_no_fork();
     close(requests);
-    _exit(injector_serve(session, template->folder, template->wake, NULL));
+    _exit(injector_serve(session, template->folder, template->wake, messages, NULL));
 }
 
-static void handle_request(struct template const *template, struct children *children, int requests,
-                           int session)
+static void handle_request(struct template const *template, struct queue_count *messages,
+                           struct children *children, int requests, int session)
 {
     /* A dialogue that is in order asks for one injector; this bounds one that is not. Not by the
      * number of sessions, which a change of configuration may raise. */
     pid_t const pid =
         children->count < INJECTORS_MAX ? children_fork(children, "smtpd-injector") : -1;
     if (pid == 0)
-        inject(template, requests, session);
+        inject(template, messages, requests, session);
     close(session); /* without an injector the dialogue sees its end, and answers 451 */
 }
 
-_Noreturn static void run_injectors(struct template const *template, int requests)
+_Noreturn static void run_injectors(struct template const *template, struct queue_count *messages,
+                                    int requests)
 {
     struct children children = {.entries = NULL};
     bool open = true;
@@ -262,7 +266,7 @@ _Noreturn static void run_injectors(struct template const *template, int request
         if (length == 0)
             open = false;
         else if (length == 1 && letter == HELPER_INJECTOR && count == 1)
-            handle_request(template, &children, requests, session);
+            handle_request(template, messages, &children, requests, session);
         else if (length > 0 && count == 1)
             close(session);
     }
@@ -274,10 +278,12 @@ pid_t template_start_injectors(struct template const *template, int requests)
     pid_t const pid = process_fork("smtpd-injectors");
     if (pid)
         return pid;
+    struct queue_count *const messages =
+        template->count < 0 ? NULL : queue_count_map(template->count, true);
     int kept[] = {requests, template->folder, template->wake, STDERR_FILENO};
     descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(&template->injector, NULL);
     privilege_refuse_root();
     fence_injector(true, template->folder);
-    run_injectors(template, requests);
+    run_injectors(template, messages, requests);
 }

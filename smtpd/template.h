@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "lib/privilege.h"
+#include "queue/queue_room.h"
 #include "smtpd/session_table.h"
 #include "smtpd/settings.h"
 
@@ -27,8 +28,10 @@ struct template
     struct session_table *table;
     size_t sessions_max; /* dialogues at once, and so helpers */
     struct privilege_user dialogue, injector;
-    int empty;             /* a folder that has nothing in it and no name */
-    int folder, wake;      /* queue/new and the wake FIFO */
+    int empty;        /* a folder that has nothing in it and no name */
+    int folder, wake; /* queue/new and the wake FIFO */
+    int count;        /* the file of queue/queue_count.h, -1: none */
+    struct queue_room const *room;
     int injector_requests; /* for dialogues to write to */
     int helper_requests;
     int tls_requests;

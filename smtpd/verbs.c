@@ -84,6 +84,25 @@ static void refuse_argument(struct session *session, enum command_result result,
     session_refuse(session, &reply, "syntax", command);
 }
 
+/* Before DATA, so that the client need not send what there is no room for. For every sender, the
+ * null sender as well: a report is a message too, and its sender's server keeps it. */
+static bool has_room(struct session *session, uint64_t size, struct command const *command)
+{
+    struct reply reply;
+    if (session->settings->queueprogram || !session->connection->room)
+        return true; /* another program knows its own queue */
+    enum queue_lack const lack =
+        queue_room_look(session->connection->room, &session->settings->room, size);
+    if (lack == QUEUE_LACKS_NOTHING)
+        return true;
+    reply_make(&reply, 452, "4.3.1", "the queue has no room for this now, please try again later");
+    if (lack == QUEUE_LACKS_FOR_THIS)
+        session_refuse(session, &reply, "minfree", command);
+    else
+        session_refuse_unlogged(session, &reply);
+    return false;
+}
+
 static void run_mail(struct session *session, struct command const *command)
 {
     struct command_mail mail;
@@ -117,6 +136,8 @@ static void run_mail(struct session *session, struct command const *command)
         session_refuse_rule(session, rule, command);
         return;
     }
+    if (!has_room(session, mail.size, command))
+        return;
     if (!transaction_begin(&session->transaction, mail.sender.bytes, mail.sender.length)) {
         refuse_memory(session);
         return;
