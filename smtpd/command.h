@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "lib/address.h"
+#include "lib/dsn.h"
 
 enum command_name {
     COMMAND_HELO,
@@ -55,7 +56,11 @@ enum command_result {
     COMMAND_PARAMETER_UNKNOWN, /* 555 5.5.4, also for any parameter without EHLO */
     COMMAND_SIZE_SYNTAX,       /* 501 5.5.4 */
     COMMAND_BODY_UNKNOWN,      /* 501 5.5.4; a known parameter with a value that is not */
-    COMMAND_AUTH_SYNTAX        /* 501 5.5.4 */
+    COMMAND_AUTH_SYNTAX,       /* 501 5.5.4; so are the rest */
+    COMMAND_RET_UNKNOWN,
+    COMMAND_ENVID_SYNTAX,
+    COMMAND_NOTIFY_UNKNOWN,
+    COMMAND_ORCPT_SYNTAX
 };
 
 struct command_mail {
@@ -64,10 +69,23 @@ struct command_mail {
     bool body_8bit, smtputf8;
     bool auth; /* there was an AUTH parameter (RFC 4954 5), which is checked and means nothing here
                 */
+    bool dsn;  /* there was a parameter of RFC 3461 */
+    enum dsn_return return_wish;
+    char const *envid; /* into the argument; 0: not given */
+    size_t envid_length;
 };
 
-/* Parses the argument of MAIL (RFC 5321 4.1.1.2, 1870, 6152, 6531, 4954). Blanks after the colon
- * are accepted, because old clients send them; everything else is as the RFC has it. */
+struct command_rcpt {
+    struct address recipient;
+    bool smtputf8;       /* MAIL had asked for it */
+    bool dsn;            /* as above */
+    unsigned int notify; /* enum dsn_notify; 0: not given */
+    char const *orcpt;   /* into the argument; 0: not given */
+    size_t orcpt_length;
+};
+
+/* Parses the argument of MAIL (RFC 5321 4.1.1.2, 1870, 6152, 6531, 4954, 3461). Blanks after the
+ * colon are accepted, because old clients send them; everything else is as the RFC has it. */
 enum command_result command_parse_mail(struct command_mail *mail, char const *argument,
                                        size_t length, bool extended);
 
@@ -82,8 +100,9 @@ struct command_chunk {
 enum command_result command_parse_bdat(struct command_chunk *chunk, char const *argument,
                                        size_t length);
 
-/* Parses the argument of RCPT. SMTPUTF8 says what MAIL asked for. */
-enum command_result command_parse_rcpt(struct address *recipient, char const *argument,
+/* Parses the argument of RCPT (RFC 5321 4.1.1.3, 3461, 6533 3). SMTPUTF8 says what MAIL asked for.
+ */
+enum command_result command_parse_rcpt(struct command_rcpt *rcpt, char const *argument,
                                        size_t length, bool extended, bool smtputf8);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "queue/envelope.h"
+
 #define ERRORS_WITHOUT_DELAY 10
 #define DELAY_MILLISECONDS   1000
 #define RECIPIENTS_LOGGED    3
@@ -152,9 +154,12 @@ void session_log_accepted(struct session const *session, char const *id, uint64_
     log_bytes(&line, "from", transaction_sender(transaction), transaction->sender_length);
     log_number(&line, "rcpts", transaction->recipients);
     char const *record = transaction->envelope.s + transaction->first_recipient - 1;
-    for (unsigned int i = 0; i < RECIPIENTS_LOGGED && *record == 'T'; i++) {
+    for (unsigned int logged = 0; logged < RECIPIENTS_LOGGED && *record;) {
         size_t length = strlen(record + 1);
-        log_bytes(&line, "to", record + 1, length);
+        if (*record == ENVELOPE_TODO) {
+            log_bytes(&line, "to", record + 1, length);
+            logged++;
+        }
         record += length + 2;
     }
     log_number(&line, "bytes", size);

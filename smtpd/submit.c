@@ -15,6 +15,11 @@ void submit_start(struct submit *submit, struct connection const *connection)
     submit->injector.gathered = 0;
 }
 
+bool submit_keeps_dsn(struct submit const *submit)
+{
+    return submit->way == &submit_injector;
+}
+
 void submit_prepare(struct submit *submit)
 {
     submit->way->prepare(submit);

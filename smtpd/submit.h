@@ -56,6 +56,9 @@ struct submit {
 /* Also decides the way: another program where settings name one, else our injector. */
 void submit_start(struct submit *submit, struct connection const *connection);
 
+/* Does it know of RFC 3461's records in the envelope? Another queue program does not. */
+bool submit_keeps_dsn(struct submit const *submit);
+
 /* Asks for the injector session ahead of need, so that it is ready at DATA. Never waits. */
 void submit_prepare(struct submit *submit);
 

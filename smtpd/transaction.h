@@ -8,6 +8,8 @@
 
 #include <skalibs/stralloc.h>
 
+#include "smtpd/command.h"
+
 struct transaction {
     bool open;      /* MAIL was accepted */
     bool attempted; /* RCPT was tried */
@@ -16,18 +18,20 @@ struct transaction {
     uint64_t recipients;
     size_t first_recipient, first_length; /* into envelope */
     size_t sender_length;
-    stralloc envelope; /* F sender NUL (T recipient NUL)*; freed with the transaction */
+    stralloc envelope; /* as queue/envelope.h has it; freed with the transaction */
 };
 #define TRANSACTION_ZERO                                                                           \
     {                                                                                              \
         .open = false, .envelope = STRALLOC_ZERO                                                   \
     }
 
-/* Begins with SENDER (unquoted, length 0 for the null sender). False when out of memory. */
-bool transaction_begin(struct transaction *transaction, char const *sender, size_t length);
+/* Begins with the sender of MAIL. False when out of memory. */
+bool transaction_begin(struct transaction *transaction, struct command_mail const *mail);
 
-/* Adds a recipient, unquoted. False when out of memory: the envelope is as before. */
-bool transaction_add(struct transaction *transaction, char const *recipient, size_t length);
+/* Adds a recipient, unquoted, with what RCPT asked for him. False when out of memory: the envelope
+ * is as before. */
+bool transaction_add(struct transaction *transaction, char const *recipient, size_t length,
+                     struct command_rcpt const *rcpt);
 
 /* Writes the closing NUL. False when out of memory. */
 bool transaction_close(struct transaction *transaction);

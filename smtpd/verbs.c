@@ -24,10 +24,13 @@ static void send_extensions(struct session *session)
 {
     char size[sizeof "SIZE " + UINT64_FMT] = "SIZE ";
     size[5 + uint64_fmt(size + 5, session->settings->databytes)] = 0;
-    char const *lines[9] = {
+    char const *lines[10] = {
         session->settings->routing.me, "PIPELINING", "CHUNKING", size, "8BITMIME",
-        "ENHANCEDSTATUSCODES",         "SMTPUTF8"};
-    size_t count = 7;
+        "ENHANCEDSTATUSCODES"};
+    size_t count = 6;
+    if (submit_keeps_dsn(&session->submit))
+        lines[count++] = "DSN";
+    lines[count++] = "SMTPUTF8";
     if (starttls_is_offered(session))
         lines[count++] = "STARTTLS";
     if (authentication_is_offered(session))
@@ -75,6 +78,12 @@ static void refuse_argument(struct session *session, enum command_result result,
         [COMMAND_SIZE_SYNTAX] = {501, "5.5.4", "SIZE wants a number of up to 20 digits"},
         [COMMAND_BODY_UNKNOWN] = {501, "5.5.4", "BODY wants 7BIT or 8BITMIME"},
         [COMMAND_AUTH_SYNTAX] = {501, "5.5.4", "AUTH wants <> or an address, in xtext"},
+        [COMMAND_RET_UNKNOWN] = {501, "5.5.4", "RET wants FULL or HDRS"},
+        [COMMAND_ENVID_SYNTAX] = {501, "5.5.4", "ENVID wants up to 100 octets of xtext"},
+        [COMMAND_NOTIFY_UNKNOWN] = {501, "5.5.4",
+                                    "NOTIFY wants NEVER, or a list of SUCCESS, FAILURE and DELAY"},
+        [COMMAND_ORCPT_SYNTAX] = {501, "5.5.4",
+                                  "ORCPT wants a type, a semicolon, and xtext; up to 500 octets"},
     };
     struct reply reply;
     char const *status = rows[result].status;
@@ -121,6 +130,8 @@ static void run_mail(struct session *session, struct command const *command)
         command_parse_mail(&mail, command->argument, command->length, session->extended);
     if (result == COMMAND_OK && mail.auth && session->connection->role == ROLE_MX)
         result = COMMAND_PARAMETER_UNKNOWN; /* AUTH is not offered there */
+    if (result == COMMAND_OK && mail.dsn && !submit_keeps_dsn(&session->submit))
+        result = COMMAND_PARAMETER_UNKNOWN;
     if (result != COMMAND_OK) {
         refuse_argument(session, result, command);
         return;
@@ -138,12 +149,10 @@ static void run_mail(struct session *session, struct command const *command)
     }
     if (!has_room(session, mail.size, command))
         return;
-    if (!transaction_begin(&session->transaction, mail.sender.bytes, mail.sender.length)) {
+    if (!transaction_begin(&session->transaction, &mail)) {
         refuse_memory(session);
         return;
     }
-    session->transaction.body_8bit = mail.body_8bit;
-    session->transaction.smtputf8 = mail.smtputf8;
     session_answer_text(session, 250, "2.1.0", "sender ok");
 }
 
@@ -166,7 +175,7 @@ static void run_rcpt(struct session *session, struct command const *command)
 {
     struct transaction *transaction = &session->transaction;
     struct policy_recipient recipient;
-    struct address address;
+    struct command_rcpt rcpt;
     if (!transaction->open) {
         refuse_order(session, "please say MAIL first");
         return;
@@ -176,14 +185,16 @@ static void run_rcpt(struct session *session, struct command const *command)
         return;
     }
     transaction->attempted = true;
-    enum command_result result = command_parse_rcpt(&address, command->argument, command->length,
+    enum command_result result = command_parse_rcpt(&rcpt, command->argument, command->length,
                                                     session->extended, transaction->smtputf8);
+    if (result == COMMAND_OK && rcpt.dsn && !submit_keeps_dsn(&session->submit))
+        result = COMMAND_PARAMETER_UNKNOWN;
     if (result != COMMAND_OK) {
         refuse_argument(session, result, command);
         return;
     }
     enum policy_rule rule =
-        policy_recipient(session->connection, session->login, &address, &recipient);
+        policy_recipient(session->connection, session->login, &rcpt.recipient, &recipient);
     if (!policy_accepts(rule)) {
         session_refuse_rule(session, rule, command);
         return;
@@ -192,7 +203,7 @@ static void run_rcpt(struct session *session, struct command const *command)
         refuse_more_recipients(session, command);
         return;
     }
-    if (!transaction_add(transaction, recipient.bytes, recipient.length)) {
+    if (!transaction_add(transaction, recipient.bytes, recipient.length, &rcpt)) {
         refuse_memory(session);
         return;
     }

@@ -8,7 +8,7 @@ fuzz_targets := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz_address_needs := lib/utf8.c
 fuzz_bounce_reason_needs := lib/address.c lib/utf8.c
 fuzz_client_chain_needs := tls/client_chain.c
-fuzz_command_needs := lib/address.c lib/utf8.c
+fuzz_command_needs := smtpd/command_parameters.c lib/dsn.c lib/address.c lib/utf8.c
 fuzz_credentials_needs := auth/login.c auth/passwords.c auth/hash.c lib/utf8.c lib/control.c lib/table.c \
                           lib/table_compile.c lib/table_file.c lib/checksum.c
 fuzz_dns_packet_needs := lib/dns_query.c

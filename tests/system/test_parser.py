@@ -18,9 +18,9 @@ def test_ehlo_offers_what_there_is(server):
     with server.connect() as client:
         keywords = ehlo_keywords(client.greet())
     for keyword in ("PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8",
-                    "CHUNKING"):
+                    "CHUNKING", "DSN"):
         assert keyword in keywords
-    for keyword in ("STARTTLS", "AUTH", "BINARYMIME", "DSN", "ETRN", "VRFY"):
+    for keyword in ("STARTTLS", "AUTH", "BINARYMIME", "ETRN", "VRFY"):
         assert keyword not in keywords
 
 
@@ -357,7 +357,8 @@ def test_http(server, line):
         ("MAIL FROM:<a@b.test> FOO", (555,)),
         ("MAIL FROM:<a@b.test> FOO=bar", (555,)),
         ("MAIL FROM:<a@b.test> AUTH=<>", (555, 250)),
-        ("MAIL FROM:<a@b.test> RET=FULL", (555,)),
+        ("MAIL FROM:<a@b.test> RET=FULL", (250,)),
+        ("MAIL FROM:<a@b.test> RET=", (501,)),
         ("MAIL FROM:<a@b.test> BODY=8BITMIME", (250,)),
         ("MAIL FROM:<a@b.test> body=7bit", (250,)),
         ("MAIL FROM:<a@b.test> BODY=BINARYMIME", (501, 504, 555)),

@@ -65,6 +65,17 @@ def test_what_the_program_is_given(with_program):
     assert message.endswith(b"\nSubject: x\n\n.dot\nbody\n")
 
 
+def test_dsn_is_not_offered_for_it(with_program):
+    """RFC 3461: the interface of qmail-queue has no place for what it asks."""
+    instance, _ = with_program(0)
+    with instance.connect() as client:
+        assert "DSN" not in client.greet().lines
+        assert client.command(f"MAIL FROM:<{SENDER}> RET=HDRS").code == 555
+        assert client.command(f"MAIL FROM:<{SENDER}>").code == 250
+        assert client.command(f"RCPT TO:<{ALICE}> NOTIFY=NEVER").code == 555
+        assert client.command(f"RCPT TO:<{ALICE}>").code == 250
+
+
 @pytest.mark.parametrize(
     "code, text, expected",
     [

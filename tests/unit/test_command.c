@@ -97,8 +97,8 @@ static void test_bdat(void **state)
 static void test_limits(void **state)
 {
     (void)state;
-    assert_int_equal(command_limit("MAIL FROM:", 10), 1065);
-    assert_int_equal(command_limit("rcpt TO:", 8), 522);
+    assert_int_equal(command_limit("MAIL FROM:", 10), 1181);
+    assert_int_equal(command_limit("rcpt TO:", 8), 1058);
     assert_int_equal(command_limit("NOOP x", 6), 512);
     assert_int_equal(command_limit("whatever", 8), 512);
     assert_int_equal(command_limit("", 0), 512);
@@ -209,23 +209,118 @@ static void test_long_auth(void **state)
 
 static void test_rcpt(void **state)
 {
-    struct address address;
+    struct command_rcpt rcpt;
     (void)state;
-    assert_int_equal(command_parse_rcpt(&address, "TO:<a@b>", 8, true, false), COMMAND_OK);
-    assert_string_equal(address.bytes, "a@b");
-    assert_int_equal(command_parse_rcpt(&address, "TO:<a@b> X=1", 12, true, false),
+    assert_int_equal(command_parse_rcpt(&rcpt, "TO:<a@b>", 8, true, false), COMMAND_OK);
+    assert_string_equal(rcpt.recipient.bytes, "a@b");
+    assert_false(rcpt.dsn);
+    assert_int_equal(command_parse_rcpt(&rcpt, "TO:<a@b> X=1", 12, true, false),
                      COMMAND_PARAMETER_UNKNOWN);
-    assert_int_equal(command_parse_rcpt(&address, "FROM:<a@b>", 10, true, false), COMMAND_SYNTAX);
-    assert_int_equal(command_parse_rcpt(&address, "TO:<\xc3\xa4@b>", 9, true, false),
+    assert_int_equal(command_parse_rcpt(&rcpt, "FROM:<a@b>", 10, true, false), COMMAND_SYNTAX);
+    assert_int_equal(command_parse_rcpt(&rcpt, "TO:<\xc3\xa4@b>", 9, true, false),
                      COMMAND_ADDRESS_UTF8);
-    assert_int_equal(command_parse_rcpt(&address, "TO:<\xc3\xa4@b>", 9, true, true), COMMAND_OK);
+    assert_int_equal(command_parse_rcpt(&rcpt, "TO:<\xc3\xa4@b>", 9, true, true), COMMAND_OK);
+}
+
+/* RFC 3461 4. */
+static void test_dsn_of_mail(void **state)
+{
+    static struct {
+        char const *argument;
+        enum command_result result;
+    } const rows[] = {
+        {"FROM:<a@b> RET=FULL", COMMAND_OK},
+        {"FROM:<a@b> ret=hdrs ENVID=QQ314159", COMMAND_OK},
+        {"FROM:<a@b> ENVID=a+3Db", COMMAND_OK},
+        {"FROM:<a@b> RET", COMMAND_RET_UNKNOWN},
+        {"FROM:<a@b> RET=NONE", COMMAND_RET_UNKNOWN},
+        {"FROM:<a@b> RET=FULL RET=FULL", COMMAND_PARAMETER_TWICE},
+        {"FROM:<a@b> ENVID", COMMAND_ENVID_SYNTAX},
+        {"FROM:<a@b> ENVID=", COMMAND_PARAMETER_SYNTAX},
+        {"FROM:<a@b> ENVID=a=b", COMMAND_PARAMETER_SYNTAX},
+        {"FROM:<a@b> ENVID=a+3db", COMMAND_ENVID_SYNTAX},
+        {"FROM:<a@b> ENVID=a+0D+0AX:y", COMMAND_ENVID_SYNTAX},
+        {"FROM:<a@b> ENVID=\xc3\xa4", COMMAND_ENVID_SYNTAX},
+        {"FROM:<a@b> ENVID=a ENVID=a", COMMAND_PARAMETER_TWICE},
+        {"FROM:<a@b> NOTIFY=NEVER", COMMAND_PARAMETER_UNKNOWN},
+    };
+    struct command_mail mail;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char const *const argument = rows[i].argument;
+        enum command_result const result =
+            command_parse_mail(&mail, argument, strlen(argument), true);
+        if (result != rows[i].result)
+            fail_msg("%s: %d, not %d", argument, result, rows[i].result);
+        assert_int_equal(command_parse_mail(&mail, argument, strlen(argument), false) == COMMAND_OK,
+                         false);
+    }
+    assert_int_equal(command_parse_mail(&mail, "FROM:<a@b> RET=HDRS ENVID=xyz", 29, true),
+                     COMMAND_OK);
+    assert_true(mail.dsn);
+    assert_int_equal(mail.return_wish, DSN_RETURN_HEADERS);
+    assert_int_equal(mail.envid_length, 3);
+    assert_memory_equal(mail.envid, "xyz", 3);
+}
+
+static void test_dsn_of_rcpt(void **state)
+{
+    static struct {
+        char const *argument;
+        enum command_result result;
+        unsigned int notify;
+    } const rows[] = {
+        {"TO:<a@b> NOTIFY=NEVER", COMMAND_OK, DSN_NEVER},
+        {"TO:<a@b> notify=success,Delay", COMMAND_OK, DSN_SUCCESS | DSN_DELAY},
+        {"TO:<a@b> NOTIFY=FAILURE ORCPT=rfc822;X@b", COMMAND_OK, DSN_FAILURE},
+        {"TO:<a@b> ORCPT=rfc822;a+2Bx@b NOTIFY=DELAY", COMMAND_OK, DSN_DELAY},
+        {"TO:<a@b> ORCPT=utf-8;\\x{E4}@b", COMMAND_OK, 0},
+        {"TO:<a@b> NOTIFY", COMMAND_NOTIFY_UNKNOWN, 0},
+        {"TO:<a@b> NOTIFY=NEVER,FAILURE", COMMAND_NOTIFY_UNKNOWN, 0},
+        {"TO:<a@b> NOTIFY=FAILURE,FAILURE", COMMAND_NOTIFY_UNKNOWN, 0},
+        {"TO:<a@b> NOTIFY=FAILURE,", COMMAND_NOTIFY_UNKNOWN, 0},
+        {"TO:<a@b> NOTIFY=FAILURE, DELAY", COMMAND_NOTIFY_UNKNOWN, 0},
+        {"TO:<a@b> NOTIFY=FAILURE NOTIFY=DELAY", COMMAND_PARAMETER_TWICE, 0},
+        {"TO:<a@b> ORCPT", COMMAND_ORCPT_SYNTAX, 0},
+        {"TO:<a@b> ORCPT=a@b", COMMAND_ORCPT_SYNTAX, 0},
+        {"TO:<a@b> ORCPT=;a@b", COMMAND_ORCPT_SYNTAX, 0},
+        {"TO:<a@b> ORCPT=rfc822;", COMMAND_ORCPT_SYNTAX, 0},
+        {"TO:<a@b> ORCPT=rfc822;a+0A", COMMAND_ORCPT_SYNTAX, 0},
+        {"TO:<a@b> ORCPT=utf-8;\xc3\xa4@b", COMMAND_ORCPT_SYNTAX, 0}, /* without SMTPUTF8 */
+        {"TO:<a@b> ORCPT=x;y ORCPT=x;y", COMMAND_PARAMETER_TWICE, 0},
+        {"TO:<a@b> RET=FULL", COMMAND_PARAMETER_UNKNOWN, 0},
+    };
+    struct command_rcpt rcpt;
+    char argument[600] = "TO:<a@b> ORCPT=x;";
+    size_t const start = strlen(argument);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char const *const row = rows[i].argument;
+        enum command_result const result = command_parse_rcpt(&rcpt, row, strlen(row), true, false);
+        if (result != rows[i].result)
+            fail_msg("%s: %d, not %d", row, result, rows[i].result);
+        if (result == COMMAND_OK)
+            assert_int_equal(rcpt.notify, rows[i].notify);
+        assert_int_equal(command_parse_rcpt(&rcpt, row, strlen(row), false, false) == COMMAND_OK,
+                         false);
+    }
+    assert_int_equal(command_parse_rcpt(&rcpt, "TO:<a@b> ORCPT=utf-8;\xc3\xa4@b", 25, true, true),
+                     COMMAND_OK);
+    assert_int_equal(command_parse_rcpt(&rcpt, "TO:<a@b> ORCPT=utf-8;\xc3@b", 24, true, true),
+                     COMMAND_ORCPT_SYNTAX);
+    memset(argument + start, 'a', sizeof argument - start);
+    assert_int_equal(command_parse_rcpt(&rcpt, argument, start + DSN_ORCPT_MAX - 2, true, false),
+                     COMMAND_OK);
+    assert_int_equal(command_parse_rcpt(&rcpt, argument, start + DSN_ORCPT_MAX - 1, true, false),
+                     COMMAND_ORCPT_SYNTAX);
 }
 
 int main(void)
 {
     struct CMUnitTest const tests[] = {
-        cmocka_unit_test(test_verbs),     cmocka_unit_test(test_bdat),
-        cmocka_unit_test(test_limits),    cmocka_unit_test(test_mail),
-        cmocka_unit_test(test_long_auth), cmocka_unit_test(test_rcpt)};
+        cmocka_unit_test(test_verbs),       cmocka_unit_test(test_bdat),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_mail),
+        cmocka_unit_test(test_long_auth),   cmocka_unit_test(test_rcpt),
+        cmocka_unit_test(test_dsn_of_mail), cmocka_unit_test(test_dsn_of_rcpt)};
     return cmocka_run_group_tests_name("command", tests, 0, 0);
 }

@@ -287,17 +287,17 @@ static void expect(char const *line, char const *start)
 }
 
 #define OFFERED                                                                                    \
-    "250-mx.local.test\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n"                 \
-    "250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250 STARTTLS\r\n"
+    "250-mx.local.test\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n" \
+    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-SMTPUTF8\r\n250 STARTTLS\r\n"
 #define ENCRYPTED                                                                                  \
-    "250-mx.local.test\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n"                 \
-    "250-ENHANCEDSTATUSCODES\r\n250 SMTPUTF8\r\n"
+    "250-mx.local.test\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n" \
+    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250 SMTPUTF8\r\n"
 
 static void greet(struct world *world)
 {
     expect(hear(world, 1, 0), "220 ");
     tell(world, "EHLO clear.test\r\n", 0);
-    assert_string_equal(hear(world, 7, 0), OFFERED);
+    assert_string_equal(hear(world, 9, 0), OFFERED);
 }
 
 static void encrypt(struct world *world)
@@ -328,7 +328,7 @@ static void test_nothing_is_remembered(void **state)
         expect(hear(&world, 1, KEY), "503 5.5.1 ");
     }
     tell(&world, "EHLO inside.test\r\n", KEY);
-    assert_string_equal(hear(&world, 6, KEY), ENCRYPTED);
+    assert_string_equal(hear(&world, 8, KEY), ENCRYPTED);
     tell(&world, "STARTTLS\r\n", KEY);
     expect(hear(&world, 1, KEY), "503 5.5.1 ");
     tell(&world, "MAIL FROM:<s@other.test>\r\n", KEY);
@@ -485,7 +485,7 @@ static void test_without_a_certificate(void **state)
     fork_dialogue(&world, client);
     expect(hear(&world, 1, 0), "220 ");
     tell(&world, "EHLO clear.test\r\n", 0);
-    assert_string_equal(hear(&world, 6, 0), ENCRYPTED);
+    assert_string_equal(hear(&world, 8, 0), ENCRYPTED);
     tell(&world, "STARTTLS\r\n", 0);
     expect(hear(&world, 1, 0), "502 5.5.1 ");
     tell(&world, "QUIT\r\n", 0);
@@ -514,10 +514,11 @@ static void test_tls_around_everything(void **state)
     fork_dialogue(&world, client);
     expect(hear(&world, 1, 0), "220 ");
     tell(&world, "EHLO x\r\n", 0);
-    assert_string_equal(hear(&world, 7, 0),
-                        "250-mx.local.test\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n"
-                        "250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n"
-                        "250 AUTH PLAIN LOGIN\r\n");
+    assert_string_equal(
+        hear(&world, 9, 0),
+        "250-mx.local.test\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-SIZE 52428800\r\n"
+        "250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-SMTPUTF8\r\n"
+        "250 AUTH PLAIN LOGIN\r\n");
     tell(&world, "STARTTLS\r\nQUIT\r\n", 0);
     expect(hear(&world, 1, 0), "503 5.5.1 ");
     world_end(&world, "221 2.0.0 good bye\r\n", 0);
@@ -580,7 +581,7 @@ static void test_ucspi_tls(void **state)
         tell(&world, "MAIL FROM:<s@other.test>\r\n", KEY);
         expect(hear(&world, 1, KEY), "503 5.5.1 ");
         tell(&world, "EHLO inside.test\r\n", KEY);
-        assert_string_equal(hear(&world, 6, KEY), ENCRYPTED);
+        assert_string_equal(hear(&world, 8, KEY), ENCRYPTED);
         tell(&world, "QUIT\r\n", KEY);
         world_end(&world, "221 2.0.0 good bye\r\n", KEY);
         assert_true(log_holds(&world, "event=tls client=192.0.2.1 version=TLSv1.2 "
