@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <skalibs/iopause.h>
@@ -107,6 +108,25 @@ int remote_connect(ip46 const *ip, uint16_t port, char const *peer,
     if (set_source(descriptor, ip46_is6(ip), settings, peer, failure) &&
         connect_socket(descriptor, ip, port, peer, deadline, failure))
         return descriptor;
+    close(descriptor);
+    return -1;
+}
+
+int remote_connect_socket(char const *path, struct failure *failure)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int const descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) {
+        fail(failure, JOB_DEFERRED, "4.4.1", path, strerror(errno));
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    if (connect(descriptor, (struct sockaddr const *)&address, sizeof address) == 0)
+        return descriptor;
+    fail(failure, JOB_UNREACHABLE, "4.4.1", path,
+         errno == EACCES ? "the user of remote deliveries (conf-users) may not write to this socket"
+         : errno == EAGAIN ? "too many connections wait there already"
+                           : strerror(errno));
     close(descriptor);
     return -1;
 }

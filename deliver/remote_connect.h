@@ -1,4 +1,4 @@
-/* A connection to one address. */
+/* A connection to one address, or to a socket of this host. */
 #ifndef EKIDEN_REMOTE_CONNECT_H
 #define EKIDEN_REMOTE_CONNECT_H
 
@@ -20,5 +20,9 @@
 int remote_connect(ip46 const *ip, uint16_t port, char const *peer,
                    struct remote_settings const *settings, struct remote_ourselves const *ourselves,
                    tain const *deadline, struct failure *failure);
+
+/* The same for the socket at PATH (shorter than SMTPROUTES_SOCKET_MAX). It is there or it is not:
+ * nothing is waited for. */
+int remote_connect_socket(char const *path, struct failure *failure);
 
 #endif

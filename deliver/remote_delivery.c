@@ -94,8 +94,12 @@ static void log_attempt(struct course const *course, struct remote_candidate con
     log_begin(&line, "remote-attempt");
     log_text(&line, "domain", course->way->host);
     log_text(&line, "host", candidate->host);
-    log_text(&line, "ip", ip);
-    log_number(&line, "port", course->way->port);
+    if (course->way->port) {
+        log_text(&line, "ip", ip);
+        log_number(&line, "port", course->way->port);
+    }
+    if (course->way->lmtp)
+        log_text(&line, "protocol", "lmtp");
     log_text(&line, "result", result);
     log_number(&line, "recipients", course->transaction->count);
     log_number(&line, "delivered", count_results(course->transaction, JOB_DELIVERED));
@@ -123,7 +127,9 @@ static void format_peer(char peer[PEER_MAX], struct remote_candidate const *cand
 {
     char ip[IP46_FMT + 1];
     ip[ip46_fmt(ip, &candidate->ip)] = 0;
-    if (strcmp(ip, candidate->host) != 0)
+    if (!port)
+        snprintf(peer, PEER_MAX, "%s", candidate->host);
+    else if (strcmp(ip, candidate->host) != 0)
         snprintf(peer, PEER_MAX, "%s[%s]:%u", candidate->host, ip, port);
     else
         snprintf(peer, PEER_MAX, "[%s]:%u", ip, port);
@@ -139,9 +145,12 @@ static bool connect_session(struct course const *course, struct remote_candidate
     tain_addsec_g(&deadline, (int)delivery->settings->timeoutconnect);
     if (tain_less(most, &deadline))
         deadline = *most;
-    session->descriptor = remote_connect(
-        &candidate->ip, course->way->port, session->peer, delivery->settings,
-        course->way->by_mx ? delivery->world->ourselves : NULL, &deadline, course->failure);
+    if (smtproutes_is_socket(candidate->host))
+        session->descriptor = remote_connect_socket(candidate->host, course->failure);
+    else
+        session->descriptor = remote_connect(
+            &candidate->ip, course->way->port, session->peer, delivery->settings,
+            course->way->by_mx ? delivery->world->ourselves : NULL, &deadline, course->failure);
     if (session->descriptor < 0)
         log_attempt(course, candidate, "unreachable", session->in_clear ? session : NULL,
                     course->failure->text);

@@ -7,6 +7,7 @@
 #include "deliver/remote_hosts.h"
 #include "deliver/remote_name.h"
 #include "lib/address.h"
+#include "lib/smtproutes.h"
 
 static int compare(void const *left_host, void const *right_host)
 {
@@ -140,6 +141,8 @@ bool remote_exchangers_find(struct remote_candidates *candidates, struct remote_
     ip46 ip;
     candidates->count = 0;
     candidates->authenticated = false;
+    if (!by_mx && smtproutes_is_socket(host))
+        return scan_ip("0.0.0.0", &ip) && remote_candidates_add(candidates, &ip, host);
     if (by_mx && host[0] == '[')
         return find_literal(&look_up);
     if (!by_mx && scan_ip(host, &ip))

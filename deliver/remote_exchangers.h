@@ -19,8 +19,8 @@
 #define REMOTE_NAME_MAX      256
 
 struct remote_candidate {
-    ip46 ip;
-    char host[REMOTE_NAME_MAX]; /* NUL-terminated; the address itself for a literal */
+    ip46 ip;                    /* 0.0.0.0 for the path of a socket */
+    char host[REMOTE_NAME_MAX]; /* NUL-terminated; the address itself for a literal, or the path */
 };
 struct remote_candidates {
     struct remote_candidate entries[REMOTE_ADDRESSES_MAX];
@@ -42,7 +42,7 @@ struct remote_world {
  * preference, equal ones at random; without an MX HOST itself; HOST may be an address literal in
  * brackets. When one of them is this host it is left out with all of its preference and worse.
  * Not by MX: the addresses of HOST, or HOST is an address; this host is allowed, and `localhost` is
- * its loopback addresses without a look at the DNS.
+ * its loopback addresses without a look at the DNS; the path of a socket is itself.
  * Of each host IPv6 and IPv4 by turns, IPv6 first; no host takes the others' places.
  * U-labels are looked up as A-labels (RFC 5891). The look-ups end at DEADLINE.
  * On false *failure says why: 5.1.2 no such domain, 5.1.10 null MX, 5.4.4 no address, 5.4.6 this

@@ -5,15 +5,23 @@
 #include "deliver/job.h"
 #include "lib/fields.h"
 
-/* By by_mx and implicit. */
-static char const *const ways[2][2] = {{"host", "host-tls"}, {"mx", "mx-tls"}};
+/* By kind and implicit. */
+enum way_kind { WAY_HOST, WAY_MX, WAY_LMTP, WAY_KINDS };
+static char const *const ways[WAY_KINDS][2] = {[WAY_HOST] = {"host", "host-tls"},
+                                               [WAY_MX] = {"mx", "mx-tls"},
+                                               [WAY_LMTP] = {"lmtp", "lmtp-tls"}};
+
+static enum way_kind kind_of(struct smtproute const *route, struct smtproute_host const *host)
+{
+    return route->by_mx ? WAY_MX : host->lmtp ? WAY_LMTP : WAY_HOST;
+}
 
 static bool add_route(stralloc *out, struct smtproute const *route)
 {
     for (unsigned int i = 0; i < route->count; i++) {
         struct smtproute_host const *const host = route->hosts + i;
         if (!fields_add_text(out, host->name) || !fields_add_number(out, host->port) ||
-            !fields_add_text(out, ways[route->by_mx][host->implicit]))
+            !fields_add_text(out, ways[kind_of(route, host)][host->implicit]))
             return false;
     }
     return fields_add_text(out, "") &&
@@ -51,21 +59,30 @@ bool remote_job_format(stralloc *out, struct remote_job const *job)
 static bool scan_port(char const *text, uint16_t *port)
 {
     uint64_t number;
-    if (!fields_scan_number(text, &number) || number == 0 || number > UINT16_MAX)
+    if (!fields_scan_number(text, &number) || number > UINT16_MAX)
         return false;
     *port = (uint16_t)number;
     return true;
 }
 
-static bool scan_way(char const *text, bool *by_mx, bool *implicit)
+static bool scan_way(char const *text, enum way_kind *kind, bool *implicit)
 {
-    for (unsigned int i = 0; i < 4; i++)
+    for (unsigned int i = 0; i < 2 * WAY_KINDS; i++)
         if (!strcmp(text, ways[i / 2][i % 2])) {
-            *by_mx = i / 2;
+            *kind = i / 2;
             *implicit = i % 2;
             return true;
         }
     return false;
+}
+
+/* A socket, and nothing else, has no port, and is spoken to in LMTP without TLS. */
+static bool is_sound(struct smtproute_host const *host)
+{
+    if (!smtproutes_is_socket(host->name))
+        return host->port > 0;
+    return host->port == 0 && host->lmtp && !host->implicit &&
+           strlen(host->name) < SMTPROUTES_SOCKET_MAX;
 }
 
 /* Copies TEXT, which may be empty. */
@@ -86,12 +103,16 @@ static bool parse_hosts(struct smtproute *route, char const **bytes, size_t *len
         char const *const port = fields_next(bytes, length);
         char const *const way = port ? fields_next(bytes, length) : NULL;
         struct smtproute_host *const host = route->hosts + route->count;
-        bool by_mx;
+        enum way_kind kind;
         if (!way || route->count == SMTPROUTES_HOSTS_MAX ||
             !set(host->name, sizeof host->name, name) || !scan_port(port, &host->port) ||
-            !scan_way(way, &by_mx, &host->implicit) || (route->count > 0 && by_mx) || route->by_mx)
+            !scan_way(way, &kind, &host->implicit) || (route->count > 0 && kind == WAY_MX) ||
+            route->by_mx)
             return false;
-        route->by_mx = by_mx;
+        route->by_mx = kind == WAY_MX;
+        host->lmtp = kind == WAY_LMTP;
+        if (!is_sound(host))
+            return false;
         route->count++;
     }
 }

@@ -5,11 +5,12 @@
  *   SENDER NUL OFFSET NUL LENGTH NUL SUM NUL FLAGS NUL ( NUMBER NUL RECIPIENT NUL )+
  * The first line is a struct smtproute (lib/smtproutes.h). WAY is `mx` (HOST is a domain: its MX;
  * or an address literal in its brackets; no second one then) or `host` (HOST's own addresses, or
- * HOST is an address without brackets), with `-tls` behind it for TLS from the first byte. LEVEL is
- * `unset`, `none`, `may`, `encrypt` or `verify`, with NAME, which may be empty, for the
- * certificate. AUTH is a reference to `authroutes`, or empty. FLAGS are letters: `8` for an
- * 8BITMIME body, `U` for SMTPUTF8, `C` for AUTH in the clear, in this order; may be empty. Each
- * NUMBER is answered by itself (deliver/job.h). */
+ * HOST is an address without brackets) or `lmtp` (the same, or HOST is the path of a socket and
+ * PORT 0), each with `-tls` behind it for TLS from the first byte. LEVEL is `unset`, `none`, `may`,
+ * `encrypt` or `verify`, with NAME, which may be empty, for the certificate. AUTH is a reference to
+ * `authroutes`, or empty. FLAGS are letters: `8` for an 8BITMIME body, `U` for SMTPUTF8, `C` for
+ * AUTH in the clear, in this order; may be empty. Each NUMBER is answered by itself
+ * (deliver/job.h). */
 #ifndef EKIDEN_REMOTE_JOB_H
 #define EKIDEN_REMOTE_JOB_H
 

@@ -31,10 +31,12 @@ static bool is_welcome(struct remote_session *session, struct remote_talk *talk,
     return false;
 }
 
-/* EHLO, and HELO for a server that does not know EHLO. */
+/* EHLO, and HELO for a server that does not know EHLO; LHLO, and nothing else, in LMTP. */
 static bool introduce(struct remote_session *session, struct remote_talk *talk)
 {
     remote_extensions_clear(&talk->extensions);
+    if (session->way->lmtp)
+        return ask(talk, REMOTE_LHLO, "LHLO") && is_welcome(session, talk, REMOTE_LHLO);
     if (!ask(talk, REMOTE_EHLO, "EHLO"))
         return false;
     if (talk->reply.code / 100 != 5)

@@ -189,6 +189,43 @@ static enum part give_envelope(struct conversation *c)
     return part;
 }
 
+/* The answer to the final dot. False: there is none. */
+static bool take_end(struct remote_talk *talk, enum remote_stage stage, struct failure *failure)
+{
+    if (remote_talk_hear(talk, stage)) {
+        remote_talk_failure(talk, stage, result_of(talk), failure);
+        return true;
+    }
+    failure->result = JOB_DEFERRED;
+    snprintf(failure->text, sizeof failure->text, "%.300s: it may have the message all the same",
+             talk->lost.text);
+    return false;
+}
+
+/* LMTP (RFC 2033 4.2): an answer for each recipient that was accepted, in their order; those are
+ * the ones without a result. What comes behind is for nobody. */
+static enum part take_ends(struct conversation *c)
+{
+    struct remote_transaction *const transaction = c->transaction;
+    enum remote_stage stage = REMOTE_END;
+    enum part part = PART_OVER;
+    for (unsigned int i = 0; i < transaction->count; i++) {
+        struct remote_recipient *const recipient = transaction->recipients + i;
+        if (recipient->settled)
+            continue;
+        if (!take_end(&c->talk, stage, &recipient->failure)) {
+            struct failure const failure = recipient->failure;
+            remote_envelope_settle(transaction, &failure);
+            return PART_DEAD;
+        }
+        recipient->settled = true;
+        if (c->talk.reply.code == 421)
+            part = PART_DEAD;
+        stage = REMOTE_END_TOO;
+    }
+    return part;
+}
+
 /* The message, and what the server says to it. Once the final dot is out, the server may have the
  * message whatever happens then: to ask another one would double it (RFC 1047). */
 static enum part give_message(struct conversation *c)
@@ -206,14 +243,10 @@ static enum part give_message(struct conversation *c)
         break;
     case REMOTE_BODY_SENT:
         c->sent = true;
-        if (remote_talk_hear(talk, REMOTE_END)) {
-            remote_talk_failure(talk, REMOTE_END, result_of(talk), &failure);
-            part = talk->reply.code == 421 ? PART_DEAD : PART_OVER;
-            break;
-        }
-        failure.result = JOB_DEFERRED;
-        snprintf(failure.text, sizeof failure.text, "%.300s: it may have the message all the same",
-                 talk->lost.text);
+        if (talk->session->way->lmtp)
+            return take_ends(c);
+        if (take_end(talk, REMOTE_END, &failure) && talk->reply.code != 421)
+            part = PART_OVER;
         break;
     }
     remote_envelope_settle(c->transaction, &failure);

@@ -9,12 +9,20 @@ static struct {
     char const *name;
     unsigned int seconds;
 } const stages[] = {
-    [REMOTE_GREETING] = {"greeting", 300},  [REMOTE_EHLO] = {"EHLO", 300},
-    [REMOTE_HELO] = {"HELO", 300},          [REMOTE_STARTTLS] = {"STARTTLS", 120},
-    [REMOTE_HANDSHAKE] = {"TLS", 60},       [REMOTE_AUTH] = {"AUTH", 120},
-    [REMOTE_MAIL] = {"MAIL", 300},          [REMOTE_RCPT] = {"RCPT", 300},
-    [REMOTE_DATA] = {"DATA", 120},          [REMOTE_MESSAGE] = {"message", 180},
-    [REMOTE_END] = {"end of message", 600}, [REMOTE_QUIT] = {"QUIT", 3},
+    [REMOTE_GREETING] = {"greeting", 300},
+    [REMOTE_EHLO] = {"EHLO", 300},
+    [REMOTE_HELO] = {"HELO", 300},
+    [REMOTE_LHLO] = {"LHLO", 300},
+    [REMOTE_STARTTLS] = {"STARTTLS", 120},
+    [REMOTE_HANDSHAKE] = {"TLS", 60},
+    [REMOTE_AUTH] = {"AUTH", 120},
+    [REMOTE_MAIL] = {"MAIL", 300},
+    [REMOTE_RCPT] = {"RCPT", 300},
+    [REMOTE_DATA] = {"DATA", 120},
+    [REMOTE_MESSAGE] = {"message", 180},
+    [REMOTE_END] = {"end of message", 600},
+    [REMOTE_END_TOO] = {"end of message", 600},
+    [REMOTE_QUIT] = {"QUIT", 3},
 };
 
 /* What a bare code means in RFC 3463's words. RFC 5321 4.2.3 and 3.6.2, RFC 7504, RFC 4954. */
@@ -135,7 +143,7 @@ static enum remote_reply_state take_input(struct remote_talk *talk, enum remote_
         enum remote_reply_state const state = remote_reply_take(
             &talk->reply, stream->in + stream->in_first, stream->in_end - stream->in_first, &used);
         stream->in_first += used;
-        if (stage == REMOTE_EHLO && talk->reply.lines > 1 &&
+        if ((stage == REMOTE_EHLO || stage == REMOTE_LHLO) && talk->reply.lines > 1 &&
             (state == REMOTE_REPLY_LINE || state == REMOTE_REPLY_DONE))
             remote_extensions_add(&talk->extensions, remote_reply_line_text(&talk->reply));
         if (state == REMOTE_REPLY_DONE || state == REMOTE_REPLY_BAD)
@@ -147,12 +155,13 @@ static enum remote_reply_state take_input(struct remote_talk *talk, enum remote_
 /* A whole reply is there. */
 static bool reply_is_in_order(struct remote_talk *talk, enum remote_stage stage)
 {
-    if (talk->reply.code == 421 && stage != REMOTE_END) { /* may come at any time: RFC 5321 3.8 */
+    bool const is_end = stage == REMOTE_END || stage == REMOTE_END_TOO;
+    if (talk->reply.code == 421 && !is_end) { /* may come at any time: RFC 5321 3.8 */
         remote_talk_failure(talk, stage, stage < REMOTE_MAIL ? JOB_UNREACHABLE : JOB_DEFERRED,
                             &talk->lost);
         return false;
     }
-    if (stage == REMOTE_GREETING || stage == REMOTE_MESSAGE)
+    if (stage == REMOTE_GREETING || stage == REMOTE_MESSAGE || stage == REMOTE_END_TOO)
         return true;
     if (talk->replies == talk->stream.lines) {
         lose_sense(talk, stage, "answers before it was asked", talk->reply.line);

@@ -19,6 +19,7 @@ enum remote_stage {
     REMOTE_GREETING,
     REMOTE_EHLO,
     REMOTE_HELO,
+    REMOTE_LHLO,
     REMOTE_STARTTLS,
     REMOTE_HANDSHAKE,
     REMOTE_AUTH,
@@ -27,6 +28,7 @@ enum remote_stage {
     REMOTE_DATA,
     REMOTE_MESSAGE, /* the bytes of the message go out: nothing should be said */
     REMOTE_END,     /* the final dot */
+    REMOTE_END_TOO, /* LMTP: a further answer to it, for a further recipient */
     REMOTE_QUIT
 };
 
@@ -59,7 +61,7 @@ bool remote_talk_is_quiet(struct remote_talk *talk, enum remote_stage stage);
  * - it did not answer in time, went away, or sent what is no reply
  * - it answered before a command was sent
  * - it said 421, except to the final dot, where that is an answer as others are
- * Lines of the reply to EHLO are taken for extensions. */
+ * Lines of the reply to EHLO and LHLO are taken for extensions. */
 bool remote_talk_hear(struct remote_talk *talk, enum remote_stage stage);
 
 /* Sends all that is to be sent, the bytes of a message. False when the server spoke meanwhile or

@@ -72,9 +72,15 @@ bool remote_ways_make(struct remote_ways *ways, struct smtproute const *route,
         struct remote_way *const way = ways->ways + i;
         *way = (struct remote_way){.host = route->hosts[i].name,
                                    .by_mx = route->by_mx,
+                                   .lmtp = route->hosts[i].lmtp,
                                    .port = route->hosts[i].port,
                                    .implicit = route->hosts[i].implicit,
                                    .clear_auth = route->clear_auth};
+        if (smtproutes_is_socket(way->host)) { /* what the options say is for hosts */
+            way->level = TLSPOLICY_NONE;
+            way->verify_name = "";
+            continue;
+        }
         if (route->auth[0] && !has_credentials(way, route, settings, failure))
             return false;
         set_tls(way, route, &settings->tlspolicy, ways->policies + i);

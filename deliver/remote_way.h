@@ -14,7 +14,8 @@
 struct remote_way {
     char const *host; /* as lib/smtproutes.h has it, with BY_MX */
     bool by_mx;
-    uint16_t port;
+    bool lmtp;
+    uint16_t port;               /* 0: HOST is the path of a socket */
     bool implicit;               /* TLS from the first byte; LEVEL is ENCRYPT or VERIFY then */
     enum tlspolicy_level level;  /* never UNSET */
     char const *verify_name;     /* with VERIFY: the name in the certificate; empty: the server's */

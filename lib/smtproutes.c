@@ -10,7 +10,8 @@
 
 #define FILE_NAME "smtproutes"
 #define EXPECTED                                                                                   \
-    "DOMAIN:HOST, .PARENT:HOST, SENDER:HOST or :HOST, perhaps with :PORT behind it, and options"
+    "DOMAIN:HOST, .PARENT:HOST, SENDER:HOST or :HOST, perhaps with :PORT behind it, and options; " \
+    "HOST may be lmtp:/PATH or lmtp:HOST:PORT"
 #define HINT_KEY                                                                                   \
     "before the colon stands a domain, an address literal, .PARENT, USER@DOMAIN, @DOMAIN or "      \
     "nothing"
@@ -113,6 +114,7 @@ uint64_t smtproutes_sum(struct smtproute const *route)
         add_text(&sum, route->hosts[i].name);
         checksum_add(&sum, &route->hosts[i].port, sizeof route->hosts[i].port);
         checksum_add(&sum, &route->hosts[i].implicit, sizeof route->hosts[i].implicit);
+        checksum_add(&sum, &route->hosts[i].lmtp, sizeof route->hosts[i].lmtp);
     }
     checksum_add(&sum, &route->by_mx, sizeof route->by_mx);
     checksum_add(&sum, &route->tls.level, sizeof route->tls.level);

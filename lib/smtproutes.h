@@ -8,7 +8,8 @@
  *   @DOMAIN           mail from all senders of DOMAIN
  *   (empty)           everything else
  * HOST is a name (its addresses are used, never its MX), an IPv4 address or [IPv6]; an empty HOST
- * means: by MX as usual. HOST2 takes what HOST did not. PORT defaults to 25, with `implicit` to
+ * means: by MX as usual. `lmtp:HOST:PORT` and `lmtp:/PATH`, a socket of this host, are spoken to in
+ * LMTP (RFC 2033). HOST2 takes what HOST did not. PORT defaults to 25, with `implicit` to
  * 465. OPTIONs, after blanks: `tls=LEVEL[=NAME]` (lib/tlspolicy.h), `implicit` (TLS from the first
  * byte, RFC 8314: the default at port 465) or `starttls`, `auth=REFERENCE` (a user and password in
  * `authroutes`), `clear-auth` (also without TLS). */
@@ -25,14 +26,16 @@
 
 #define SMTPROUTES_HOST_MAX       256 /* with NUL */
 #define SMTPROUTES_HOSTS_MAX      2
-#define SMTPROUTES_REFERENCE_SIZE 65 /* with NUL */
+#define SMTPROUTES_REFERENCE_SIZE 65  /* with NUL */
+#define SMTPROUTES_SOCKET_MAX     108 /* with NUL: what the kernel takes (unix(7)) */
 
 struct smtproute_host {
     /* NUL-terminated, lower case. By MX the domain as it was given, a literal in its brackets;
-     * else a name, or an address without brackets. */
+     * else a name, or an address without brackets; or a socket's path, case kept, with its `/`. */
     char name[SMTPROUTES_HOST_MAX];
-    uint16_t port;
+    uint16_t port; /* 0 for a socket's path */
     bool implicit; /* TLS from the first byte */
+    bool lmtp;     /* RFC 2033; never by MX */
 };
 struct smtproute {
     bool by_mx; /* no entry, or one with an empty HOST; then there is one host */
@@ -53,6 +56,9 @@ enum control_result smtproutes_load(struct table *table, struct control const *c
  * domain, then the one for everything. False when DOMAIN is empty or too long. */
 bool smtproutes_find(struct table const *table, char const *domain, size_t length,
                      char const *sender, struct smtproute *route);
+
+/* True for the NAME of a host that is a socket's path. */
+bool smtproutes_is_socket(char const *name);
 
 /* True when A and B are one way: one connection can serve both. */
 bool smtproutes_are_same(struct smtproute const *a, struct smtproute const *b);

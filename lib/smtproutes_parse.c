@@ -21,6 +21,7 @@ struct entry {
     struct smtproute *route;
     bool has_port[SMTPROUTES_HOSTS_MAX];
     bool is_address[SMTPROUTES_HOSTS_MAX]; /* and no name */
+    unsigned int sockets;
     bool implicit, starttls;
 };
 
@@ -90,13 +91,40 @@ static bool split_brackets(struct text *host, struct text *rest)
     return is_ip(AF_INET6, host) || is_ip(AF_INET, host);
 }
 
+/* What follows `lmtp:`, when it is a path. Blanks and commas end a host, so it has none. */
+static char const *parse_socket(struct entry *entry, struct smtproute_host *host, struct text text)
+{
+    bool good = text.length < SMTPROUTES_SOCKET_MAX && text.bytes[text.length - 1] != '/';
+    for (size_t i = 0; i < text.length; i++)
+        good = good && text.bytes[i] > ' ' && text.bytes[i] < 0x7f;
+    if (!good)
+        return "the path of a socket has up to 107 printable ASCII characters, no comma, no blank";
+    memcpy(host->name, text.bytes, text.length);
+    entry->sockets++;
+    return NULL;
+}
+
+static bool take_lmtp(struct text *text)
+{
+    static char const prefix[] = "lmtp:";
+    size_t const length = sizeof prefix - 1;
+    if (text->length < length || memcmp(text->bytes, prefix, length) != 0)
+        return false;
+    *text = (struct text){text->bytes + length, text->length - length};
+    return true;
+}
+
 static char const *parse_host(struct entry *entry, unsigned int index, struct text text)
 {
     static char const hint[] =
         "HOST is a name, an IPv4 address or an IPv6 address in brackets; empty means by MX";
     struct smtproute_host *const host = entry->route->hosts + index;
-    struct text name, rest = text;
+    struct text name, rest;
     bool more;
+    host->lmtp = take_lmtp(&text);
+    if (host->lmtp && text.length && *text.bytes == '/')
+        return parse_socket(entry, host, text);
+    rest = text;
     if (text.length && *text.bytes == '[') {
         if (!split_brackets(&name, &rest))
             return hint;
@@ -118,6 +146,8 @@ static char const *parse_host(struct entry *entry, unsigned int index, struct te
     case_lowerb(host->name, name.length);
     host->port = PORT;
     entry->has_port[index] = more;
+    if (host->lmtp && (!more || !name.length))
+        return "LMTP goes to lmtp:/PATH or lmtp:HOST:PORT";
     return more && !scan_port(&host->port, &rest)
                ? "PORT is a number from 1 to 65535; an IPv6 address stands in brackets"
                : NULL;
@@ -225,6 +255,8 @@ static char const *check(struct entry *entry)
     enum tlspolicy_level const level = route->tls.level;
     for (unsigned int i = 0; i < route->count; i++) {
         struct smtproute_host *const host = route->hosts + i;
+        if (smtproutes_is_socket(host->name))
+            continue;
         if (entry->implicit && !entry->has_port[i])
             host->port = PORT_IMPLICIT;
         host->implicit = entry->implicit || (!entry->starttls && host->port == PORT_IMPLICIT);
@@ -234,6 +266,9 @@ static char const *check(struct entry *entry)
             return "a certificate has a name and no address: write tls=verify=NAME, or the host's "
                    "name";
     }
+    if (entry->sockets == route->count &&
+        (entry->implicit || entry->starttls || level != TLSPOLICY_UNSET || route->auth[0]))
+        return "a socket of this host needs no TLS and no AUTH: these options are for hosts";
     if (route->auth[0] && route->by_mx)
         return "auth= needs a HOST: by MX a password would go to whomever the DNS names";
     if (route->clear_auth && !route->auth[0])
@@ -269,6 +304,11 @@ bool smtproutes_is_reference(char const *text, size_t length)
     return true;
 }
 
+bool smtproutes_is_socket(char const *name)
+{
+    return name[0] == '/';
+}
+
 bool smtproutes_are_same(struct smtproute const *a, struct smtproute const *b)
 {
     if (a->by_mx != b->by_mx || a->count != b->count || a->tls.level != b->tls.level ||
@@ -277,7 +317,8 @@ bool smtproutes_are_same(struct smtproute const *a, struct smtproute const *b)
         return false;
     for (unsigned int i = 0; i < a->count; i++)
         if (strcmp(a->hosts[i].name, b->hosts[i].name) != 0 ||
-            a->hosts[i].port != b->hosts[i].port || a->hosts[i].implicit != b->hosts[i].implicit)
+            a->hosts[i].port != b->hosts[i].port || a->hosts[i].implicit != b->hosts[i].implicit ||
+            a->hosts[i].lmtp != b->hosts[i].lmtp)
             return false;
     return true;
 }

@@ -6,7 +6,9 @@
 
 ANSWERS maps a stage to what is done there. Stages: "connect" (before the greeting), "greeting", the
 verbs ("EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "QUIT", ...), "body" (after 354, before the
-message is read) and "message" (after its final dot). An action is one of
+message is read) and "message" (after its final dot). Who offers CHUNKING takes BDAT: stage "BDAT" is
+after the octets of each chunk but the last, "chunk" before they are read, "message" after the last.
+An action is one of
 
     "250 ok" or b"..."   sent; text gets its CRLF, bytes go as they are
     CLOSE                the connection is closed
@@ -28,12 +30,15 @@ are who may log in: stage "AUTH" decides otherwise; session.authenticate(line) i
 default. session.secure says that a session is inside TLS, .clear_commands what was said before, and
 .login who logged in, .mechanism how.
 
+An LMTP server knows LHLO in place of EHLO and HELO, and says 250 for each recipient to the final dot.
+With PATH it listens at a unix socket there.
+
 A dictionary in place of ANSWERS may be changed while the server runs; a list of dictionaries is for
 the first connection, the second, ...; the last one stays.
 
 Each connection is a Session in server.sessions: .commands (lines without CRLF, as bytes),
-.messages (the octets of the wire between DATA and the final dot, dots still doubled), .accepted
-(those of them that were answered 2xx), .served (the recipients of these), .end ("client" closed
+.messages (the octets of the wire between DATA and the final dot, dots still doubled, or those of the
+chunks), .accepted (those of them that were answered 2xx), .served (the recipients of these), .end ("client" closed
 first, "server", "reset" by the client, "error" in the script: .error). `server.wait()` waits until
 all connections have ended.
 
@@ -100,13 +105,15 @@ class Session:
         self.clear_commands, self.secure = [], False
         self.login, self.mechanism, self.failure = None, None, None
         self.recipients, self.served = [], []
+        self.chunks = b""
         self.line = b""  # the command that is answered
         self.flooded = 0
         self.end, self.error = None, None
         self.pending = b""
         self.times = {}
         self.deadline = time.monotonic() + PATIENCE
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     # --- octets ---
 
@@ -165,6 +172,16 @@ class Session:
             pending += octets
         self.pending = bytes(pending[found + len(end) :])
         return bytes(pending[:found])
+
+    def read_octets(self, count):
+        octets = bytearray(self.pending[:count])
+        self.pending = self.pending[count:]
+        while len(octets) < count:
+            if not (piece := self.receive()):
+                raise Ended("client")
+            self.pending = piece[count - len(octets) :]
+            octets += piece[: count - len(octets)]
+        return bytes(octets)
 
     # --- stages ---
 
@@ -250,7 +267,9 @@ class Session:
                 self.clear_commands.append(line)
             verb = line.split(b" ")[0].split(b":")[0].decode("latin-1").upper()
             otherwise = "250 2.0.0 ok"
-            if verb == "EHLO":
+            if verb in ("EHLO", "HELO", "LHLO") and self.server.lmtp != (verb == "LHLO"):
+                otherwise = "500 5.5.1 unknown command"
+            elif verb in ("EHLO", "LHLO"):
                 keywords = ["hostile.example", *self.extensions()]
                 lines = [f"250-{keyword}" for keyword in keywords]
                 otherwise = "\r\n".join(lines[:-1] + [lines[-1].replace("-", " ", 1)])
@@ -262,9 +281,12 @@ class Session:
                 otherwise = "220 2.0.0 go"
             elif verb == "AUTH" and self.server.logins:
                 otherwise = lambda session: session.authenticate(session.line)  # noqa: E731
+            if verb == "BDAT" and "CHUNKING" in self.extensions():
+                self.take_chunk(line)
+                continue
             said = self.do(self.action(verb, otherwise))
-            if verb in ("EHLO", "HELO", "MAIL", "RSET"):
-                self.recipients = []
+            if verb in ("EHLO", "HELO", "LHLO", "MAIL", "RSET"):
+                self.recipients, self.chunks = [], b""
             if verb == "RCPT" and said and LAST_OK.search(said):
                 self.recipients.append(line[len("RCPT TO:<") :].split(b">")[0].decode())
             if verb == "STARTTLS" and said and said.startswith("220"):
@@ -278,10 +300,29 @@ class Session:
         self.do(self.action("body", None))
         # the CRLF of DATA is the one before a dot that comes at once
         message = (self.read_until(b"\r\n.\r\n", b"\r\n") + b"\r\n")[2:]
+        self.end_message(message)
+
+    def take_chunk(self, line):
+        size, *last = line.split(b" ")[1:]
+        self.do(self.action("chunk", None))
+        self.chunks += self.read_octets(int(size))
+        if last:
+            self.end_message(self.chunks)
+            self.chunks = b""
+        else:
+            self.do(self.action("BDAT", "250 2.0.0 go on"))
+
+    def end_message(self, message):
         self.check_line_ends(message)
         self.messages.append(message)
-        said = self.do(self.action("message", "250 2.0.0 queued"))
-        if said and LAST_OK.search(said):
+        otherwise = "250 2.0.0 queued"
+        if self.server.lmtp:
+            otherwise = "\r\n".join(f"250 2.1.5 <{one}> stored" for one in self.recipients)
+        said = self.do(self.action("message", otherwise))
+        if self.server.lmtp and said:
+            answers = [line[:1] for line in said.split("\r\n") if line[3:4] == " "]
+            self.served += [one for one, first in zip(self.recipients, answers) if first == "2"]
+        elif said and LAST_OK.search(said):
             self.accepted.append(message)
             self.served += self.recipients
 
@@ -303,18 +344,26 @@ class Session:
 
 class HostileServer:
     def __init__(self, answers=None, extensions=(), address="127.0.0.1", port=0, bare=False,
-                 small=False, tls=None, implicit=False, secure=None, logins=None):
+                 small=False, tls=None, implicit=False, secure=None, logins=None, lmtp=False,
+                 path=None):
         self.tls, self.implicit, self.logins = tls, implicit, logins or {}
         self.secure = extensions if secure is None else secure
         self.answers, self.extensions, self.bare = answers or {}, extensions, bare
         self.sessions, self.threads = [], []
         self.stopping = False
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.listener = socket.create_server((address, port), family=family, backlog=64)
+        self.lmtp, self.path = lmtp, path
+        if path:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(str(path))
+            path.chmod(0o666)
+            self.listener.listen(64)
+        else:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            self.listener = socket.create_server((address, port), family=family, backlog=64)
         if small:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.listener.settimeout(0.1)
-        self.port = self.listener.getsockname()[1]
+        self.port = None if path else self.listener.getsockname()[1]
         self.acceptor = threading.Thread(target=self.accept)
 
     def answers_of(self, number):

@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t length)
         if (job.recipients[i].number != again.recipients[i].number ||
             strcmp(job.recipients[i].address, again.recipients[i].address) != 0)
             abort();
-    if (job.count == 0 || job.route.count == 0 || job.route.hosts[0].port == 0 ||
+    if (job.count == 0 || job.route.count == 0 ||
+        (job.route.hosts[0].port == 0) != smtproutes_is_socket(job.route.hosts[0].name) ||
         job.length > INT64_MAX - job.offset)
         abort();
     stralloc_free(&out);

@@ -18,7 +18,12 @@ int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t length)
     if (route.count == 0 || route.count > SMTPROUTES_HOSTS_MAX)
         abort();
     for (unsigned int i = 0; i < route.count; i++)
-        if (route.hosts[i].port == 0 || !memchr(route.hosts[i].name, 0, SMTPROUTES_HOST_MAX) ||
+        if ((route.hosts[i].port == 0) != smtproutes_is_socket(route.hosts[i].name) ||
+            (smtproutes_is_socket(route.hosts[i].name) &&
+             (!route.hosts[i].lmtp || route.hosts[i].implicit ||
+              strlen(route.hosts[i].name) >= SMTPROUTES_SOCKET_MAX)) ||
+            (route.by_mx && route.hosts[i].lmtp) ||
+            !memchr(route.hosts[i].name, 0, SMTPROUTES_HOST_MAX) ||
             route.by_mx != !route.hosts[i].name[0] ||
             (route.hosts[i].implicit && route.tls.level != TLSPOLICY_UNSET &&
              route.tls.level < TLSPOLICY_ENCRYPT))

@@ -161,6 +161,12 @@ static void options_are_taken(void **state)
         {"192.0.2.1 tls=verify=a.example", 1, "", {25}, {0}, TLSPOLICY_VERIFY, "a.example", "", 0},
         {" tls=encrypt", 1, "", {25}, {0}, TLSPOLICY_ENCRYPT, "", "", false},
         {":465", 1, "", {465}, {true}, TLSPOLICY_UNSET, "", "", false},
+        {"lmtp:/run/Dovecot/lmtp", 1, "", {0}, {0}, TLSPOLICY_UNSET, "", "", false},
+        {"lmtp:A.example:24", 1, "", {24}, {0}, TLSPOLICY_UNSET, "", "", false},
+        {"lmtp:[::1]:24,lmtp:/b tls=encrypt", 2, "/b", {24, 0}, {0}, TLSPOLICY_ENCRYPT, "", "", 0},
+        {"lmtp:/a,b auth=x tls=verify", 2, "b", {0, 25}, {0}, TLSPOLICY_VERIFY, "", "x", false},
+        {"lmtp:a:465", 1, "", {465}, {true}, TLSPOLICY_UNSET, "", "", false},
+        {"lmtp", 1, "", {25}, {false}, TLSPOLICY_UNSET, "", "", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct smtproute route;
@@ -214,6 +220,24 @@ static void mistakes_are_explained(void **state)
         {"192.0.2.1 tls=verify", "tls=verify=NAME"},
         {"one,[2001:db8::1] tls=verify", "tls=verify=NAME"},
         {"one # a comment", "a line of its own"},
+        {"lmtp:", "lmtp:/PATH or"},
+        {"lmtp:24", "lmtp:/PATH or"},
+        {"lmtp::24", "lmtp:/PATH or"},
+        {"lmtp:a", "lmtp:/PATH or"},
+        {"lmtp:a:0", "PORT is"},
+        {"lmtp:[::1]", "lmtp:/PATH or"},
+        {"lmtp:/", "path of a socket"},
+        {"lmtp:/a/", "path of a socket"},
+        {"lmtp:/a\001b", "path of a socket"},
+        {"lmtp:/"
+         "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234"
+         "56789012345678901234567",
+         "path of a socket"},
+        {"lmtp:a/b:24", "HOST is"},
+        {"lmtp:/a:24 tls=verify", "no TLS and no AUTH"},
+        {"lmtp:/a implicit", "no TLS and no AUTH"},
+        {"lmtp:/a,lmtp:/b auth=x", "no TLS and no AUTH"},
+        {"LMTP:/a", "PORT is"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct smtproute route;
@@ -243,6 +267,11 @@ static void each_part_makes_a_way_different(void **state)
         "one auth=a clear-auth",
         "",
         ":26",
+        "lmtp:one:25",
+        "lmtp:one:24",
+        "lmtp:/one",
+        "lmtp:/two",
+        "lmtp:/one,two",
     };
     enum { COUNT = sizeof texts / sizeof *texts };
     struct smtproute routes[COUNT];
