@@ -187,6 +187,7 @@ int main(int argc, char const *const *argv)
     if (!send_source_start(&send.source, send.queue, send_now(), send_clock()) ||
         !send_loop_signals(&signals))
         return TEMPORARY;
+    send_control_start(&send.control_socket, send.queue);
     send_fence(send.queue, send.control.directory, accounts);
     log_started(&options);
     return send_loop(&send, signals);

@@ -18,7 +18,8 @@ static int const session[] = {SANDBOX_TALK_CALLS, SYS_writev, SYS_openat,    SYS
                               SYS_tgkill,         SYS_fstatfs};
 
 static int const lister[] = {SYS_getdents64, SYS_fstat, SYS_newfstatat, SYS_statx,
-                             SYS_pread64,    SYS_fcntl, SYS_lseek};
+                             SYS_pread64,    SYS_fcntl, SYS_lseek, SYS_faccessat,
+                             SYS_faccessat2};
 
 static int const listener[] = {
     SYS_accept4,

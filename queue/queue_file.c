@@ -39,6 +39,14 @@ bool queue_file_is_name(char const *name)
     return strspn(name, alphabet) == QUEUE_ID_LENGTH && !name[QUEUE_ID_LENGTH];
 }
 
+uint64_t queue_file_name_time(char const *name)
+{
+    uint64_t time = 0;
+    for (size_t i = 0; i < TIME_DIGITS; i++)
+        time = time << 5 | (uint64_t)(strchr(alphabet, name[i]) - alphabet);
+    return time / 1000000;
+}
+
 static enum queue_status status_of(int number)
 {
     switch (number) {

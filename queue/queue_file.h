@@ -65,6 +65,9 @@ void queue_file_name(char id[QUEUE_ID_LENGTH + 1]);
 /* True for a string that queue_file_name can have made: the only names that the tools touch. */
 bool queue_file_is_name(char const *name);
 
+/* When such a name was made, in seconds since 1970. */
+uint64_t queue_file_name_time(char const *name);
+
 /* Creates FOLDER/ID (O_EXCL, mode 0660), locks it and writes the head up to the envelope. */
 enum queue_status queue_file_create(struct queue_file *file, int folder, char const *id,
                                     bool body_8bit, bool smtputf8);

@@ -1,20 +1,15 @@
 #include "queue/queue_list.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <skalibs/types.h>
 
 #include "lib/packet.h"
-#include "queue/queue_file.h"
-#include "queue/send_folder.h"
-#include "queue/send_place.h"
+#include "queue/queue_item.h"
+#include "queue/queue_walk.h"
 
 struct list {
-    int queue, socket;
+    int socket;
     size_t length;
     char packet[QUEUE_LIST_PACKET_MAX];
 };
@@ -40,28 +35,18 @@ static void add_number(struct list *list, uint64_t number)
     add(list, text, uint64_fmt(text, number));
 }
 
-/* When the slot PLACE comes round. */
-static uint64_t due(int place)
+static bool send_message(struct list *list, struct queue_item const *item)
 {
-    uint64_t const now = (uint64_t)time(NULL) / QUEUE_SLOT_SECONDS;
-    uint64_t const slots = ((uint64_t)place + QUEUE_SLOTS - now % QUEUE_SLOTS) % QUEUE_SLOTS;
-    return (now + slots) * QUEUE_SLOT_SECONDS;
-}
-
-static bool send_message(struct list *list, int place, char const *id,
-                         struct queue_message const *message)
-{
-    char const *const name = place == SEND_PLACE_NEW    ? "new"
-                             : place == SEND_PLACE_HOLD ? "held"
-                                                        : "deferred";
+    struct queue_message const *const message = &item->message;
+    char const *const state = queue_item_state_name(item->state);
     list->packet[0] = QUEUE_LIST_MESSAGE;
     list->length = 1;
-    add(list, id, QUEUE_ID_LENGTH);
-    add(list, name, strlen(name));
-    add_number(list, message->message_length);
-    add_number(list, message->arrival);
-    add_number(list, place >= 0 ? due(place) : 0);
-    add(list, message->sender, message->sender_length); /* at most ENVELOPE_ADDRESS_MAX: fits */
+    add(list, item->id, QUEUE_ID_LENGTH);
+    add(list, state, strlen(state));
+    add_number(list, item->size);
+    add_number(list, item->arrival);
+    add_number(list, item->due);
+    add(list, item->sender, strlen(item->sender)); /* at most ENVELOPE_ADDRESS_MAX: fits */
     bool sent = flush(list);
     for (uint32_t i = 0; sent && i < message->recipient_count; i++) {
         struct queue_recipient const *const recipient = message->recipients + i;
@@ -75,52 +60,26 @@ static bool send_message(struct list *list, int place, char const *id,
     return sent && flush(list);
 }
 
-static bool list_file(struct list *list, int place, char const *id)
+static bool list_file(void *context, int place, char const *id, int descriptor)
 {
-    struct queue_message message;
-    int const file = send_place_open(list->queue, place, id, O_RDONLY);
-    if (file < 0)
-        return errno == ENOENT; /* moved on or delivered meanwhile */
-    enum queue_read const result = queue_file_read(file, &message);
-    bool sent = result != QUEUE_READ_ERROR;
-    if (result == QUEUE_READ_OK) {
-        sent = send_message(list, place, id, &message);
-        queue_message_free(&message);
+    struct queue_item item;
+    bool sent = true;
+    switch (queue_item_read(&item, place, id, descriptor)) {
+    case QUEUE_ITEM_READ:
+        sent = send_message(context, &item);
+        queue_item_free(&item);
+        break;
+    case QUEUE_ITEM_NONE:
+        break;
+    case QUEUE_ITEM_ERROR:
+        return false;
     }
-    close(file);
     return sent;
-}
-
-static bool list_folder(struct list *list, int place)
-{
-    static struct send_odd odd;
-    struct send_folder folder;
-    char id[QUEUE_ID_LENGTH + 1];
-    if (!send_folder_open(&folder, list->queue, place))
-        return errno == ENOENT; /* nothing was ever deferred to this slot */
-    for (;;)
-        switch (send_folder_next(&folder, &odd, id)) {
-        case SEND_FOLDER_FILE:
-            if (list_file(list, place, id))
-                break;
-            send_folder_close(&folder);
-            return false;
-        case SEND_FOLDER_OTHER:
-            break;
-        case SEND_FOLDER_END:
-            return true;
-        case SEND_FOLDER_ERROR:
-            return false;
-        }
 }
 
 bool queue_list_send(int queue, int socket)
 {
     static struct list list;
-    list.queue = queue;
     list.socket = socket;
-    for (int place = SEND_PLACE_HOLD; place < QUEUE_SLOTS; place++)
-        if (!list_folder(&list, place))
-            return false;
-    return true;
+    return queue_walk(queue, true, list_file, &list);
 }

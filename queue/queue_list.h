@@ -1,10 +1,9 @@
 /* The list of the queue, as packets.
  *
  *   M ID NUL PLACE NUL SIZE NUL ARRIVAL NUL DUE NUL SENDER NUL
- *     one message: PLACE is `new`, `deferred` or `held`, SIZE its bytes, ARRIVAL and DUE seconds
- *     since 1970 (DUE 0: none), all decimal
- *   R ( MARK RECIPIENT NUL )+
- *     recipients of the message before, MARK as in a queue file (envelope.h)
+ *     one message: PLACE is `new`, `deferred`, `held` or `bad`, SIZE its bytes, ARRIVAL and DUE
+ * seconds since 1970 (DUE 0: none), all decimal R ( MARK RECIPIENT NUL )+ recipients of the message
+ * before, MARK as in a queue file (envelope.h)
  *
  * A message that is moved while the list is made may be missing from it or stand in it twice. */
 #ifndef EKIDEN_QUEUE_LIST_H

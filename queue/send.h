@@ -9,6 +9,7 @@
 #include "lib/control_watch.h"
 #include "queue/send_active.h"
 #include "queue/send_agent.h"
+#include "queue/send_control.h"
 #include "queue/send_count.h"
 #include "queue/send_jobs.h"
 #include "queue/send_schedule.h"
@@ -27,7 +28,8 @@ struct send {
     struct send_transactions transactions;
     struct send_agent agents[SEND_AGENTS_MAX];
     unsigned int agent_count;
-    pid_t tls;                  /* tls/tls_holder.h; 0: TLS is not installed, or it has ended */
+    pid_t tls; /* tls/tls_holder.h; 0: TLS is not installed, or it has ended */
+    struct send_control control_socket;
     struct control_watch watch; /* of the control folder; without one SIGHUP does it */
     bool stopping;
     int exit_code;

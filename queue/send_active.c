@@ -134,6 +134,46 @@ struct send_message *send_active_pop(struct send_active *active, enum send_lane 
     return message;
 }
 
+/* A message is in one list of a lane at most. */
+static bool withdraw_from(struct send_list *list, enum send_lane lane,
+                          struct send_message const *message)
+{
+    for (struct send_message **link = &list->first; *link; link = &(*link)->in_lane[lane])
+        if (*link == message) {
+            *link = message->in_lane[lane];
+            if (!*link)
+                list->end = link;
+            return true;
+        }
+    return false;
+}
+
+static void withdraw_report(struct send_list *list, struct send_message *message)
+{
+    struct send_message **link = &list->first;
+    while (*link != message)
+        link = &(*link)->in_reports;
+    *link = message->in_reports;
+    if (!*link)
+        list->end = link;
+    message->report_waits = false;
+}
+
+void send_active_withdraw(struct send_active *active, struct send_message *message)
+{
+    for (enum send_lane lane = 0; lane < SEND_LANES; lane++) {
+        if (message->ended[lane])
+            continue;
+        if (!withdraw_from(&active->waiting[lane], lane, message) &&
+            !withdraw_from(&active->blocked[lane], lane, message) && lane == SEND_LANE_REMOTE)
+            withdraw_from(&active->capped, lane, message);
+        message->is_waiting[lane] = false;
+    }
+    if (message->report_waits)
+        withdraw_report(&active->reports, message);
+    send_active_reckon(active, message);
+}
+
 void send_active_uncap(struct send_active *active)
 {
     struct send_message *message;

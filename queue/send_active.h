@@ -16,6 +16,7 @@
 
 #include <skalibs/stralloc.h>
 
+#include "queue/queue_control.h"
 #include "queue/queue_file.h"
 #include "queue/queue_layout.h"
 #include "queue/report_job.h"
@@ -58,7 +59,10 @@ struct send_message {
     bool is_reported; /* failures were: that is to be on the disk before their notes go */
     bool left;        /* the try was broken off: the file stays where it is */
     bool lost;        /* and that by an agent's death that may be this message's doing */
+    bool unanswered;  /* and there are deliveries of which the result is not known */
     bool corrupt;     /* an agent found that the message bytes do not fit their checksum */
+    struct queue_request request; /* what an operator wants done when the try is over; or none */
+    struct queue_answer *answer;  /* not owned: where he waits for how it went; NULL: nobody does */
 };
 
 /* True when this try has nothing more to do. */
@@ -103,6 +107,9 @@ void send_active_push_capped(struct send_active *active, struct send_message *me
 /* Takes the first of LANE: of those waiting, else, where there is ROOM, of those blocked. NULL:
  * none. */
 struct send_message *send_active_pop(struct send_active *active, enum send_lane lane, bool room);
+
+/* Takes MESSAGE out of all lists that it waits in. A walk through them. */
+void send_active_withdraw(struct send_active *active, struct send_message *message);
 
 /* A destination or the settings have changed: those capped wait again. */
 void send_active_uncap(struct send_active *active);

@@ -113,7 +113,7 @@ static void lose_jobs(struct send *send, unsigned int agent, bool died)
         struct send_message *const message = job->message;
         if (!message || job->agent != agent)
             continue;
-        message->left = true;
+        message->left = message->unanswered = true;
         if (died && send_schedule_is_expired(message->content.arrival, now, LOST_AGE)) {
             message->lost = true;
             if (job->recipient != SEND_JOB_REPORT)
@@ -134,6 +134,16 @@ void send_dispatch_died(struct send *send, unsigned int agent)
 void send_dispatch_lost(struct send *send, unsigned int agent)
 {
     lose_jobs(send, agent, false);
+}
+
+void send_dispatch_break(struct send *send, struct send_message *message)
+{
+    message->left = true;
+    send_active_withdraw(&send->active, message);
+    for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
+        if (!message->ended[lane])
+            end_lane(send, message, lane);
+    send_active_touch(&send->active, message);
 }
 
 void send_dispatch_stop(struct send *send)

@@ -18,6 +18,9 @@ void send_dispatch_died(struct send *send, unsigned int agent);
  * stay where they are. */
 void send_dispatch_lost(struct send *send, unsigned int agent);
 
+/* Takes back what was not handed out yet of MESSAGE: an operator wants it. */
+void send_dispatch_break(struct send *send, struct send_message *message);
+
 /* Takes back the recipients that were not handed out yet: the scheduler ends. */
 void send_dispatch_stop(struct send *send);
 

@@ -6,6 +6,7 @@
 #include "lib/sandbox.h"
 #include "queue/send_active.h"
 #include "queue/send_agent.h"
+#include "queue/send_control.h"
 
 static int const calls[] = {
     /* the loop */
@@ -16,8 +17,8 @@ static int const calls[] = {
     SYS_openat, SYS_close, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_lseek,
     SYS_read, SYS_pread64, SYS_pwrite64, SYS_fdatasync, SYS_flock, SYS_renameat, SYS_renameat2,
     SYS_unlinkat, SYS_faccessat, SYS_faccessat2, SYS_ioctl, SYS_fcntl,
-    /* agents and log */
-    SYS_sendmsg, SYS_recvmsg, SYS_write, SYS_writev,
+    /* agents, operators and log */
+    SYS_sendmsg, SYS_recvmsg, SYS_write, SYS_writev, SYS_accept4, SYS_getsockopt,
     /* control files and their tables when they changed; the fence of folders refuses to write one
      */
     SYS_memfd_create, SYS_ftruncate, SYS_fsync, SYS_fchmod, SYS_fchown, SYS_readv, SYS_uname,
@@ -25,8 +26,8 @@ static int const calls[] = {
     /* memory */
     SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_futex};
 
-/* One a message, one an agent, the notes of reports, and some. */
-#define DESCRIPTORS (SEND_ACTIVE_MAX + SEND_AGENTS_MAX + 64)
+/* One a message, one an agent, the notes of reports, operators, and some. */
+#define DESCRIPTORS (SEND_ACTIVE_MAX + SEND_AGENTS_MAX + SEND_CONTROL_CLIENTS + 64)
 
 void send_fence(int queue, int control, int accounts)
 {

@@ -8,6 +8,7 @@
 #include "lib/log.h"
 #include "queue/notes.h"
 #include "queue/send_marks.h"
+#include "queue/send_operate.h"
 #include "queue/send_place.h"
 #include "queue/send_report.h"
 #include "queue/send_result.h"
@@ -95,7 +96,11 @@ static bool finish_early(struct send *send, struct send_message *message)
 {
     if (!message->corrupt && !message->left)
         return false;
-    send_result_write(send, message, SEND_MARKS_WRITE);
+    bool const marked = send_result_write(send, message, SEND_MARKS_WRITE);
+    if (message->request.operation && !message->corrupt) {
+        send_operate_on_left(send, message, marked);
+        return true;
+    }
     if (message->lost && !message->corrupt) {
         finish_deferred(send, message);
         return true;

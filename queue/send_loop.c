@@ -21,7 +21,14 @@
 #define END_MILLISECONDS 5000 /* for agents to end after that */
 #define RETRY_SECONDS    1    /* after a failure of memory, with nothing in flight to wait for */
 
-enum { POLL_SIGNALS, POLL_WATCH, POLL_WAKE, POLL_AGENTS, POLL_MAX = POLL_AGENTS + SEND_AGENTS_MAX };
+enum {
+    POLL_SIGNALS,
+    POLL_WATCH,
+    POLL_WAKE,
+    POLL_CONTROL,
+    POLL_AGENTS = POLL_CONTROL + SEND_CONTROL_POLLED,
+    POLL_MAX = POLL_AGENTS + SEND_AGENTS_MAX
+};
 
 bool send_loop_signals(int *signals)
 {
@@ -194,6 +201,7 @@ static void fill_polled(struct send *send, int signals, struct pollfd polled[POL
     add(polled, POLL_SIGNALS, signals, POLLIN);
     add(polled, POLL_WATCH, send->stopping ? -1 : send->watch.descriptor, POLLIN);
     add(polled, POLL_WAKE, room ? send->source.wake.descriptor : -1, POLLIN);
+    send_control_poll(&send->control_socket, polled + POLL_CONTROL);
     for (unsigned int i = 0; i < send->agent_count; i++) {
         struct send_agent *const agent = send->agents + i;
         short const events = send_agent_is_behind(agent) ? POLLIN | POLLOUT : POLLIN;
@@ -228,6 +236,8 @@ static void handle_polled(struct send *send, struct pollfd const polled[POLL_MAX
         }
     if (polled[POLL_WAKE].revents)
         send->source.wake.dry = false;
+    if (!send->stopping)
+        send_control_serve(send, polled + POLL_CONTROL);
     if (polled[POLL_SIGNALS].revents)
         handle_signals(send);
 }

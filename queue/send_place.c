@@ -65,3 +65,39 @@ bool send_place_remove(int queue, int place, char const *id)
     file_path(path, place, id);
     return unlinkat(queue, path, 0) == 0;
 }
+
+static bool is_there(int queue, int place, char const *id)
+{
+    char path[SEND_PLACE_PATH_MAX];
+    file_path(path, place, id);
+    return faccessat(queue, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool send_place_find(int queue, char const *id, int *place)
+{
+    if (*place >= SEND_PLACE_BAD && *place < QUEUE_SLOTS && is_there(queue, *place, id))
+        return true;
+    for (*place = SEND_PLACE_BAD; *place < QUEUE_SLOTS; ++*place)
+        if (is_there(queue, *place, id))
+            return true;
+    return false;
+}
+
+bool send_place_sync(int queue, int place)
+{
+    char path[SEND_PLACE_PATH_MAX];
+    int folder, result;
+    send_place_folder(path, place);
+    do
+        folder = openat(queue, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    while (folder < 0 && errno == EINTR);
+    if (folder < 0)
+        return false;
+    do
+        result = fsync(folder);
+    while (result != 0 && errno == EINTR);
+    int const saved = errno;
+    close(folder);
+    errno = saved;
+    return result == 0;
+}

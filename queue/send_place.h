@@ -24,4 +24,11 @@ bool send_place_move(int queue, int from, int to, char const *id);
 
 bool send_place_remove(int queue, int place, char const *id);
 
+/* Finds where ID lies: at *PLACE, which may be no place at all, else anywhere. False: nowhere. What
+ * is moved meanwhile may be missed. */
+bool send_place_find(int queue, char const *id, int *place);
+
+/* Makes what happened in the folder PLACE durable. False: errno. */
+bool send_place_sync(int queue, int place);
+
 #endif

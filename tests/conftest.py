@@ -134,6 +134,27 @@ def mode(request):
     return request.param
 
 
+FAST = "/dev/shm"  # making and removing 512 folders a test is slow elsewhere
+
+
+@pytest.fixture
+def stopped(scratch, programs):
+    """A scheduler with agents in Python (system/scheduler.py) that was not started yet."""
+    from scheduler import Scheduler
+
+    place = FAST if os.access(FAST, os.W_OK) else scratch
+    scheduler = Scheduler(tempfile.mkdtemp(prefix="ekiden-send-", dir=place), programs)
+    os.chmod(scheduler.folder, 0o777)
+    yield scheduler
+    scheduler.kill()
+    shutil.rmtree(scheduler.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def scheduler(stopped):
+    return stopped.start()
+
+
 def new_instance(scratch, programs, mode, control):
     folder = Path(tempfile.mkdtemp(prefix="", dir=scratch))
     user = ("nobody", "nogroup") if IS_ROOT and mode == "unprivileged" else None

@@ -1,49 +1,18 @@
 #include "tools/queue_show.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#include <skalibs/buffer.h>
 #include <skalibs/types.h>
 
-#include "lib/date.h"
-#include "queue/envelope.h"
 #include "queue/inject_client.h"
 #include "queue/queue_list.h"
 #include "tools/problem.h"
+#include "tools/queue_print.h"
 
 struct show {
     uint64_t messages, bytes;
 };
-
-static void print(char const *text)
-{
-    buffer_puts(buffer_1, text);
-}
-
-/* What strangers chose must not reach the terminal as it is. */
-static void print_escaped(char const *text, size_t length)
-{
-    static char const digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < length; i++) {
-        unsigned char const byte = (unsigned char)text[i];
-        char const escaped[4] = {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
-        if (byte > 0x20 && byte < 0x7f && byte != '\\')
-            buffer_put(buffer_1, text + i, 1);
-        else
-            buffer_put(buffer_1, escaped, 4);
-    }
-}
-
-static void print_date(char const *seconds)
-{
-    char date[DATE_SIZE];
-    uint64_t value = 0;
-    uint64_scan(seconds, &value);
-    buffer_put(buffer_1, date, date_format(date, (time_t)value));
-}
 
 /* The COUNT fields of a packet. False when there are fewer. */
 static bool split(char const *packet, size_t length, char const **fields, size_t count)
@@ -64,26 +33,19 @@ enum { ID, PLACE, SIZE, ARRIVAL, DUE, SENDER, FIELDS };
 static void show_message(struct show *show, char const *packet, size_t length)
 {
     char const *fields[FIELDS];
-    uint64_t size = 0;
-    if (!split(packet, length, fields, FIELDS))
+    struct queue_print_line line = {.size = 0};
+    if (!split(packet, length, fields, FIELDS) || !queue_file_is_name(fields[ID]) ||
+        strspn(fields[PLACE], "abcdefghijklmnopqrstuvwxyz") != strlen(fields[PLACE]))
         return;
-    uint64_scan(fields[SIZE], &size);
+    line.id = fields[ID];
+    line.state = fields[PLACE];
+    line.sender = fields[SENDER];
+    uint64_scan(fields[SIZE], &line.size);
+    uint64_scan(fields[ARRIVAL], &line.arrival);
+    uint64_scan(fields[DUE], &line.due);
     show->messages++;
-    show->bytes += size;
-    print_escaped(fields[ID], strlen(fields[ID]));
-    print("  ");
-    print_escaped(fields[SIZE], strlen(fields[SIZE]));
-    print(" bytes, ");
-    print_date(fields[ARRIVAL]);
-    print("  <");
-    print_escaped(fields[SENDER], strlen(fields[SENDER]));
-    print(">  ");
-    print_escaped(fields[PLACE], strlen(fields[PLACE]));
-    if (strcmp(fields[DUE], "0")) {
-        print(", next try ");
-        print_date(fields[DUE]);
-    }
-    print("\n");
+    show->bytes += line.size;
+    queue_print_line(&line);
 }
 
 static void show_recipients(char const *packet, size_t length)
@@ -93,11 +55,7 @@ static void show_recipients(char const *packet, size_t length)
         char const *const nul = memchr(at, 0, (size_t)(end - at));
         if (!nul)
             return;
-        print(*at == ENVELOPE_DONE || *at == ENVELOPE_DELIVERED ? "    done  "
-              : *at == ENVELOPE_FAILED                          ? "    failed  "
-                                                                : "    ");
-        print_escaped(at + 1, (size_t)(nul - at - 1));
-        print("\n");
+        queue_print_recipient((enum envelope_mark) * at, at + 1, (size_t)(nul - at - 1));
         at = nul + 1;
     }
 }
@@ -108,19 +66,6 @@ static void show_packet(void *context, char const *packet, size_t length)
         show_message(context, packet, length);
     else if (*packet == QUEUE_LIST_RECIPIENTS)
         show_recipients(packet, length);
-}
-
-static void print_total(struct show const *show)
-{
-    char number[UINT64_FMT];
-    if (!show->messages)
-        print("The queue is empty.\n");
-    if (!show->messages)
-        return;
-    buffer_put(buffer_1, number, uint64_fmt(number, show->messages));
-    print(show->messages == 1 ? " message, " : " messages, ");
-    buffer_put(buffer_1, number, uint64_fmt(number, show->bytes));
-    print(" bytes.\n");
 }
 
 void queue_show(char const *path)
@@ -137,8 +82,8 @@ void queue_show(char const *path)
                     0);
     if (status != QUEUE_OK)
         problem_die(PROBLEM_TEMPORARY, "4.3.0 the queue could not be read to its end", 0);
-    print_total(&show);
-    if (!buffer_flush(buffer_1))
+    queue_print_total(show.messages, show.bytes);
+    if (!queue_print_flush())
         problem_die(PROBLEM_TEMPORARY, "standard output cannot be written", errno);
     inject_client_close(&client);
 }

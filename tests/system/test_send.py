@@ -3,40 +3,21 @@
 import os
 import pwd
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from scheduler import DOMAIN, Scheduler, age
+from scheduler import DOMAIN, age
 
 
 TODO, DONE, FAILED = b"T", b"+", b"-"
-FAST = "/dev/shm"  # making and removing 512 folders a test is slow elsewhere
 
 
 def at(name):
     return f"{name}@{DOMAIN}"
-
-
-@pytest.fixture
-def stopped(scratch, programs):
-    """A scheduler that was not started yet."""
-    place = FAST if os.access(FAST, os.W_OK) else scratch
-    scheduler = Scheduler(tempfile.mkdtemp(prefix="ekiden-send-", dir=place), programs)
-    os.chmod(scheduler.folder, 0o777)
-    yield scheduler
-    scheduler.kill()
-    shutil.rmtree(scheduler.folder, ignore_errors=True)
-
-
-@pytest.fixture
-def scheduler(stopped):
-    return stopped.start()
 
 
 def restart(scheduler):

@@ -1,0 +1,43 @@
+#include "queue/queue_cancel.h"
+
+#include <string.h>
+
+#include "queue/notes.h"
+#include "queue/queue_operate.h"
+#include "queue/send_marks.h"
+
+#define NOTES_PIECE (1u << 20) /* bytes of notes in memory, and in one append */
+
+static bool append(int queue, char const *id, stralloc *lines)
+{
+    bool const appended = !lines->len || notes_append(queue, id, lines);
+    lines->len = 0;
+    return appended;
+}
+
+static bool note(int queue, char const *id, struct queue_message const *message, stralloc *lines)
+{
+    for (uint32_t i = 0; i < message->recipient_count; i++) {
+        if (message->recipients[i].mark != ENVELOPE_TODO)
+            continue;
+        if (!notes_format(lines, NOTES_FAILED, i, QUEUE_OPERATE_CANCELLED) ||
+            (lines->len > NOTES_PIECE && !append(queue, id, lines)))
+            return false;
+    }
+    return append(queue, id, lines);
+}
+
+bool queue_cancel(int queue, int place, char const *id, struct queue_message const *message)
+{
+    stralloc lines = STRALLOC_ZERO;
+    struct send_message file = {.place = place, .descriptor = -1, .content = *message};
+    memcpy(file.id, id, sizeof file.id);
+    bool const noted = note(queue, id, message, &lines);
+    stralloc_free(&lines);
+    if (!noted)
+        return false;
+    for (uint32_t i = 0; i < message->recipient_count; i++)
+        if (message->recipients[i].mark == ENVELOPE_TODO)
+            send_marks_set(&file, i, ENVELOPE_FAILED);
+    return send_marks_write(queue, &file, SEND_MARKS_SYNC);
+}

@@ -1,0 +1,20 @@
+/* An operator's word on one message, beside its delivery.
+ *
+ * A message that is not being tried is a file (queue/queue_operate.h). Of one that is, nothing more
+ * is handed out; when what is under way has ended, and the marks of what was delivered are in the
+ * file, the try is over and it is a file again. */
+#ifndef EKIDEN_SEND_OPERATE_H
+#define EKIDEN_SEND_OPERATE_H
+
+#include "queue/queue_control.h"
+#include "queue/send.h"
+
+/* Does REQUEST, logs it, and sets *ANSWER. */
+void send_operate(struct send *send, struct queue_request const *request,
+                  struct queue_answer *answer);
+
+/* The try of MESSAGE, of which something is asked, is over. MARKED: its file has all marks; without
+ * them a cancelled delivery would be reported as failed to who has the mail. */
+void send_operate_on_left(struct send *send, struct send_message *message, bool marked);
+
+#endif

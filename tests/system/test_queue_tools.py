@@ -1,0 +1,448 @@
+"""`ekiden queue`: what an operator sees of the queue, and does to it, beside a scheduler or without."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from instance import PATIENCE
+from scheduler import DOMAIN
+
+DONE, NOTHING, USAGE, TEMPORARY = 0, 1, 100, 111
+CANCELLED = "5.7.1 the operator of this server has cancelled the delivery"
+FAR = "far.test"
+
+
+def at(name):
+    return f"{name}@{DOMAIN}"
+
+
+def peak_memory(command):
+    """KiB of a process that prints more than a pipe holds, when it has printed most of it."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        process.stdout.read(1 << 20)
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        process.stdout.read()
+    return int(re.search(r"VmHWM:\s*(\d+)", status)[1])
+
+
+class Tool:
+    """The tool on the queue of SCHEDULER."""
+
+    def __init__(self, scheduler):
+        self.scheduler = scheduler
+
+    def command(self, *words):
+        return [self.scheduler.programs / "ekiden", "queue", "-Q", self.scheduler.queue,
+                "-C", self.scheduler.folder / "control", *words]
+
+    def run(self, *words, code=DONE, **options):
+        done = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=PATIENCE,
+                              stdin=subprocess.DEVNULL, **options)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done
+
+    def say(self, *words, **options):
+        return self.run(*words, **options).stdout
+
+    def list(self, *words):
+        """id -> object, in order."""
+        lines = self.say("list", "--json", *words).splitlines()
+        return {item["id"]: item for item in map(json.loads, lines)}
+
+    def states(self, *words):
+        return {name: item["state"] for name, item in self.list(*words).items()}
+
+
+@pytest.fixture
+def tool(scheduler):
+    return Tool(scheduler)
+
+
+@pytest.fixture
+def alone(stopped):
+    """Without a scheduler; but there was one, which made the folders."""
+    stopped.start()
+    assert stopped.stop() == 0
+    return Tool(stopped)
+
+
+def deferred(scheduler, *recipients, **options):
+    """A message that was put off."""
+    count = len(scheduler.events("deferred"))
+    name = scheduler.inject_named(*recipients or (at("defer"),), **options)
+    scheduler.await_event("deferred", count + 1)
+    return name
+
+
+def operations(scheduler):
+    return [(event["id"], event["what"], event["outcome"], event["operator"])
+            for event in scheduler.events("operation")]
+
+
+# --- what is shown ---
+
+
+def test_list_and_select(tool):
+    scheduler = tool.scheduler
+    first = deferred(scheduler, at("defer"), at("ok"), sender="a@One.test")
+    second = deferred(scheduler, f"defer@{FAR}", sender="")
+    third = deferred(scheduler, at("defer2"), sender="b@one.test")
+    tool.run("hold", third)
+    assert list(tool.list()) == [first, second, third]
+    item = tool.list()[first]
+    assert item["sender"] == "a@One.test" and item["state"] == "deferred"
+    assert item["recipients"] == [{"address": at("defer"), "state": "open"},
+                                  {"address": at("ok"), "state": "done"}]
+    assert item["size"] == len(b"Subject: x\n\nhello\n") and item["due"] > item["arrival"]
+    for words, names in (
+        (["--sender", "A@one.TEST"], [first]),
+        (["--sender", "@one.test"], [first, third]),
+        (["--sender", "<>"], [second]),
+        (["--rcpt", at("DEFER")], [first]),
+        (["--rcpt", at("ok")], []),  # has it already
+        (["--rcpt", f"@{DOMAIN}", "--sender", "b@one.test"], [third]),
+        (["--domain", "FAR.test"], [second]),
+        (["--state", "held"], [third]),
+        (["--state", "held", "--state", "deferred", "--sender", "@one.test"], [first, third]),
+    ):
+        assert list(tool.list(*words)) == names, words
+    text = tool.say("list")
+    assert "3 messages, " in text and f"    done  {at('ok')}\n" in text and "  held\n" in text
+    assert "  <>  deferred, next try " in text
+    assert "No message" in tool.say("list", "--domain", "nowhere.test")
+    counts = json.loads(tool.say("status", "--json"))
+    assert counts == {"new": 0, "deferred": 2, "held": 1, "bad": 0, "paused": [],
+                      "scheduler": True}
+
+
+def test_what_strangers_chose_is_escaped(tool):
+    """No control character, and in JSON nothing that is not UTF-8, whatever is in the queue."""
+    body = b"Subject: \x1b[31m\xff\xc3\xa9\t\nX-Y: z\n\nsecret \x07\n"
+    name = deferred(tool.scheduler, at("defer"), sender="\"q\\ \u00e9\u202e\"@s.test", body=body)
+    raw = tool.scheduler.path(name).read_bytes()
+    for words in (["list"], ["show", name], ["show", "--message", name]):
+        text = tool.say(*words, encoding="ascii")
+        assert set(re.findall(r"[^ -~]", text)) == {"\n"}
+    assert "Subject: \\x1b[31m\\xff\\xc3\\xa9\\x09\nX-Y: z\n" in text and "secret \\x07\n" in text
+    assert "secret" not in tool.say("show", name)
+    shown = json.loads(tool.say("show", "--json", name))
+    assert shown["sender"] == "\"q\\x5c \u00e9\\xe2\\x80\\xae\"@s.test"
+    assert tool.scheduler.path(name).read_bytes() == raw
+
+
+def test_reasons_are_shown(tool):
+    tool.scheduler.tell("bounce", "defer")
+    name = deferred(tool.scheduler, at("defer"), at("fail"))
+    shown = json.loads(tool.say("show", "--json", name))
+    assert shown["notes"] == [{"event": "failed", "recipient": at("fail"), "text": "5.2.0 never"}]
+    assert shown["recipients"][1]["state"] == "failed"
+    assert f"why {at('fail')} failed: 5.2.0 never" in tool.say("show", name)
+
+
+def test_list_is_in_order_and_flat(alone, sanitized):
+    """More names than are chosen at a time, in all folders: in order, once, in the same memory."""
+    scheduler = alone.scheduler
+    scheduler.inject(at("ok"))
+    (sample,) = scheduler.files()
+    content = scheduler.path(sample).read_bytes()
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    names = [sample[:11] + "".join(alphabet[number >> shift & 31] for shift in (0, 5, 10, 15))
+             + sample[15:] for number in range(17000)]
+    blob = scheduler.folder / "blob"
+    blob.write_bytes(content)
+    for number, name in enumerate(names):
+        place = ("new", "hold", f"wheel/{number % 512:03}")[number % 3]
+        path = scheduler.queue / place / name
+        if number % 5000 == 0:
+            path.write_bytes(content)
+        elif number % 2:
+            path.touch()  # without an end
+        else:
+            os.link(blob, path)
+    expected = sorted({*names, sample} - {name for number, name in enumerate(names)
+                                          if number % 2 and number % 5000 and number % 3 == 0})
+    assert list(alone.list()) == expected
+    assert sanitized or peak_memory(alone.command("list", "--json")) < 8 << 10
+    counts = json.loads(alone.say("status", "--json"))
+    assert counts["new"] + counts["deferred"] + counts["held"] == len({*names, sample})
+
+
+# --- what is done ---
+
+
+@pytest.fixture(params=["running", "alone"])
+def either(request, stopped):
+    """The tool beside a scheduler and without one, with one message that was put off."""
+    stopped.start()
+    tool = Tool(stopped)
+    tool.name = deferred(stopped, at("defer"), at("ok"))
+    if request.param == "alone":
+        assert stopped.stop() == 0
+    tool.start = lambda: stopped if stopped.process else stopped.start()
+    return tool
+
+
+def test_hold_and_release(either):
+    name, scheduler = either.name, either.scheduler
+    assert "1 message held" in either.say("hold", name)
+    assert scheduler.place(name) == "hold"
+    assert "is held already" in either.run("hold", name, code=NOTHING).stderr
+    assert "is held; release it" in either.run("retry", name, code=NOTHING).stderr
+    assert "1 message released" in either.say("release", name)
+    assert "is not held" in either.run("release", name, code=NOTHING).stderr
+    either.start().await_event("deferred", 2, id=name)
+    assert scheduler.deliveries() == [(at("ok"), "from@sender.test", b"Subject: x\n\nhello\n")]
+
+
+def test_retry(either):
+    count = len(either.scheduler.events("delivery", id=either.name))
+    assert "1 message tried now" in either.say("retry", either.name)
+    either.start().await_event("delivery", count + 1, id=either.name)
+
+
+def test_retry_of_all(either):
+    assert "all deferred" in either.say("retry", "--all")
+    either.start().await_event("deferred", 2, id=either.name)
+
+
+def test_drop(either):
+    scheduler = either.scheduler
+    (scheduler.queue / "notes" / either.name).write_text("\nD 0 4.0.0 later\n")
+    if os.geteuid() == 0:
+        shutil.chown(scheduler.queue / "notes" / either.name, "nobody", "nogroup")
+    assert "1 message dropped" in either.say("drop", either.name)
+    assert scheduler.files() == {} and scheduler.notes() == {}
+    assert "is not in the queue" in either.run("drop", either.name, code=NOTHING).stderr
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_bounce(either, held):
+    """One report, on who had not got it."""
+    name, scheduler = either.name, either.scheduler
+    if held:
+        either.run("hold", name)
+    assert "1 message given up" in either.say("bounce", name)
+    either.start().await_event("done", id=name)
+    assert scheduler.reports() == [("failure", name, {at("defer"): CANCELLED})]
+    assert scheduler.files() == {}
+
+
+def test_log_says_who(tool):
+    name = deferred(tool.scheduler)
+    tool.run("hold", name)
+    tool.run("drop", name)
+    who = str(os.geteuid())
+    assert operations(tool.scheduler) == [(name, "hold", "done", who), (name, "drop", "done", who)]
+
+
+def test_selections(tool):
+    """By sender, recipient, domain and state; all of it only when that is said twice."""
+    scheduler = tool.scheduler
+    names = [deferred(scheduler, at(f"defer{number}"), f"defer@{number}.{FAR}",
+                      sender=f"s@{number % 2}.test") for number in range(4)]
+    assert "2 messages held" in tool.say("hold", "--sender", "@0.test")
+    assert set(tool.list("--state", "held")) == {names[0], names[2]}
+    assert "1 message dropped" in tool.say("drop", "--domain", f"2.{FAR}")
+    assert "nothing was done" in tool.say("drop", "--domain", f"2.{FAR}")
+    assert "1 message released" in tool.say("release", "--all")
+    assert "--yes" in tool.run("drop", "--all", code=USAGE).stderr
+    assert "--yes" in tool.run("bounce", "--all", code=USAGE).stderr
+    assert len(tool.list()) == 3
+    for words in (["drop"], ["drop", "--all", names[0]], ["hold", "x"], ["list", "x"],
+                  ["drop", "--sender", ""], ["drop", "--state", "odd", "--yes"], ["frob"],
+                  ["hold", "--json", names[0]], ["show"], [], ["pause"], ["pause", "x"]):
+        tool.run(*words, code=USAGE)
+    assert "3 messages dropped" in tool.say("drop", "--all", "--yes")
+    assert tool.list() == {}
+
+
+# --- beside deliveries ---
+
+
+def test_operations_wait_for_what_is_under_way(tool):
+    """Nothing more is handed out; what is in an agent's hands counts as it ends."""
+    scheduler = tool.scheduler
+    recipients = [at("held"), at("defer")]
+    name = scheduler.inject_named(*recipients)
+    scheduler.await_held()
+    assert "1 message noted" in tool.say("hold", name)
+    assert scheduler.place(name) == "new"
+    assert "1 message noted" in tool.say("bounce", name)  # the last word counts
+    scheduler.release()
+    scheduler.await_event("done", id=name)
+    assert at("held") in [row[0] for row in scheduler.deliveries()]
+    assert scheduler.reports()[0][2] == {at("defer"): CANCELLED}
+    assert len(scheduler.reports()) == 1
+    outcomes = [(what, outcome) for _, what, outcome, _ in operations(scheduler)]
+    assert outcomes == [("hold", "waits"), ("bounce", "waits"), ("bounce", "done")]
+
+
+def test_drop_under_way(tool):
+    scheduler = tool.scheduler
+    name = scheduler.inject_named(at("held"), *[at("ok")] * 3)
+    scheduler.await_held()
+    tool.run("drop", name)
+    scheduler.release()
+    scheduler.wait(lambda: not scheduler.files(), "the drop")
+
+
+def test_waiting_messages_are_changed_at_once(stopped):
+    """Those that wait for a place are in nobody's hands, however many there are."""
+    stopped.set("concurrencyremote", "2\n")
+    stopped.start()
+    tool = Tool(stopped)
+    names = []
+    for number in range(30):
+        before = set(stopped.files())
+        stopped.inject(f"x@hang.{FAR}", sender=f"s@{number % 3}.test")
+        names += set(stopped.files()) - before
+    stopped.wait(lambda: stopped.transactions(), "the first transaction")
+    answer = tool.say("hold", "--sender", "@1.test")
+    noted = int((re.search(r"(\d+) messages? noted", answer) or [0, 0])[1])
+    assert noted <= 2 and f"{10 - noted} messages held" in answer
+    assert len(tool.list("--state", "held")) == 10 - noted
+    answer = tool.say("bounce", "--sender", "@2.test")
+    noted = int((re.search(r"(\d+) messages? noted", answer) or [0, 0])[1])
+    stopped.wait(lambda: len(stopped.reports()) == 10 - noted, "the reports")
+
+
+def test_a_message_that_has_gone_is_no_error(tool):
+    scheduler = tool.scheduler
+    name = deferred(scheduler)
+    with connect(scheduler) as client:
+        client.send(request("d", name))
+        assert client.recv(300) == f"K{name}\0\0".encode()
+        client.send(request("d", name))
+        assert client.recv(300) == f"G{name}\0\0".encode()
+
+
+# --- the socket ---
+
+
+def connect(scheduler):
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.settimeout(PATIENCE)
+    folder = os.open(scheduler.queue, os.O_RDONLY)
+    client.connect(f"/proc/self/fd/{folder}/control")
+    os.close(folder)
+    return client
+
+
+def request(letter, name, place="", who="0"):
+    return "\0".join((letter, name, place, who, "")).encode()
+
+
+def test_a_stuck_client_holds_up_nobody(tool):
+    """Clients that ask and never read, that say nothing, that talk rubbish: mail and tool go on."""
+    scheduler = tool.scheduler
+    name = deferred(scheduler)
+    clients = [connect(scheduler) for _ in range(12)]
+    clients[-1].settimeout(0)  # the first ones had to make room
+    with pytest.raises(BlockingIOError):
+        while True:
+            clients[-1].send(request("r", "0" * 20))
+    for rubbish in (b"x", b"h\0", b"h\0../../../../etc/passwd\0\0000\0", b"d" * 200, b"d" * 5000,
+                    request("h", name, "512"), request("h", name, "-1"), request("z", name),
+                    request("h", name, "new", "99999999999"), request("h", name) + b"x"):
+        with connect(scheduler) as client:
+            try:
+                client.send(rubbish)
+                assert client.recv(300) == b""
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+    scheduler.inject(at("ok"))
+    scheduler.await_event("done")
+    assert "1 message held" in tool.say("hold", name)
+    assert scheduler.place(name) == "hold"
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+def test_other_users_may_nothing(tool):
+    scheduler = tool.scheduler
+    name = deferred(scheduler)
+    daemon = {"user": "daemon", "group": "daemon", "extra_groups": []}
+    (scheduler.folder / "control").chmod(0o755)
+    for words in (["list"], ["drop", name], ["pause", "remote"]):
+        done = tool.run(*words, code=TEMPORARY, **daemon)
+        assert name not in done.stdout and "denied" in done.stderr
+    assert (scheduler.queue / "control").stat().st_mode & 0o777 == 0o600
+    (scheduler.queue / "control").chmod(0o666)  # as after a careless copy
+    scheduler.queue.chmod(0o777)
+    script = ("import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET);"
+              "s.connect(sys.argv[1]); s.settimeout(60);"
+              "sys.exit(0 if s.recv(9) == b'' else 1)")
+    subprocess.run([sys.executable, "-c", script, scheduler.queue / "control"], check=True,
+                   **daemon)
+    scheduler.await_event("operator-refused")
+
+
+def test_a_scheduler_that_starts_gets_the_lock(alone):
+    """The tool has it for one operation at a time."""
+    scheduler = alone.scheduler
+    lock = os.open(scheduler.queue / "lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    subprocess.run(["sh", "-c", f"sleep 1 <&{lock} >/dev/null 2>&1 &"], pass_fds=[lock], check=True)
+    os.close(lock)
+    scheduler.start()
+    scheduler.inject(at("ok"))
+    scheduler.await_event("done")
+
+
+# --- what does not belong there ---
+
+
+def test_damaged_and_foreign_files(tool):
+    """Bad messages are shown as such, and can be dropped; all else is left alone."""
+    scheduler = tool.scheduler
+    good = deferred(scheduler)
+    names = [good[:-1] + letter for letter in "0123456789" if not good.endswith(letter)]
+    content = scheduler.path(good).read_bytes()
+    user = (lambda path: shutil.chown(path, "nobody", "nogroup")) if os.geteuid() == 0 else id
+    place = scheduler.path(good).parent
+    for name, path, data in ((names[0], "bad", b"rubbish"), (names[1], "hold", content[:-40]),
+                             (names[2], "hold", content.replace(b"defer", b"refed")),
+                             (names[3], "hold", b"")):
+        (scheduler.queue / path / name).write_bytes(data)
+        user(scheduler.queue / path / name)
+    (place / names[4]).symlink_to("/etc/passwd")
+    os.mkfifo(place / names[5])
+    (scheduler.queue / "hold" / names[6]).mkdir()
+    (scheduler.queue / "hold" / "notes.txt").write_text("not a message")
+    (scheduler.queue / "bad" / "-rf").write_text("not a message")
+    assert tool.states() == {good: "deferred", **{name: "bad" for name in names[:4]}}
+    assert json.loads(tool.say("show", "--json", names[0])) == {
+        "id": names[0], "state": "bad", "arrival": tool.list()[names[0]]["arrival"],
+        "size": len(b"rubbish"), "notes": []}
+    tool.run("show", names[4], code=NOTHING)
+    for name in names[1:4]:
+        assert "damaged" in tool.run("release", name, code=TEMPORARY).stderr
+        assert "damaged" in tool.run("bounce", name, code=TEMPORARY).stderr
+    assert "bad/" in tool.run("release", names[0], code=NOTHING).stderr
+    for name in names[4:7]:
+        assert "is not a file" in tool.run("drop", name, code=NOTHING).stderr
+    assert "1 message dropped" in tool.say("drop", "--all", "--yes")
+    assert "4 messages dropped" in tool.say("drop", "--state", "bad", "--yes", "--all")
+    assert tool.list() == {}
+    assert set(scheduler.files()) == {*names[4:7], "notes.txt", "-rf"}
+
+
+def test_a_message_that_is_being_written_is_left_alone(alone):
+    """Its writer would answer 250 for what is gone."""
+    scheduler = alone.scheduler
+    scheduler.inject(at("ok"))
+    (name,) = scheduler.files()
+    with open(scheduler.path(name)) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert alone.list() == {}
+        for word in ("drop", "hold", "bounce"):
+            assert "being written" in alone.run(word, name, code=NOTHING).stderr
+    assert alone.states() == {name: "new"}

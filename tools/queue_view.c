@@ -1,0 +1,175 @@
+#include "tools/queue_view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "queue/notes.h"
+#include "queue/queue_control.h"
+#include "queue/queue_walk.h"
+#include "queue/send_place.h"
+#include "tools/queue_content.h"
+#include "tools/queue_print.h"
+
+struct view {
+    struct queue_arguments const *arguments;
+    uint64_t messages, bytes;
+};
+
+static void finish(void)
+{
+    if (!queue_print_flush())
+        queue_command_fail("standard output cannot be written", errno);
+}
+
+static void refuse_change(struct queue_arguments const *arguments)
+{
+    if (arguments->yes)
+        queue_command_usage("--yes is for drop and bounce");
+}
+
+static bool list_one(void *context, int place, char const *id, int descriptor)
+{
+    struct view *const view = context;
+    struct queue_item item;
+    switch (queue_item_read(&item, place, id, descriptor)) {
+    case QUEUE_ITEM_NONE:
+        return true;
+    case QUEUE_ITEM_ERROR:
+        return false;
+    case QUEUE_ITEM_READ:
+        break;
+    }
+    if (queue_select_fits(&view->arguments->select, &item)) {
+        view->messages++;
+        view->bytes += item.size;
+        if (view->arguments->json) {
+            queue_print_object(&item);
+            queue_print("}\n");
+        } else {
+            queue_print_item(&item);
+        }
+    }
+    queue_item_free(&item);
+    return true;
+}
+
+int queue_view_list(struct queue_arguments *arguments)
+{
+    struct view view = {.arguments = arguments};
+    refuse_change(arguments);
+    if (arguments->word_count || arguments->message)
+        queue_command_usage("list takes a selection; `show ID` is for one message");
+    queue_command_drop(arguments);
+    if (!queue_walk(arguments->queue, true, list_one, &view))
+        queue_command_fail("the queue cannot be read", errno);
+    if (!arguments->json && queue_select_is_given(&arguments->select) && !view.messages)
+        queue_print("No message in the queue is of this selection.\n");
+    else if (!arguments->json)
+        queue_print_total(view.messages, view.bytes);
+    finish();
+    return QUEUE_EXIT_DONE;
+}
+
+struct notes {
+    struct queue_item const *item;
+    bool json;
+    uint64_t count;
+};
+
+static bool print_note(void *context, enum notes_letter letter, uint32_t index, char const *text)
+{
+    struct notes *const notes = context;
+    static char const *const events[] = {
+        [NOTES_FAILED] = "failed", [NOTES_DELAYED] = "delayed", [NOTES_WARNED] = "sender-warned"};
+    bool const warned = letter == NOTES_WARNED;
+    if (!warned && index >= notes->item->message.recipient_count)
+        return true;
+    struct queue_recipient const *const recipient = notes->item->message.recipients + index;
+    if (notes->json) {
+        queue_print(notes->count ? ",{\"event\":\"" : "{\"event\":\"");
+        queue_print(events[letter]);
+        queue_print("\"");
+        if (!warned) {
+            queue_print(",\"recipient\":");
+            queue_print_string(recipient->address, recipient->length);
+            queue_print(",\"text\":");
+            queue_print_string(text, strlen(text));
+        }
+        queue_print("}");
+    } else if (warned) {
+        queue_print("    the sender was told of the delay\n");
+    } else {
+        queue_print(letter == NOTES_FAILED ? "    why " : "    delay of ");
+        queue_print_escaped(recipient->address, recipient->length);
+        queue_print(letter == NOTES_FAILED ? " failed: " : ": ");
+        queue_print_text(text, strlen(text));
+        queue_print("\n");
+    }
+    notes->count++;
+    return true;
+}
+
+static void print_notes(struct queue_arguments const *arguments, struct queue_item const *item)
+{
+    struct notes notes = {.item = item, .json = arguments->json};
+    int const file = notes_open(arguments->queue, item->id);
+    if (arguments->json)
+        queue_print(",\"notes\":[");
+    if (file >= 0) {
+        notes_read(file, print_note, &notes);
+        close(file);
+    }
+    if (arguments->json)
+        queue_print("]");
+}
+
+/* False when it is not there. */
+static bool show_one(struct queue_arguments const *arguments, char const *id)
+{
+    int place = QUEUE_PLACE_UNKNOWN;
+    struct queue_item item;
+    int const file = send_place_find(arguments->queue, id, &place)
+                         ? send_place_open(arguments->queue, place, id, O_RDONLY)
+                         : -1;
+    if (file < 0 || queue_item_read(&item, place, id, file) != QUEUE_ITEM_READ) {
+        if (file >= 0)
+            close(file);
+        return false;
+    }
+    if (arguments->json)
+        queue_print_object(&item);
+    else
+        queue_print_item(&item);
+    print_notes(arguments, &item);
+    if (!arguments->json)
+        queue_content_print(file, &item, arguments->message);
+    if (arguments->json)
+        queue_print("}\n");
+    queue_item_free(&item);
+    close(file);
+    return true;
+}
+
+int queue_view_show(struct queue_arguments *arguments)
+{
+    int code = QUEUE_EXIT_DONE;
+    refuse_change(arguments);
+    if (queue_select_is_given(&arguments->select) || !arguments->word_count)
+        queue_command_usage("show takes ids of messages, as `ekiden queue list` shows them");
+    if (arguments->json && arguments->message)
+        queue_command_usage("--message is for text");
+    for (size_t i = 0; i < arguments->word_count; i++)
+        if (!queue_file_is_name(arguments->words[i]))
+            queue_command_usage("the id of a message has 20 characters");
+    queue_command_drop(arguments);
+    for (size_t i = 0; i < arguments->word_count; i++)
+        if (!show_one(arguments, arguments->words[i])) {
+            finish();
+            queue_command_say(arguments->words[i], "is not in the queue");
+            code = QUEUE_EXIT_NOTHING;
+        }
+    finish();
+    return code;
+}
