@@ -6,6 +6,7 @@ mailbox afterwards, whole; what was not acknowledged is not, unless the cut was 
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import IS_ROOT
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "system"))
 
 import auth_faults  # noqa: E402
 import bounce_faults  # noqa: E402
+import kills  # noqa: E402
 import local_faults  # noqa: E402
 import queue_faults  # noqa: E402
 import send_faults  # noqa: E402
@@ -131,3 +133,11 @@ def test_ekiden_auth(tmp_path_factory, programs, scratch, kind):
     calls = ("fcntl", "pread64", "pwrite64", "writev", "fdatasync", "ftruncate", "getrandom")
     faults, missed, wrong = auth_faults.sweep(logins, [kind], calls)
     require(wrong, missed, faults)
+
+
+def test_kills_at_random_moments(instance):
+    """A short form of tests/crash/kills.py."""
+    instance.stop()
+    made, wrong = kills.run(instance, SimpleNamespace(kills=30, seed=None))
+    assert not wrong, "\n".join(wrong)
+    assert made.kills >= 30 and made.counts["acknowledged"]
