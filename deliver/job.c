@@ -101,6 +101,12 @@ static bool add_answer_text(stralloc *out, char const *text)
     return true;
 }
 
+bool job_is_delivered(enum job_result result)
+{
+    return result == JOB_DELIVERED || result == JOB_RELAYED || result == JOB_PASSED_ON ||
+           result == JOB_EXPANDED;
+}
+
 bool job_answer_format(stralloc *out, struct job_answer const *answer)
 {
     size_t const before = out->len;
@@ -115,8 +121,8 @@ bool job_answer_format(stralloc *out, struct job_answer const *answer)
 bool job_answer_parse(struct job_answer *answer, char const *bytes, size_t length)
 {
     enum { NUMBER, LETTER, TEXT, COUNT };
-    static char const letters[] = {JOB_DELIVERED, JOB_DEFERRED, JOB_FAILED, JOB_CORRUPT,
-                                   JOB_UNREACHABLE};
+    static char const letters[] = {JOB_DELIVERED, JOB_RELAYED, JOB_PASSED_ON, JOB_EXPANDED,
+                                   JOB_DEFERRED,  JOB_FAILED,  JOB_CORRUPT,   JOB_UNREACHABLE};
     char const *fields[COUNT];
     struct job_answer parsed;
     if (!fields_split(fields, COUNT, bytes, length) ||

@@ -22,7 +22,11 @@
 #define JOB_ADDRESS_MAX 1003 /* bytes of an address: ENVELOPE_ADDRESS_MAX */
 
 enum job_result {
-    JOB_DELIVERED = 'K',  /* durable at its destination */
+    JOB_DELIVERED = 'K', /* durable at its destination */
+    /* As JOB_DELIVERED, said where the sender asked to be told of success (RFC 3461): */
+    JOB_RELAYED = 'R',    /* by a server that will not report it */
+    JOB_PASSED_ON = 'P',  /* whoever has it now reports it, and the scheduler must not */
+    JOB_EXPANDED = 'E',   /* as a copy for each of several addresses */
     JOB_DEFERRED = 'Z',   /* try again later; TEXT begins with an enhanced code 4.x.x */
     JOB_FAILED = 'D',     /* never; TEXT begins with 5.x.x */
     JOB_CORRUPT = 'C',    /* the message bytes do not fit their checksum: nothing was delivered */
@@ -52,6 +56,9 @@ struct job_answer {
     enum job_result result;
     char const *text;
 };
+
+/* True for JOB_DELIVERED and its kinds. */
+bool job_is_delivered(enum job_result result);
 
 /* Append the wire form to OUT. False when out of memory. An answer's text is cut, and its control
  * characters become `?`. */

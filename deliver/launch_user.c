@@ -237,9 +237,9 @@ static bool pass_answer(struct launch *launch, struct launch_user *user,
     struct launch_job *const job = take_number(&user->sent, answer->number);
     if (!job)
         return false;
-    char const class = answer->result == JOB_DELIVERED ? '2'
-                       : answer->result == JOB_FAILED  ? '5'
-                                                       : '4';
+    char const class = job_is_delivered(answer->result) ? '2'
+                       : answer->result == JOB_FAILED   ? '5'
+                                                        : '4';
     bool const fits = answer->text[0] == class && answer->text[1] == '.';
     enum job_result const result =
         answer->result == JOB_CORRUPT || answer->result == JOB_UNREACHABLE ? JOB_DEFERRED

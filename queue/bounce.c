@@ -17,22 +17,26 @@
 /* Room for the boundary, with its NUL. */
 #define BOUNDARY_SIZE (sizeof BOUNDARY_BEGIN + QUEUE_ID_LENGTH)
 
-static char const *const kind_names[] = {
-    [BOUNCE_FAILED] = "failure", [BOUNCE_DELAYED] = "delay", [BOUNCE_DOUBLE] = "double"};
+static char const *const kind_names[] = {[BOUNCE_FAILED] = "failure",
+                                         [BOUNCE_DELAYED] = "delay",
+                                         [BOUNCE_DOUBLE] = "double",
+                                         [BOUNCE_SUCCESS] = "success"};
 
 /* Decides whom to tell. NULL: nobody, *why says it. */
 static char const *find_reader(struct bounce const *bounce, enum report_kind kind,
                                char const *sender, char owner[VERP_SIZE], enum bounce_kind *as,
                                char const **why)
 {
-    *as = kind == REPORT_DELAY ? BOUNCE_DELAYED : BOUNCE_FAILED;
+    *as = kind == REPORT_DELAY     ? BOUNCE_DELAYED
+          : kind == REPORT_SUCCESS ? BOUNCE_SUCCESS
+                                   : BOUNCE_FAILED;
     if (strcmp(sender, BOUNCE_DOUBLE_SENDER) == 0) {
         *why = "a double bounce is not reported";
         return NULL;
     }
     if (*sender)
         return verp_owner(owner, sender);
-    if (kind == REPORT_DELAY) {
+    if (kind != REPORT_FAILURE) {
         *why = "the message has no sender";
         return NULL;
     }
@@ -68,8 +72,7 @@ static void log_end(struct bounce const *bounce, struct report_job const *job, c
 static void discard(struct bounce const *bounce, struct report_job const *job, char const *why,
                     struct failure *answer)
 {
-    log_end(bounce, job, "report-discarded", job->kind == REPORT_DELAY ? "delay" : "failure",
-            "reason", why);
+    log_end(bounce, job, "report-discarded", report_kind_name(job->kind), "reason", why);
     answer->result = JOB_DELIVERED;
     snprintf(answer->text, sizeof answer->text, "2.0.0 no report: %s", why);
 }
@@ -78,8 +81,7 @@ static void discard(struct bounce const *bounce, struct report_job const *job, c
 static void log_deferred(struct bounce const *bounce, struct report_job const *job,
                          struct failure const *answer)
 {
-    log_end(bounce, job, "report-deferred", job->kind == REPORT_DELAY ? "delay" : "failure",
-            "reason", answer->text);
+    log_end(bounce, job, "report-deferred", report_kind_name(job->kind), "reason", answer->text);
 }
 
 static void put_envelope(struct queue_file *file, enum bounce_kind kind, char const *to)
@@ -92,12 +94,22 @@ static void put_envelope(struct queue_file *file, enum bounce_kind kind, char co
     queue_file_envelope(file, "", 1);
 }
 
+/* How large may the original be to come back whole? RFC 3461 4.3: FULL is about failures only, and
+ * what says nothing of one returns headers; a sender that knows nothing of RET gets with a delay
+ * what he got before. */
+static uint64_t find_limit(struct bounce const *bounce, struct bounce_report const *report)
+{
+    enum dsn_return const wish = report->message->return_wish;
+    if (bounce->failures.count > BOUNCE_WHOLE_RECIPIENTS_MAX || wish == DSN_RETURN_HEADERS ||
+        report->kind == BOUNCE_SUCCESS || (report->kind == BOUNCE_DELAYED && wish))
+        return 0;
+    return bounce->settings.max_bytes;
+}
+
 /* Plans the original with a boundary that does not stand in it. */
-static bool plan_original(struct bounce const *bounce, struct bounce_original *original,
+static bool plan_original(struct bounce_original *original, uint64_t limit,
                           char boundary[BOUNDARY_SIZE])
 {
-    uint64_t const limit =
-        bounce->failures.count > BOUNCE_WHOLE_RECIPIENTS_MAX ? 0 : bounce->settings.max_bytes;
     enum bounce_read result;
     memcpy(boundary, BOUNDARY_BEGIN, sizeof BOUNDARY_BEGIN);
     do {
@@ -135,7 +147,7 @@ static void make_report(struct bounce *bounce, struct report_job const *job,
     char id[QUEUE_ID_LENGTH + 1], boundary[BOUNDARY_SIZE];
     time_t const now = time(NULL);
     bounce->file.status = QUEUE_OK;
-    if (!plan_original(bounce, original, boundary)) {
+    if (!plan_original(original, find_limit(bounce, report), boundary)) {
         failure_system(answer, "the queue file cannot be read", "", errno);
         log_deferred(bounce, job, answer);
         return;

@@ -50,9 +50,10 @@ static char const *find_words(char const *code)
 }
 
 /* The length of the code that TEXT begins with, 0 without one. */
-static size_t code_length(char const *text)
+static size_t code_length(char const *text, char standard)
 {
-    if ((text[0] != '4' && text[0] != '5') || text[1] != '.')
+    bool const fits = standard == '2' ? text[0] == '2' : text[0] == '4' || text[0] == '5';
+    if (!fits || text[1] != '.')
         return 0;
     size_t const subject = strspn(text + 2, DIGITS);
     if (subject < 1 || subject > 3 || text[2 + subject] != '.')
@@ -82,7 +83,7 @@ static void take_peer(struct bounce_reason *reason, char const *peer, size_t len
 void bounce_reason_parse(struct bounce_reason *reason, char const *text, char standard)
 {
     static char const said[] = " said: ";
-    size_t const length = code_length(text);
+    size_t const length = code_length(text, standard);
     *reason = (struct bounce_reason){.peer = "", .reply = ""};
     if (length)
         memcpy(reason->code, text, length);

@@ -18,8 +18,8 @@ struct bounce_reason {
     char const *reply; /* NUL-terminated: from the reply code on */
 };
 
-/* Takes TEXT (NUL-terminated, printable) apart. STANDARD is the class of a missing code: '5' or
- * '4'. A code of class 2 is none. */
+/* Takes TEXT (NUL-terminated, printable) apart. STANDARD is the class of a missing code: '5', '4'
+ * or '2'. A code of class 2 is one only where that is the standard. */
 void bounce_reason_parse(struct bounce_reason *reason, char const *text, char standard);
 
 /* Appends BYTES as a report may show them: control characters become `?`, and so do bytes above 127

@@ -31,7 +31,24 @@ static struct {
          "own sender is not told.",
          "Most often the sender of the first message was forged, or cannot receive mail. There "
          "is nothing to do unless such reports pile up."},
+    [BOUNCE_SUCCESS] =
+        {"Your message was delivered",
+         "Your message reached the recipients below, as far as each line says. You are told "
+         "because you asked for it.",
+         "There is nothing to do. That a message was delivered does not mean that it was read."},
 };
+
+/* For each kind the class of a status code (RFC 3463). */
+static char const classes[] = {
+    [BOUNCE_FAILED] = '5', [BOUNCE_DELAYED] = '4', [BOUNCE_DOUBLE] = '5', [BOUNCE_SUCCESS] = '2'};
+
+static char const *success_words(enum notes_letter letter)
+{
+    return letter == NOTES_DELIVERED ? "It was delivered."
+           : letter == NOTES_EXPANDED
+               ? "It was passed on to the addresses that this one stands for; no more will be said."
+               : "It was passed on to a server that says no more about it.";
+}
 
 /* report->text becomes ADDRESS as it is shown. */
 static bool show_address(struct bounce_report *report, char const *address, size_t length)
@@ -106,13 +123,14 @@ static bool put_recipients(struct bounce_report *report, struct bounce_writer *w
         struct queue_recipient const *const recipient =
             report->message->recipients + failure->index;
         struct bounce_reason reason;
-        bounce_reason_parse(&reason, failure->text, report->kind == BOUNCE_DELAYED ? '4' : '5');
+        bounce_reason_parse(&reason, failure->text, classes[report->kind]);
         if (!show_address(report, recipient->address, recipient->length))
             return false;
         bounce_puts(writer, "\n<");
         bounce_puts(writer, report->text.s);
         bounce_puts(writer, ">\n    ");
-        bounce_puts(writer, reason.words);
+        bounce_puts(writer,
+                    report->kind == BOUNCE_SUCCESS ? success_words(failure->letter) : reason.words);
         bounce_puts(writer, "\n    ");
         report->text.len = 0;
         if (!bounce_show(&report->text, failure->text, strlen(failure->text), JOB_TEXT_MAX, true) ||
@@ -192,6 +210,7 @@ bool bounce_report_write(struct bounce_report *report, struct bounce_writer *wri
         return false;
     put_boundary(report, writer, "\n");
     struct bounce_status status = {.delayed = report->kind == BOUNCE_DELAYED,
+                                   .class = classes[report->kind],
                                    .settings = report->settings,
                                    .message = report->message,
                                    .failures = report->failures,

@@ -28,7 +28,8 @@
 enum bounce_kind {
     BOUNCE_FAILED,  /* to the sender: recipients that failed for good */
     BOUNCE_DELAYED, /* to the sender: recipients that had to wait so far */
-    BOUNCE_DOUBLE   /* to the postmaster: a report that cannot be delivered */
+    BOUNCE_DOUBLE,  /* to the postmaster: a report that cannot be delivered */
+    BOUNCE_SUCCESS  /* to the sender, who asked for it: recipients that were delivered to */
 };
 
 struct bounce_report {

@@ -19,19 +19,55 @@ static bool add_date(stralloc *out, char const *name, uint64_t when)
     return add(out, name) && add(out, date) && add(out, "\n");
 }
 
+/* What RFC 3461's parameter said, decoded; a control character cannot have come in. */
+static bool add_decoded(stralloc *out, char const *xtext, size_t length)
+{
+    char decoded[DSN_ORCPT_MAX + 1];
+    dsn_decode(decoded, xtext, length);
+    return bounce_show(out, decoded, strlen(decoded), DSN_ORCPT_MAX, true);
+}
+
+static bool add_envelope_id(stralloc *out, struct queue_message const *message)
+{
+    return !message->envid ||
+           (add(out, "Original-Envelope-Id: ") &&
+            add_decoded(out, message->envid, strlen(message->envid)) && add(out, "\n"));
+}
+
+static bool add_original(stralloc *out, struct queue_recipient const *recipient)
+{
+    char const *const orcpt = queue_recipient_orcpt(recipient);
+    if (!orcpt)
+        return true;
+    size_t const type = strcspn(orcpt, ";") + 1;
+    return add(out, "Original-Recipient: ") && stralloc_catb(out, orcpt, type) && add(out, " ") &&
+           add_decoded(out, orcpt + type, strlen(orcpt + type)) && add(out, "\n");
+}
+
+/* RFC 3464 2.3.3. */
+static char const *find_action(struct bounce_status const *status,
+                               struct bounce_failure const *failure)
+{
+    if (status->class != '2')
+        return status->delayed ? "delayed" : "failed";
+    return failure->letter == NOTES_DELIVERED  ? "delivered"
+           : failure->letter == NOTES_EXPANDED ? "expanded"
+                                               : "relayed";
+}
+
 /* What a recipient must have (RFC 3464 2.3): of these fields nothing is ever cut. */
-static bool add_recipient(struct bounce_status const *status,
-                          struct queue_recipient const *recipient,
+static bool add_recipient(struct bounce_status const *status, struct bounce_failure const *failure,
                           struct bounce_reason const *reason)
 {
+    struct queue_recipient const *const recipient = status->message->recipients + failure->index;
     stralloc *const out = status->text;
     bool const utf8 = bounce_is_utf8(recipient->address, recipient->length);
     out->len = 0;
-    return add(out, utf8 ? "\nFinal-Recipient: utf-8; " : "\nFinal-Recipient: rfc822; ") &&
+    return add(out, "\n") && add_original(out, recipient) &&
+           add(out, utf8 ? "Final-Recipient: utf-8; " : "Final-Recipient: rfc822; ") &&
            bounce_show_address(out, recipient->address, recipient->length, utf8) &&
-           add(out,
-               status->delayed ? "\nAction: delayed\nStatus: " : "\nAction: failed\nStatus: ") &&
-           add(out, reason->code) && add(out, "\n") &&
+           add(out, "\nAction: ") && add(out, find_action(status, failure)) &&
+           add(out, "\nStatus: ") && add(out, reason->code) && add(out, "\n") &&
            (!status->delayed || add_date(out, "Will-Retry-Until: ",
                                          status->message->arrival + status->settings->lifetime));
 }
@@ -84,8 +120,8 @@ static bool put_recipients(struct bounce_status const *status, struct bounce_wri
     for (uint32_t i = 0; i < failures->shown; i++) {
         struct bounce_failure const *const failure = failures->list + i;
         struct bounce_reason reason;
-        bounce_reason_parse(&reason, failure->text, status->delayed ? '4' : '5');
-        if (!add_recipient(status, status->message->recipients + failure->index, &reason))
+        bounce_reason_parse(&reason, failure->text, status->class);
+        if (!add_recipient(status, failure, &reason))
             return false;
         uint64_t const left = status->end > writer->written ? status->end - writer->written : 0;
         if (i > 0 && left < status->text->len) /* the first always has its place */
@@ -108,7 +144,8 @@ bool bounce_status_write(struct bounce_status const *status, struct bounce_write
                                                : "Content-Type: message/delivery-status\n\n");
     bounce_writer_encode(writer, status->failures->utf8);
     out->len = 0;
-    if (!add(out, "Reporting-MTA: dns; ") || !add(out, status->settings->me) || !add(out, "\n") ||
+    if (!add_envelope_id(out, status->message) || !add(out, "Reporting-MTA: dns; ") ||
+        !add(out, status->settings->me) || !add(out, "\n") ||
         !add_date(out, "Arrival-Date: ", status->message->arrival))
         return false;
     bounce_put(writer, out->s, out->len);

@@ -14,6 +14,7 @@
 
 struct bounce_status {
     bool delayed;
+    char class; /* of the status codes: '2', '4', '5' */
     struct bounce_settings const *settings;
     struct queue_message const *message;
     struct bounce_failures const *failures;

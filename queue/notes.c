@@ -128,10 +128,12 @@ void notes_remove(int queue, char const *id)
     (void)unlinkat(queue, path, 0);
 }
 
-/* `F INDEX TEXT`, `D INDEX TEXT`, `W`: LINE is NUL-terminated. False: not of the form. */
+/* `W`, or another letter with `INDEX TEXT`: LINE is NUL-terminated. False: not of the form. */
 static bool parse_line(char const *line, size_t length, enum notes_letter *letter, uint32_t *index,
                        char const **text)
 {
+    static char const with_index[] = {NOTES_FAILED, NOTES_DELAYED, NOTES_DELIVERED, NOTES_RELAYED,
+                                      NOTES_EXPANDED};
     uint64_t number = 0;
     size_t at = 2;
     *letter = (enum notes_letter)(unsigned char)line[0];
@@ -142,7 +144,7 @@ static bool parse_line(char const *line, size_t length, enum notes_letter *lette
             return false;
     if (line[0] == NOTES_WARNED)
         return length == 1;
-    if ((line[0] != NOTES_FAILED && line[0] != NOTES_DELAYED) || length < 3 || line[1] != ' ')
+    if (!memchr(with_index, line[0], sizeof with_index) || length < 3 || line[1] != ' ')
         return false;
     for (; line[at] >= '0' && line[at] <= '9' && number <= UINT32_MAX; at++)
         number = number * 10 + (uint64_t)(line[at] - '0');

@@ -3,11 +3,14 @@
  *
  *   F INDEX TEXT   recipient INDEX (decimal, from 0, in the order of the envelope) failed for good
  *   D INDEX TEXT   recipient INDEX was put off in the try after which a delay is reported
+ *   S INDEX TEXT   recipient INDEX was delivered to, and the sender asked to be told (RFC 3461)
+ *   R INDEX TEXT   the same, relayed to a server that will not tell
+ *   E INDEX TEXT   the same, passed on to several addresses
  *   W              the sender was told of the delay
  * TEXT is one line of printable text that begins with an enhanced status code. Of several lines for
- * one recipient the last counts. A failure is noted, durably, before its mark says `-`; so a line
- * that a crash cut short belongs to no mark. Each append begins with an empty line, so that a torn
- * line never swallows the next. */
+ * one recipient the last counts. A failure is noted, durably, before its mark says `-`, and what is
+ * noted of a success before it says `!`; so a line that a crash cut short belongs to no mark. Each
+ * append begins with an empty line, so that a torn line never swallows the next. */
 #ifndef EKIDEN_NOTES_H
 #define EKIDEN_NOTES_H
 
@@ -21,7 +24,14 @@
 
 #define NOTES_LINE_MAX 1024 /* bytes; longer lines are ignored by the reader */
 
-enum notes_letter { NOTES_FAILED = 'F', NOTES_DELAYED = 'D', NOTES_WARNED = 'W' };
+enum notes_letter {
+    NOTES_FAILED = 'F',
+    NOTES_DELAYED = 'D',
+    NOTES_DELIVERED = 'S',
+    NOTES_RELAYED = 'R',
+    NOTES_EXPANDED = 'E',
+    NOTES_WARNED = 'W'
+};
 
 /* Adds a line to LINES, control characters made `?`. INDEX and TEXT do not count for NOTES_WARNED.
  * False when out of memory. */

@@ -107,6 +107,9 @@ struct queue_recipient {
     unsigned char mark;   /* enum envelope_mark */
     unsigned char notify; /* bits of enum dsn_notify; 0: not given */
 };
+/* Did the sender ask to be told of SUCCESS, FAILURE or DELAY? Without NOTIFY he wants the last two.
+ */
+bool queue_recipient_wants(struct queue_recipient const *recipient, enum dsn_notify what);
 /* The original recipient, in xtext, NUL-terminated. NULL: not given. */
 char const *queue_recipient_orcpt(struct queue_recipient const *recipient);
 

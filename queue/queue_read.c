@@ -57,6 +57,12 @@ char const *queue_recipient_orcpt(struct queue_recipient const *recipient)
     return recipient->orcpt ? recipient->address + recipient->orcpt : NULL;
 }
 
+bool queue_recipient_wants(struct queue_recipient const *recipient, enum dsn_notify what)
+{
+    unsigned int const notify = recipient->notify;
+    return (notify ? notify : (unsigned int)(DSN_FAILURE | DSN_DELAY)) & what;
+}
+
 /* The record at *at is LETTER's: its content, *at then behind it. NULL: it is another one. */
 static char const *read_record(struct queue_message const *message, size_t *at,
                                enum envelope_letter letter)

@@ -4,7 +4,13 @@
 
 #include "lib/fields.h"
 
-static char const *const kinds[] = {[REPORT_FAILURE] = "failure", [REPORT_DELAY] = "delay"};
+static char const *const kinds[REPORT_KINDS] = {
+    [REPORT_FAILURE] = "failure", [REPORT_DELAY] = "delay", [REPORT_SUCCESS] = "success"};
+
+char const *report_kind_name(enum report_kind kind)
+{
+    return kinds[kind];
+}
 
 bool report_job_format(stralloc *out, struct report_job const *job)
 {
@@ -28,7 +34,7 @@ bool report_job_parse(struct report_job *job, char const *bytes, size_t length)
     if (!fields_split(fields, COUNT, bytes, length) || !queue_file_is_name(fields[ID]))
         return false;
     memcpy(job->id, fields[ID], sizeof job->id);
-    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
+    for (size_t kind = 0; kind < REPORT_KINDS; kind++)
         if (strcmp(fields[KIND], kinds[kind]) == 0) {
             job->kind = (enum report_kind)kind;
             return true;

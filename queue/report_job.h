@@ -2,9 +2,10 @@
  * two descriptors, both read-only: the queue file, then its notes (queue/notes.h).
  *
  *   NUMBER NUL KIND NUL ID NUL
- * KIND is `failure` (report all recipients marked `-`) or `delay` (report all recipients with a
- * note D). Answered by a job_answer: K when the report is durable in the queue, or when there is to
- * be none (a text says why); Z when it has to be tried again. */
+ * KIND is `failure` (report all recipients marked `-`), `success` (all marked `!`) or `delay` (all
+ * that are to be delivered and have a note D). Answered by a job_answer: K when the report is
+ * durable in the queue, or when there is to be none (a text says why); Z when it has to be tried
+ * again. */
 #ifndef EKIDEN_REPORT_JOB_H
 #define EKIDEN_REPORT_JOB_H
 
@@ -16,7 +17,11 @@
 
 #include "queue/queue_file.h"
 
-enum report_kind { REPORT_FAILURE, REPORT_DELAY };
+enum report_kind { REPORT_FAILURE, REPORT_DELAY, REPORT_SUCCESS };
+#define REPORT_KINDS 3
+
+/* "failure" and so on: in an order, and in the log. */
+char const *report_kind_name(enum report_kind kind);
 
 struct report_job {
     uint64_t number;

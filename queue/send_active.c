@@ -27,7 +27,7 @@ void send_message_free(struct send_message *message)
     queue_message_free(&message->content);
     send_window_free(&message->window);
     stralloc_free(&message->notes);
-    stralloc_free(&message->failing);
+    stralloc_free(&message->noted);
     free(message->handed);
     if (message->descriptor >= 0)
         close(message->descriptor);

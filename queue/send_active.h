@@ -30,6 +30,12 @@ enum send_lane { SEND_LANE_LOCAL, SEND_LANE_REMOTE, SEND_LANES };
 /* Is the sender to be told of a delay? Decided when the first recipient of a try is put off. */
 enum send_warning { SEND_WARNING_UNKNOWN, SEND_WARNING_DUE, SEND_WARNING_NONE };
 
+/* A recipient that is settled once his note is on the disk. */
+struct send_noted {
+    uint32_t index;
+    enum envelope_mark mark;
+};
+
 /* One try of one message. A recipient's mark in CONTENT is what this try knows: the file may be
  * behind by the recipients from DIRTY_FROM to DIRTY_TO. */
 struct send_message {
@@ -50,13 +56,13 @@ struct send_message {
     uint32_t delivered, deferred, failed; /* results of this try */
     uint32_t dirty_from, dirty_to;        /* equal: the file has all marks */
     stralloc notes;                       /* owned: lines that notes/ID does not have yet */
-    stralloc failing;                     /* owned: uint32_t, the recipients that fail by these */
+    stralloc noted; /* owned: struct send_noted, the marks that follow when the file has them */
     enum send_warning warning;
-    uint32_t delayed;             /* recipients of which a delay was noted */
-    bool asked[REPORT_DELAY + 1]; /* the report of this kind was asked for in this try */
-    enum report_kind report;      /* the one that is asked for now */
-    bool report_waits;            /* in the list of reports */
-    bool is_reported; /* failures were: that is to be on the disk before their notes go */
+    uint32_t delayed;         /* recipients of which a delay was noted */
+    bool asked[REPORT_KINDS]; /* the report of this kind was asked for in this try */
+    enum report_kind report;  /* the one that is asked for now */
+    bool report_waits;        /* in the list of reports */
+    bool is_reported; /* what notes are about was: that is to be on the disk before they go */
     bool left;        /* the try was broken off: the file stays where it is */
     bool lost;        /* and that by an agent's death that may be this message's doing */
     bool unanswered;  /* and there are deliveries of which the result is not known */

@@ -49,8 +49,8 @@ struct send_agent_start {
     char const *const *arguments;      /* argv, NULL-terminated */
     struct privilege_user const *user; /* whom it runs as; NULL: it becomes others itself, and keeps
                                           what that takes (privilege_keep_changing_users) */
-    int inherited; /* becomes its SEND_AGENT_DESCRIPTOR; -1: nothing does */
-    int control;   /* becomes its SEND_AGENT_CONTROL */
+    int inherited;                     /* becomes its SEND_AGENT_DESCRIPTOR; -1: nothing does */
+    int control;                       /* becomes its SEND_AGENT_CONTROL */
 };
 
 /* Starts an agent with one end of a socket pair as its fd 0. False after logging. */

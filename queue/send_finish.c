@@ -115,6 +115,19 @@ static bool finish_early(struct send *send, struct send_message *message)
     return true;
 }
 
+/* Is there something to report that was not yet asked for in this try? */
+static bool find_report(struct send_message const *message, struct send_marks_count const *count,
+                        enum report_kind *kind)
+{
+    bool const due[REPORT_KINDS] = {[REPORT_FAILURE] = count->failed,
+                                    [REPORT_SUCCESS] = count->delivered,
+                                    [REPORT_DELAY] = count->todo && message->delayed};
+    for (*kind = 0; *kind < REPORT_KINDS; ++*kind)
+        if (due[*kind] && !message->asked[*kind])
+            return true;
+    return false;
+}
+
 /* The order that makes it one report at least, never none, wherever a crash comes:
  *   1. the reason of a failure is noted, synced;
  *   2. its mark becomes `-`, synced (1 and 2: send_result_write, in the turn of the result);
@@ -124,25 +137,27 @@ static bool finish_early(struct send *send, struct send_message *message)
  * Before 2 the recipient counts as untried; between 2 and 4 it is found with its `-` and the report
  * is made (once more), also in a try that has nothing to deliver. Nothing but 4 takes a `-` away,
  * and nothing removes a message that has one: when the report cannot be made, or ekiden-bounce is
- * gone, the message keeps its marks and comes again with its next try. */
+ * gone, the message keeps its marks and comes again with its next try. A success that the sender
+ * wants to hear of goes the same way with `!` in place of `-`, but for the sync in 2: a crash there
+ * delivers once more, as it does with any mark of a delivery, and then reports. */
 static bool finish(struct send *send, struct send_message *message)
 {
     if (finish_early(send, message))
         return true;
     send_result_note(send, message);
     struct send_marks_count const count = send_marks_count(message);
-    bool const failure = count.failed && !message->asked[REPORT_FAILURE];
-    bool const delay = count.todo && message->delayed && !message->asked[REPORT_DELAY];
+    enum report_kind kind;
+    bool const report = find_report(message, &count, &kind);
     /* ekiden-bounce reports what the files say. */
-    if ((failure || delay) && send->stopping) {
+    if (report && send->stopping) {
         message->left = true;
         return finish_early(send, message);
     }
-    if ((failure || delay) && send_result_write(send, message, SEND_MARKS_WRITE)) {
-        send_report_ask(send, message, failure ? REPORT_FAILURE : REPORT_DELAY);
+    if (report && send_result_write(send, message, SEND_MARKS_WRITE)) {
+        send_report_ask(send, message, kind);
         return false;
     }
-    if (count.todo || count.failed)
+    if (count.todo || count.failed || count.delivered)
         finish_deferred(send, message);
     else
         finish_done(send, message);

@@ -19,10 +19,10 @@ void send_marks_set(struct send_message *message, uint32_t index, enum envelope_
     }
 }
 
-void send_marks_reported(struct send_message *message)
+void send_marks_reported(struct send_message *message, enum envelope_mark mark)
 {
     for (uint32_t i = 0; i < message->content.recipient_count; i++)
-        if (message->content.recipients[i].mark == ENVELOPE_FAILED)
+        if (message->content.recipients[i].mark == mark)
             send_marks_set(message, i, ENVELOPE_DONE);
     message->is_reported = true;
 }
@@ -83,8 +83,10 @@ struct send_marks_count send_marks_count(struct send_message const *message)
 {
     struct send_marks_count count = {.todo = 0};
     for (uint32_t i = 0; i < message->content.recipient_count; i++) {
-        count.todo += message->content.recipients[i].mark == ENVELOPE_TODO;
-        count.failed += message->content.recipients[i].mark == ENVELOPE_FAILED;
+        unsigned char const mark = message->content.recipients[i].mark;
+        count.todo += mark == ENVELOPE_TODO;
+        count.failed += mark == ENVELOPE_FAILED;
+        count.delivered += mark == ENVELOPE_DELIVERED;
     }
     return count;
 }

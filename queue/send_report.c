@@ -15,7 +15,7 @@ static void log_report(struct send_message const *message, char const *result, c
     struct log_line line;
     log_begin(&line, "report");
     log_text(&line, "id", message->id);
-    log_text(&line, "kind", message->report == REPORT_FAILURE ? "failure" : "delay");
+    log_text(&line, "kind", report_kind_name(message->report));
     log_text(&line, "result", result);
     if (text)
         log_text(&line, "text", text);
@@ -87,8 +87,9 @@ void send_report_turn(struct send *send)
 static void take_success(struct send *send, struct send_message *message)
 {
     stralloc line = STRALLOC_ZERO;
-    if (message->report == REPORT_FAILURE) {
-        send_marks_reported(message);
+    if (message->report != REPORT_DELAY) {
+        send_marks_reported(message, message->report == REPORT_FAILURE ? ENVELOPE_FAILED
+                                                                       : ENVELOPE_DELIVERED);
         return;
     }
     /* A crash before this is on the disk costs one more warning. */
@@ -102,6 +103,9 @@ void send_report_answer(struct send *send, struct send_message *message,
 {
     switch (answer->result) {
     case JOB_DELIVERED:
+    case JOB_RELAYED:
+    case JOB_PASSED_ON:
+    case JOB_EXPANDED:
         log_report(message, "made", answer->text, 0);
         take_success(send, message);
         break;

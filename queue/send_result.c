@@ -17,6 +17,10 @@ static char const *name_of(enum job_result result)
     switch (result) {
     case JOB_DELIVERED:
         return "delivered";
+    case JOB_RELAYED:
+    case JOB_PASSED_ON:
+    case JOB_EXPANDED:
+        return "passed-on";
     case JOB_FAILED:
         return "failed";
     case JOB_CORRUPT:
@@ -74,7 +78,8 @@ static bool is_warning_due(struct send *send, struct send_message *message)
 static void note_delay(struct send *send, struct send_message *message, uint32_t index,
                        char const *text)
 {
-    if (!is_warning_due(send, message))
+    if (!queue_recipient_wants(message->content.recipients + index, DSN_DELAY) ||
+        !is_warning_due(send, message))
         return;
     if (notes_format(&message->notes, NOTES_DELAYED, index, text))
         message->delayed++;
@@ -82,15 +87,44 @@ static void note_delay(struct send *send, struct send_message *message, uint32_t
         log_failed_step(message, "not-noted", errno);
 }
 
-static bool note_failure(struct send_message *message, uint32_t index, char const *text)
+/* MARK comes when the note is on the disk. */
+static bool note_result(struct send_message *message, uint32_t index, enum envelope_mark mark,
+                        enum notes_letter letter, char const *text)
 {
-    if (stralloc_readyplus(&message->failing, sizeof index) &&
-        notes_format(&message->notes, NOTES_FAILED, index, text)) {
-        stralloc_catb(&message->failing, (char const *)&index, sizeof index);
+    struct send_noted const noted = {.index = index, .mark = mark};
+    if (stralloc_readyplus(&message->noted, sizeof noted) &&
+        notes_format(&message->notes, letter, index, text)) {
+        stralloc_catb(&message->noted, (char const *)&noted, sizeof noted);
         return true;
     }
     log_failed_step(message, "not-noted", errno);
     return false;
+}
+
+/* RFC 3461 4.1: a sender that wants to hear of nothing but success, or of nothing, is not told. */
+static void settle_failure(struct send_message *message, uint32_t index, char const *text)
+{
+    if (!queue_recipient_wants(message->content.recipients + index, DSN_FAILURE)) {
+        message->failed++;
+        send_marks_set(message, index, ENVELOPE_DONE);
+    } else if (!note_result(message, index, ENVELOPE_FAILED, NOTES_FAILED, text)) {
+        message->deferred++;
+    }
+}
+
+/* The null sender is never told of a success (RFC 3461 6.1). Where the note cannot be made that is
+ * no reason to deliver once more. */
+static void settle_success(struct send_message *message, uint32_t index, enum job_result result,
+                           char const *text)
+{
+    enum notes_letter const letter = result == JOB_RELAYED    ? NOTES_RELAYED
+                                     : result == JOB_EXPANDED ? NOTES_EXPANDED
+                                                              : NOTES_DELIVERED;
+    message->delivered++;
+    if (result == JOB_PASSED_ON || !message->content.sender_length ||
+        !queue_recipient_wants(message->content.recipients + index, DSN_SUCCESS) ||
+        !note_result(message, index, ENVELOPE_DELIVERED, letter, text))
+        send_marks_set(message, index, ENVELOPE_DONE);
 }
 
 /* The end of the patience: what is said to the sender, with the reason of the last try. */
@@ -135,12 +169,13 @@ void send_result(struct send *send, struct send_message *message, uint32_t index
     log_result(message, index, result, text);
     switch (result) {
     case JOB_DELIVERED:
-        message->delivered++;
-        send_marks_set(message, index, ENVELOPE_DONE);
+    case JOB_RELAYED:
+    case JOB_PASSED_ON:
+    case JOB_EXPANDED:
+        settle_success(message, index, result, text);
         break;
     case JOB_FAILED:
-        if (!note_failure(message, index, text))
-            message->deferred++;
+        settle_failure(message, index, text);
         break;
     case JOB_CORRUPT:
         message->corrupt = true;
@@ -154,27 +189,38 @@ void send_result(struct send *send, struct send_message *message, uint32_t index
     send_active_touch(&send->active, message);
 }
 
+/* The notes could not be written: what failed is tried again, and what was delivered is not. */
+static void settle_unnoted(struct send_message *message, struct send_noted const *noted)
+{
+    if (noted->mark == ENVELOPE_DELIVERED)
+        send_marks_set(message, noted->index, ENVELOPE_DONE);
+    else
+        message->deferred++;
+}
+
 /* A mark `-` says: the reason is noted, and the sender was not told yet. So it is not even set in
- * memory before the note is on the disk. */
+ * memory before the note is on the disk; and so with `!`. */
 void send_result_note(struct send *send, struct send_message *message)
 {
-    uint32_t const failing = (uint32_t)(message->failing.len / sizeof(uint32_t));
     if (message->notes.len == 0)
         return;
-    if (notes_append(send->queue, message->id, &message->notes)) {
-        for (uint32_t i = 0; i < failing; i++) {
-            uint32_t index;
-            memcpy(&index, message->failing.s + i * sizeof index, sizeof index);
-            send_marks_set(message, index, ENVELOPE_FAILED);
-        }
-        message->failed += failing;
-    } else {
+    bool const written = notes_append(send->queue, message->id, &message->notes);
+    if (!written) {
         log_failed_step(message, "not-noted", errno);
-        message->deferred += failing;
         message->delayed = 0;
         message->warning = SEND_WARNING_NONE;
     }
-    message->notes.len = message->failing.len = 0;
+    for (size_t at = 0; at < message->noted.len; at += sizeof(struct send_noted)) {
+        struct send_noted noted;
+        memcpy(&noted, message->noted.s + at, sizeof noted);
+        if (!written) {
+            settle_unnoted(message, &noted);
+            continue;
+        }
+        send_marks_set(message, noted.index, noted.mark);
+        message->failed += noted.mark == ENVELOPE_FAILED;
+    }
+    message->notes.len = message->noted.len = 0;
 }
 
 bool send_result_write(struct send *send, struct send_message *message, enum send_marks_how how)

@@ -14,7 +14,7 @@ from instance import FIELD, PATIENCE, wait_for
 from report import Report
 
 HOST = "mail.local.test"
-TODO, DONE, FAILED = b"T", b"+", b"-"
+TODO, DONE, DELIVERED, FAILED = b"T", b"+", b"!", b"-"
 
 
 class Bouncer:
@@ -86,10 +86,11 @@ class Bouncer:
 
     # --- messages ---
 
-    def queued(self, recipients, body=b"Subject: x\n\nhello\n", sender="ann@far.test"):
-        """Queues a message to RECIPIENTS, (address, mark) each, and returns its id."""
+    def queued(self, recipients, body=b"Subject: x\n\nhello\n", sender="ann@far.test", asked=b""):
+        """Queues a message to RECIPIENTS, (address, mark) each, and returns its id. ASKED: records
+        behind the sender; those behind a recipient may stand in his address."""
         before = set(os.listdir(self.folder / "queue/new"))
-        envelope = b"F" + as_bytes(sender) + b"\0"
+        envelope = b"F" + as_bytes(sender) + b"\0" + asked
         envelope += b"".join(b"T" + as_bytes(address) + b"\0" for address, _ in recipients) + b"\0"
         (self.folder / "message").write_bytes(body)
         (self.folder / "envelope").write_bytes(envelope)
@@ -100,9 +101,10 @@ class Bouncer:
         self.seen.add(name)
         content = bytearray(self.path(name).read_bytes())
         at = content.index(b"\0F") + 1
-        for _, mark in recipients:
-            at = content.index(b"\0", at) + 1
+        for address, mark in recipients:
+            at = content.index(b"\0T" + as_bytes(address) + b"\0", at) + 1
             content[at:at + 1] = mark
+            at += len(as_bytes(address))
         self.path(name).write_bytes(content)
         return name
 

@@ -21,6 +21,8 @@ ANSWERS = {
     "defer": ("Z", "4.2.0 not now"),
     "fail": ("D", "5.2.0 never"),
     "corrupt": ("C", "4.3.0 damaged"),
+    "relay": ("R", "2.0.0 taken, and no more said"),
+    "pass": ("P", "2.0.0 passed on"),
 }
 os.umask(0)  # agents of several users write to the same files
 link = socket.socket(fileno=0)
@@ -109,14 +111,15 @@ def report(fields, descriptors):
     message = os.pread(descriptors[0], os.fstat(descriptors[0]).st_size, 0)
     notes = os.pread(descriptors[1], os.fstat(descriptors[1]).st_size, 0).decode()
     envelope = message[message.index(b"\0F") + 1:].split(b"\0\0")[0].split(b"\0")[1:]
-    letter, mark = ("F", b"-") if kind == "failure" else ("D", b"T")
+    recipients = [record for record in envelope if record[:1] in b"T+!-"]
+    letters, mark = {"failure": ("F", b"-"), "success": ("SRE", b"!"), "delay": ("D", b"T")}[kind]
     texts = {}
     for line in notes.splitlines():
-        if line.startswith(letter + " "):
-            _, index, text = line.split(" ", 2)
-            texts[int(index)] = text
-    told = [(record[1:].decode(), texts.get(index)) for index, record in enumerate(envelope)
-            if record[:1] == mark and (kind == "failure" or index in texts)]
+        if line and line[0] in letters:
+            letter, index, text = line.split(" ", 2)
+            texts[int(index)] = f"{letter} {text}" if kind == "success" else text
+    told = [(record[1:].decode(), texts.get(index)) for index, record in enumerate(recipients)
+            if record[:1] == mark and (kind != "delay" or index in texts)]
     note("asked", kind, name)
     what = open(os.path.join(FOLDER, "bounce")).read() if is_there("bounce") else ""
     if what == "die":

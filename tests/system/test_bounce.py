@@ -7,7 +7,7 @@ import tempfile
 import time
 
 import pytest
-from bouncer import DONE, FAILED, HOST, TODO, Bouncer, QueuedReport, remove
+from bouncer import DELIVERED, DONE, FAILED, HOST, TODO, Bouncer, QueuedReport, remove
 from instance import SANITIZER, Process, wait_for
 
 SAID = "5.1.1 mx.far.test[192.0.2.7]:25 said: 550 5.1.1 <bob@far.test>: no such user"
@@ -83,6 +83,94 @@ def test_only_what_failed_is_reported(bouncer):
     ]
     assert report.status[1]["Diagnostic-Code"] == "X-Ekiden; 5.2.2 last"
     assert "first" not in report.text and "a@x.test" not in report.text
+
+
+# --- what the sender asked for (RFC 3461) ---
+
+
+def test_envelope_id_and_original_recipient(bouncer):
+    name = bouncer.queued([("bob@far.test\0NSF\0Orfc822;Bob+2Bx@Old.test", FAILED),
+                           ("eve@far.test", FAILED)], asked=b"VQQ+2B314+20159\0RF\0")
+    bouncer.noted(name, ("F", 0, SAID), ("F", 1, SAID))
+    report = bouncer.report(name)
+    assert report.status[0]["Original-Envelope-Id"] == "QQ+314 159"
+    assert report.status[1]["Original-Recipient"] == "rfc822; Bob+x@Old.test"
+    assert report.status[1]["Final-Recipient"] == "rfc822; bob@far.test"
+    assert "Original-Recipient" not in report.status[2]
+    assert report.original[0] == "message/rfc822"
+    assert list(report.status[0])[0] == "Original-Envelope-Id"
+
+
+@pytest.mark.parametrize("orcpt, shown, kind", [
+    ("utf-8;jürgen@bücher.test", "utf-8; jürgen@bücher.test", "message/global-delivery-status"),
+    ("utf-8;j\\x{FC}rgen@x.test", "utf-8; j\\x{FC}rgen@x.test", "message/delivery-status"),
+    ("rfc822;a+3A+20b@x.test", "rfc822; a: b@x.test", "message/delivery-status"),
+    (b"utf-8;j\xfcrgen@x.test", "utf-8; j?rgen@x.test", "message/delivery-status"),
+])
+def test_original_recipients(bouncer, orcpt, shown, kind):
+    orcpt = orcpt if isinstance(orcpt, bytes) else orcpt.encode()
+    report = bouncer.report(bouncer.queued([(b"bob@far.test\0O" + orcpt, FAILED)]))
+    assert report.part(1)[0] == kind
+    assert report.status[1]["Original-Recipient"] == shown
+
+
+@pytest.mark.parametrize("wish, kind, returned", [
+    (b"RF\0", "failure", "message/rfc822"),
+    (b"RH\0", "failure", "text/rfc822-headers"),
+    (b"", "delay", "message/rfc822"),
+    (b"RF\0", "delay", "text/rfc822-headers"),
+    (b"RH\0", "delay", "text/rfc822-headers"),
+    (b"RF\0", "success", "text/rfc822-headers"),
+    (b"", "success", "text/rfc822-headers"),
+])
+def test_what_comes_back(bouncer, wish, kind, returned):
+    mark, letter = {"failure": (FAILED, "F"), "delay": (TODO, "D"), "success": (DELIVERED, "S")}[kind]
+    name = bouncer.queued([("bob@far.test", mark)], asked=wish)
+    bouncer.noted(name, (letter, 0, "4.2.1 so it is"))
+    assert bouncer.report(name, kind).original[0] == returned
+
+
+def test_ret_full_has_the_usual_bound(bouncer):
+    body = b"Subject: x\n\n" + b"x" * 70 + b"\n" + 2000 * (b"y" * 70 + b"\n")
+    name = bouncer.queued([("bob@far.test", FAILED)], asked=b"RF\0", body=body)
+    assert bouncer.report(name).original[0] == "text/rfc822-headers"
+
+
+def test_report_of_success(bouncer):
+    said = "2.0.0 mx.far.test[192.0.2.1]:25 said: 250 2.0.0 taken"
+    name = bouncer.queued([("a@x.test", DELIVERED), ("b@x.test", TODO), ("c@x.test", FAILED),
+                           ("d@x.test", DELIVERED), ("e@x.test", DELIVERED), ("f@x.test", DONE),
+                           ("g@x.test", DELIVERED)])
+    bouncer.noted(name, ("S", 0, "2.0.0 delivered to a mailbox"), ("R", 3, said), ("F", 2, "5.1.1 no"),
+                  ("E", 4, "2.0.0 forwarded as 1"), ("S", 5, "2.0.0 told before"))
+    report = bouncer.report(name, "success")
+    assert (report.sender, report.recipients) == (b"", [b"ann@far.test"])
+    assert [(f["Final-Recipient"], f["Action"], f["Status"]) for f in report.status[1:]] == [
+        ("rfc822; a@x.test", "delivered", "2.0.0"),
+        ("rfc822; d@x.test", "relayed", "2.0.0"),
+        ("rfc822; e@x.test", "expanded", "2.0.0"),
+        ("rfc822; g@x.test", "relayed", "2.0.0"),  # without a note the least is said
+    ]
+    assert report.status[2]["Remote-MTA"] == "dns; mx.far.test"
+    assert report.status[2]["Diagnostic-Code"] == "smtp; 250 2.0.0 taken"
+    assert "delivered" in report.message["Subject"]
+    assert "<a@x.test>\n    It was delivered." in report.text
+    assert report.message["Auto-Submitted"] == "auto-replied"
+    (event,) = bouncer.events("report")
+    assert (event["kind"], event["recipients"]) == ("success", "4")
+
+
+@pytest.mark.parametrize("sender", ["", "#@[]"])
+def test_no_success_report_without_a_sender(bouncer, sender):
+    name = bouncer.queued([("a@x.test", DELIVERED)], sender=sender)
+    bouncer.noted(name, ("S", 0, "2.0.0 delivered"))
+    assert bouncer.ask(name, "success")[0] == "K"
+    assert bouncer.new() == []
+
+
+def test_success_report_to_a_list_with_a_sender_for_each(bouncer):
+    name = bouncer.queued([("a@x.test", DELIVERED)], sender="list-owner-@host.test-@[]")
+    assert bouncer.report(name, "success").recipients == [b"list-owner-@host.test"]
 
 
 def test_nothing_to_report(bouncer):

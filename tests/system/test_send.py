@@ -124,6 +124,77 @@ def test_report_that_is_put_off(scheduler, others):
     assert not others or scheduler.marks(name) == [DONE, TODO]
 
 
+def notify(name, letters):
+    """A recipient with what RFC 3461's NOTIFY says of him."""
+    return f"{at(name)}\0N{letters}"
+
+
+def test_success_is_reported_to_who_asks(scheduler):
+    scheduler.inject(notify("ok", "S"), at("ok2"), notify("slow", "N"), notify("slow2", "FD"))
+    scheduler.await_event("done")
+    ((kind, _, told),) = scheduler.reports()
+    assert (kind, told) == ("success", {at("ok"): "S 2.0.0 delivered"})
+    assert scheduler.files() == {} and scheduler.notes() == {}
+
+
+def test_success_elsewhere(scheduler):
+    """What a server with DSN has taken it reports; another one says nothing more."""
+    scheduler.inject("relay@far.test\0NS", "pass@far.test\0NSFD", "x@far.test\0NSD", "y@far.test")
+    scheduler.await_event("done")
+    ((kind, _, told),) = scheduler.reports()
+    assert (kind, sorted(told)) == ("success", ["relay@far.test", "x@far.test"])
+    assert told["relay@far.test"].startswith("R 2.0.0 taken")
+
+
+def test_no_success_report_without_a_sender(scheduler):
+    scheduler.inject(notify("ok", "S"), sender="")
+    scheduler.await_event("done")
+    assert scheduler.reports() == []
+
+
+def test_failure_is_not_reported_to_who_does_not_want_it(scheduler):
+    scheduler.inject(notify("fail", "N"), notify("fail2", "SD"), notify("nobody-here", "N"))
+    (done,) = scheduler.await_event("done")
+    assert (done["failed"], scheduler.reports()) == ("3", [])
+    assert scheduler.files() == {} and scheduler.notes() == {}
+
+
+def test_success_and_failure_and_what_waits(scheduler):
+    """Each is told in the try in which it happened, once."""
+    name = scheduler.inject_named(notify("ok", "SF"), notify("fail", "SF"), notify("defer", "SF"))
+    scheduler.await_event("deferred", id=name)
+    assert scheduler.reports() == [("failure", name, {at("fail"): "5.2.0 never"}),
+                                   ("success", name, {at("ok"): "S 2.0.0 delivered"})]
+    scheduler.set("users", "defer:ok\n")
+    scheduler.await_event("settings-loaded")
+    restart(scheduler)
+    scheduler.process.send_signal(signal.SIGALRM)
+    scheduler.await_event("done", id=name)
+    assert scheduler.reports()[2:] == [("success", name, {at("defer"): "S 2.0.0 delivered"})]
+    assert scheduler.files() == {} and scheduler.notes() == {}
+
+
+def test_success_report_that_is_put_off(scheduler):
+    """The message is delivered, and stays until its sender was told; not a second time here."""
+    scheduler.tell("bounce", "defer")
+    name = scheduler.inject_named(notify("ok", "S"))
+    scheduler.await_event("deferred", id=name)
+    restart(scheduler)
+    (scheduler.folder / "agent" / "bounce").unlink()
+    scheduler.process.send_signal(signal.SIGALRM)
+    scheduler.await_event("done", id=name)
+    assert scheduler.reports() == [("success", name, {at("ok"): "S 2.0.0 delivered"})]
+    assert scheduler.recipients() == ["ok"]
+
+
+def test_success_that_cannot_be_noted(scheduler):
+    """It is no reason to deliver once more: the report is lost."""
+    (scheduler.queue / "notes").rmdir()
+    scheduler.inject(notify("ok", "S"))
+    scheduler.await_event("done")
+    assert (scheduler.reports(), scheduler.recipients()) == ([], ["ok"])
+
+
 def test_reporter_that_dies(scheduler):
     """H09: a report whose success the scheduler does not learn of is made again: never none."""
     scheduler.tell("bounce", "die")
@@ -230,7 +301,8 @@ def test_warning_of_a_delay(stopped):
     stopped.set("delaywarning", "1\n")
     stopped.set("queuelifetime", "86400\n")
     stopped.start()
-    name = stopped.inject_named(at("defer"), at("ok"), at("defer2"))
+    name = stopped.inject_named(at("defer"), at("ok"), at("defer2"), notify("defer", "F"),
+                                notify("defer", "N"))
     other = stopped.inject_named(at("defer"), sender="")
     stopped.await_event("deferred", 2)
     assert stopped.reports() == []

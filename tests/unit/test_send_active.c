@@ -183,7 +183,7 @@ static void marks_are_written_in_place(void **state)
     struct send_marks_count count = send_marks_count(&message);
     assert_int_equal(count.todo, 3);
     assert_int_equal(count.failed, 1);
-    send_marks_reported(&message);
+    send_marks_reported(&message, ENVELOPE_FAILED);
     assert_true(send_marks_write(queue, &message, SEND_MARKS_SYNC));
     assert_int_equal(pread(file, text, 10, 0), 10);
     assert_string_equal(text, "aTb+cTd+eT");
