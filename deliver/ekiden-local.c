@@ -92,19 +92,14 @@ static int open_mail_root(struct options const *options)
 static void enter_sandbox(int root, int control)
 {
     static int const calls[] = {
-        SYS_read,         SYS_write,          SYS_pread64,
-        SYS_openat,       SYS_close,          SYS_newfstatat,
-        SYS_fstat,        SYS_fstatfs,        SYS_fsync,
-        SYS_syncfs,       SYS_fcntl,          SYS_sync_file_range,
-        SYS_renameat2,    SYS_renameat,       SYS_linkat,
-        SYS_unlinkat,     SYS_mkdirat,        SYS_getdents64,
-        SYS_lseek,        SYS_recvmsg,        SYS_sendmsg,
-        SYS_ppoll,        SYS_signalfd4,      SYS_rt_sigaction,
-        SYS_uname,        SYS_socket,         SYS_connect,
-        SYS_setsockopt,   SYS_clock_gettime,  SYS_gettimeofday,
-        SYS_brk,          SYS_mmap,           SYS_munmap,
-        SYS_mremap,       SYS_rt_sigprocmask, SYS_exit_group,
-        SYS_rt_sigreturn,
+        SYS_read,       SYS_write,         SYS_writev, /* skalibs: the rest of an answer */
+        SYS_pread64,    SYS_openat,        SYS_close,          SYS_newfstatat, SYS_fstat,
+        SYS_fstatfs,    SYS_fsync,         SYS_syncfs,         SYS_fcntl,      SYS_sync_file_range,
+        SYS_renameat2,  SYS_renameat,      SYS_linkat,         SYS_unlinkat,   SYS_mkdirat,
+        SYS_getdents64, SYS_lseek,         SYS_recvmsg,        SYS_sendmsg,    SYS_ppoll,
+        SYS_signalfd4,  SYS_rt_sigaction,  SYS_uname,          SYS_socket,     SYS_connect,
+        SYS_setsockopt, SYS_clock_gettime, SYS_gettimeofday,   SYS_brk,        SYS_mmap,
+        SYS_munmap,     SYS_mremap,        SYS_rt_sigprocmask, SYS_exit_group, SYS_rt_sigreturn,
 #ifdef SYS_poll
         SYS_poll,
 #endif
