@@ -44,7 +44,8 @@ enum queue_status {
     QUEUE_BUG = 81,
     QUEUE_CUSTOM = 82,  /* the text is on fd 6: D or Z first (permanent, temporary), as in the patch
                            world */
-    QUEUE_ENVELOPE = 91 /* malformed envelope */
+    QUEUE_ENVELOPE = 91, /* malformed envelope */
+    QUEUE_UNKNOWN = 256  /* no exit code: who was to say has gone, and the message may be queued */
 };
 
 struct queue_file {

@@ -75,6 +75,11 @@ static void commit(struct session *session)
     char id[QUEUE_ID_LENGTH + 1]; /* a copy: after the commit the next one's may stand there */
     memcpy(id, session->submit.id, sizeof id);
     enum queue_status status = submit_commit(&session->submit);
+    if (status == QUEUE_UNKNOWN) {
+        /* Any answer could be untrue; without one a client tries again (RFC 5321 4.5.4.1). */
+        session->end = SESSION_UNKNOWN;
+        return;
+    }
     if (status != QUEUE_OK) {
         describe_status(&reply, status, session->submit.text);
         session_refuse(session, &reply, "queue", 0);

@@ -128,7 +128,7 @@ void session_log_end(struct session const *session)
         [SESSION_STOPPED] = "stopped",    [SESSION_ERRORS] = "too-many-errors",
         [SESSION_IDLE] = "idle-commands", [SESSION_FOREIGN] = "not-smtp",
         [SESSION_REFUSED] = "refused",    [SESSION_LOGINS] = "too-many-logins",
-        [SESSION_TLS] = "tls-failed",
+        [SESSION_TLS] = "tls-failed",     [SESSION_UNKNOWN] = "queue-unknown",
     };
     if (session->accepted > 0 && (session->end == SESSION_QUIT || session->end == SESSION_CLOSED))
         return;

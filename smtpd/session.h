@@ -32,6 +32,7 @@ enum session_end {
     SESSION_FOREIGN, /* another protocol, or a chunk of unknown size */
     SESSION_REFUSED, /* turned away at the greeting */
     SESSION_LOGINS,  /* three failed logins */
+    SESSION_UNKNOWN, /* nobody can say whether a message was queued */
     SESSION_TLS      /* the handshake failed, or clear text came where none may */
 };
 

@@ -72,7 +72,7 @@ void submit_message(struct submit *submit, char const *bytes, size_t length);
  * injector works meanwhile. */
 void submit_flush(struct submit *submit);
 
-/* Waits until the message is durable. Only QUEUE_OK allows a 250. */
+/* Waits until the message is durable. Only QUEUE_OK allows a 250, and QUEUE_UNKNOWN no answer. */
 enum queue_status submit_commit(struct submit *submit);
 
 /* Discards the message. */

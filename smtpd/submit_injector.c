@@ -102,9 +102,10 @@ static enum queue_status commit(struct submit *submit)
     char answer[1 + QUEUE_ID_LENGTH];
     submit->injector.bits |= INJECTION_COMMIT;
     send_packet(submit, NULL, 0);
-    if (submit->failed ||
-        !receive(submit, INJECTION_STATUS, answer, 1 + sizeof answer, SUBMIT_COMMIT_MILLISECONDS))
+    if (submit->failed)
         return QUEUE_SYSTEM;
+    if (!receive(submit, INJECTION_STATUS, answer, 1 + sizeof answer, SUBMIT_COMMIT_MILLISECONDS))
+        return QUEUE_UNKNOWN; /* it may have died behind the commit */
     memcpy(submit->injector.next, answer + 1, QUEUE_ID_LENGTH);
     return (enum queue_status)(unsigned char)answer[0];
 }
