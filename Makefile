@@ -78,14 +78,10 @@ $(BUILD)/tests/%: tests/unit/%.c $(archives)
 	$(call say,TEST) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(if $(SANITIZE),$(LINK)) -o $@ $< \
 	  -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS) -lcmocka
 
-unit: $(tests)
+unit: $(tests) $(if $(SANITIZE),,crash-tools)
 
 check: all unit
 	sh quickstart check
-
-# The long forms of what `make check` does briefly.
-crash: all
-	tests/crash/sweep --build $(BUILD)
 
 bench: all
 	tests/bench/inbound --build $(BUILD)
@@ -98,6 +94,7 @@ format:
 clean:
 	rm -rf build build-*
 
+include tests/crash/crash.mk
 include tests/fuzz/fuzz.mk
 include etc/install.mk
 

@@ -1,48 +1,49 @@
 """ekiden-auth under faults: a wrong password is never right, and what one run leaves does not harm the
 next ones, nor forget who has failed."""
 
-from faults import calls_of, environment, faults_of, points_of, tracer
-from logins import credentials
+import subprocess
+
+from faults import Subject, Trace, environment, tracer
+from rows import Broken
 
 PASSWORD = "correct horse"
+EXPECTED = {PASSWORD: 0, "wrong": 1}
 
 
-def run_check(logins, password, *options):
-    """One traced check. Returns its exit code and its trace."""
-    trace = logins.folder / "fault.trace"
-    trace.write_text("")
-    trace.chmod(0o666)
-    before = tracer(trace, *options, user=logins.user[0] if logins.user else None)
-    user, logins.user = logins.user, None  # strace changes the user
-    try:
-        ended = logins.check("alice", password, before=before, environment=environment(False))
-    finally:
-        logins.user = user
-    return ended.code, trace.read_text(errors="replace")
+class Auth(Subject):
+    def __init__(self, logins, password):
+        self.logins, self.password = logins, password
+        right = "right" if EXPECTED[password] == 0 else "wrong"
+        self.name = f"ekiden-auth, a {right} password"
 
-
-def sweep(logins, kinds, calls):
-    """Every fault of KINDS at CALLS, with a right and with a wrong password. Returns (number of
-    faults, those that did not come about, complaints)."""
-    count, missed, wrong = 0, [], []
-    for password, expected in ((PASSWORD, 0), ("wrong", 1)):
-        code, trace = run_check(logins, password)
-        assert code == expected, trace[-2000:]
+    def attempt(self, fault):
+        logins, path = self.logins, self.logins.folder / "fault.trace"
+        before = tracer(path, fault, logins.user[0] if logins.user else None)
+        user, logins.user = logins.user, None  # `fault` changes the user
+        try:
+            code = logins.check("alice", self.password, before=before,
+                                environment=environment()).code
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            logins.user = user
+        trace = Trace(path).read()
         # The calls of the shell that executes it come first and are not ours.
-        begin = max(place for place, (_, call, _) in enumerate(calls_of(trace)) if call == "execve")
-        points = [point for point in points_of(trace)
-                  if point.call in calls and point.place > begin]
-        for fault in faults_of(points, kinds):
-            code, trace = run_check(logins, password, fault.option())
-            count += 1
-            if not fault.happened(trace):
-                missed.append(str(fault))
-            if code == 0 and expected != 0:
-                wrong.append(f"{fault}: a wrong password was right")
-            if fault.kind != "KILL" and code not in (0, 1, 2, 111):
-                wrong.append(f"{fault}: exit {code}")
-            # A store that was killed at its making may be made anew, but at once.
-            after = [logins.check("alice", PASSWORD).code for _ in range(2)]
-            if after[1] != 0:
-                wrong.append(f"{fault}: afterwards exit {after}")
-    return count, missed, wrong
+        trace.points = [point for point in trace.points if point.role != "sh"]
+        return trace, self.judge(code, trace, fault)
+
+    def judge(self, code, trace, fault):
+        what, wrong = f"{self.name}: {trace}: exit {code}", []
+        if code is None:
+            wrong.append(Broken("hung", what))
+        if code == 0 and EXPECTED[self.password] != 0:
+            wrong.append(Broken("other", f"{what}: a wrong password was right"))
+        if code not in (None, 0, 1, 2, 111) and not trace.killed:
+            wrong.append(Broken("other", what))
+        if fault is None and code != EXPECTED[self.password]:
+            wrong.append(Broken("other", f"{what}: without a fault"))
+        # A store that was killed at its making may be made anew, but at once.
+        after = [self.logins.check("alice", PASSWORD).code for _ in range(2)]
+        if after[1] != 0:
+            wrong.append(Broken("other", f"{what}: afterwards exit {after}"))
+        return wrong

@@ -1,132 +1,321 @@
-"""Faults at system calls, by strace: a program is killed at its Nth call, or that call fails.
+"""Faults at system calls: one counter over all processes of a command, and one fault at a number.
 
-A point names a call and its number among the calls of that name, as strace counts them in
-inject=CALL:when=NUMBER (for each process on its own). SIGKILL arrives at the entry of the call,
-which is then not carried out; an injected error replaces the call.
+fault.c counts, strikes and writes a trace. A Subject runs something under it, again and again, and
+says what must hold afterwards; `sweep` has every fault that can happen at every number happen once.
+A run is not always like the one before (processes take turns as they like): what counts is the call
+that was hit, not the one that was meant.
 """
 
+import math
 import os
-import re
+import pwd
+import socket
 import subprocess
+import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-LINE = re.compile(r"^(\d+)\s+(\w+)\((.*)")
-NEVER_RETURN = ("exit", "exit_group", "execve", "rt_sigreturn")
-KINDS = ("KILL", "EIO", "ENOSPC", "EINTR")
+from rows import Broken, Row
+
+KILLS = ("kill-before", "kill-after", "kill-all-before", "kill-all-after")
+ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EINTR", "EAGAIN", "EMFILE", "ENOMEM")
+SHORTS = ("short-half", "short-one")
+# What makes a step durable, or tells others of it.
+STEPS = ("fsync", "fdatasync", "rename", "renameat", "renameat2", "linkat", "link", "unlink",
+         "unlinkat", "pwrite64", "ftruncate")
+SYNCS = ("fsync", "fdatasync")
+BAD_SIGNALS = {"4": "SIGILL", "6": "SIGABRT", "7": "SIGBUS", "11": "SIGSEGV", "31": "SIGSYS"}
+MISSES = 3  # numbers in a row that no run reaches: the end
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Point:
-    call: str
+    """A call of a clean run."""
+
     number: int
-    place: int  # in the clean trace, counted from 0
-    text: str  # of the call there
+    role: str  # the process's name
+    call: str
+    about: str
+    kinds: tuple  # the faults that it can have
+
+    @property
+    def place(self):
+        return self.role, self.call, self.about
 
     def __str__(self):
-        return f"{self.call}#{self.number} ({self.text[:60].strip()})"
+        return f"{self.number}: {self.role} {self.call} {self.about}".strip()
 
 
 @dataclass(frozen=True)
 class Fault:
-    point: Point
-    kind: str  # of KINDS
+    number: int
+    kind: str
+    place: tuple = ()  # then NUMBER counts the calls there only
 
-    def option(self):
-        what = "signal=KILL" if self.kind == "KILL" else f"error={self.kind}"
-        return f"inject={self.point.call}:{what}:when={self.point.number}"
+    def options(self):
+        where = ["-p", "\t".join(self.place)] if self.place else []
+        return ["-n", str(self.number), "-f", self.kind, *where]
+
+    def by_place(self, points):
+        """The same fault, found by where it is among POINTS and not by its number."""
+        (meant,) = (point for point in points if point.number == self.number)
+        number = sum(1 for point in points
+                     if point.number <= self.number and point.place == meant.place)
+        return Fault(number, self.kind, meant.place)
+
+
+@dataclass
+class Trace:
+    """What fault.c wrote."""
+
+    path: Path
+    points: list = field(default_factory=list)
+    struck: Point = None
+    kind: str = ""
+    died: list = field(default_factory=list)  # (role, signal) that were not ours
+    count: int = 0
+
+    def read(self):
+        for line in self.path.read_text(errors="replace").splitlines():
+            what, *fields = line.split("\t")
+            if what == "call" and len(fields) == 5:
+                self.points.append(Point(int(fields[0]), *fields[1:4], tuple(fields[4].split(","))))
+            elif what == "hit":
+                self.struck, self.kind = Point(int(fields[0]), *fields[1:4], ()), fields[4]
+            elif what == "died":
+                self.died.append(tuple(fields))
+            elif what == "end":
+                self.count = int(fields[0])
+        return self
+
+    @property
+    def killed(self):
+        return self.struck is not None and self.kind in KILLS
 
     def forbids_success(self):
         """True when nothing may be acknowledged: a sync that failed promises nothing, although the
         message is still there to be seen as long as the machine runs."""
-        return self.kind in ("EIO", "ENOSPC") and self.point.call in ("fsync", "fdatasync")
+        failed = self.kind in ("EIO", "ENOSPC", "EDQUOT")
+        return self.struck is not None and failed and self.struck.call in SYNCS
 
-    def happened(self, trace):
-        """True when TRACE shows that the fault was carried out."""
-        return ("killed by SIGKILL" if self.kind == "KILL" else "(INJECTED)") in trace
+    def crashes(self):
+        """A fault of the machine is no reason to die by a signal."""
+        return [Broken("other", f"{self}: {role} died of {BAD_SIGNALS[number]}")
+                for role, number in self.died if number in BAD_SIGNALS]
 
     def __str__(self):
-        return f"{self.kind} at {self.point}"
+        return f"{self.kind} at {self.struck}" if self.struck else "no fault"
 
 
-def tracer(trace_path, *options, user=None):
-    """The beginning of a command line; as root USER is who the traced program runs as."""
-    command = ["strace", "-f", "-qq", "-o", str(trace_path)]
+def tracer(path, fault=None, user=None, control=None):
+    """The beginning of a command line. USER: whom the command runs as, when the caller is root."""
+    build = ROOT / os.environ.get("EKIDEN_BUILD", "build")
+    line = [str(build / "crash" / "fault"), "-t", str(path)]
     if user and os.geteuid() == 0:
-        command += ["-u", user]
-    for option in options:
-        command += ["-e", option]
-    return command
+        who = pwd.getpwnam(user)
+        line += ["-u", f"{who.pw_uid}:{who.pw_gid}"]
+    if fault:
+        line += fault.options()
+    if control is not None:
+        line += ["-c", str(control)]
+    return [*line, "--"]
 
 
-def calls_of(trace):
-    """(process, call, text) of each system call in TRACE, in order."""
-    return [(*found.groups(),) for found in map(LINE.match, trace.splitlines()) if found]
+class Subject:
+    """What is run under faults."""
+
+    name = ""
+    single = False  # one process: to kill it is to kill all
+
+    def attempt(self, fault):
+        """One run, with FAULT unless it is None, and what a supervisor would do afterwards.
+        Returns (Trace, complaints)."""
+        raise NotImplementedError
+
+    def settle(self):
+        """Lets all that is left come to its end, and compares with the ledger: complaints."""
+        return []
 
 
-def points_of(trace):
-    """The points of a clean TRACE. Where several processes make a call equally often, the fault
-    hits each of them at that number."""
-    counts, points, known = Counter(), [], set()
-    for place, (process, call, text) in enumerate(calls_of(trace)):
-        counts[process, call] += 1
-        number = counts[process, call]
-        if call != "execve" and (call, number) not in known:
-            known.add((call, number))
-            points.append(Point(call, number, place, text))
-    return points
+# --- which faults ---
 
 
-def faults_of(points, kinds=KINDS):
-    """Every kind at every point, but no error where a call cannot fail."""
+def faults_of(points, kinds, single):
     return [
-        Fault(point, kind)
-        for kind in kinds
+        Fault(point.number, kind)
         for point in points
-        if kind == "KILL" or point.call not in NEVER_RETURN
+        for kind in point.kinds
+        if kind in kinds and not (single and "all" in kind)
     ]
 
 
-def last_place(points, call):
-    """Where CALL was made last in the clean trace."""
-    return max(point.place for point in points if point.call == call)
+class Every:
+    """Every fault of KINDS at every call; also beyond the end of the clean run."""
+
+    def __init__(self, kinds=(*KILLS, *ERRORS, *SHORTS), calls=None):
+        self.kinds, self.calls = kinds, calls
+
+    def choose(self, points, single):
+        chosen = [point for point in points if not self.calls or point.call in self.calls]
+        return faults_of(chosen, self.kinds, single)
+
+    def goes_on(self):
+        return self.calls is None
 
 
-def environment(sandbox):
-    """The filters see the calls that strace replaces as unknown ones: without them (EKIDEN_SANDBOX)
-    errors reach the program."""
+class Allocations(Every):
+    """Every allocation fails: for the programs in crash/malloc."""
+
+    def __init__(self):
+        super().__init__(("ENOMEM",), ("malloc",))
+
+
+class Sample(Every):
+    """The short form: one fault at every STRIDE-th call, and at every STEPS-th of the durable steps
+    one kill and one error."""
+
+    def __init__(self, stride, steps=1):
+        super().__init__()
+        self.stride, self.steps = stride, steps
+
+    def choose(self, points, single):
+        durable = [point for point in points if point.call in STEPS]
+        chosen = faults_of(durable[:: self.steps], ("kill-before", "EIO"), single)
+        for turn, point in enumerate(points[:: self.stride]):
+            possible = faults_of([point], self.kinds, single)
+            chosen += possible[turn % len(possible) :][:1] if possible else []
+        return list(dict.fromkeys(chosen))
+
+    def goes_on(self):
+        return False
+
+
+# --- the sweep ---
+
+
+@dataclass
+class Tally:
+    name: str
+    possible: int = 0  # what the plan had, if there had been time
+    hit: Counter = field(default_factory=Counter)  # (role, call, about, kind)
+    missed: list = field(default_factory=list)
+    wrong: list = field(default_factory=list)
+    seconds: float = 0
+
+    def note(self, fault, trace, wrong):
+        if trace.struck:
+            self.hit[*trace.struck.place, trace.kind] += 1
+        else:
+            self.missed.append(fault)
+        self.wrong += [*wrong, *trace.crashes()]
+
+    def row(self):
+        made = Row(self.name, sum(self.hit.values()), len(self.hit), seconds=self.seconds)
+        return made.count(self.wrong)
+
+
+def clean_points(subject):
+    """Two runs without a fault; the first one makes what is made once."""
+    for _ in range(2):
+        trace, wrong = subject.attempt(None)
+        assert trace.points and not wrong, f"{subject.name}: without a fault: {wrong}"
+    return trace.points
+
+
+def spread(faults, seconds):
+    """All of FAULTS, but in an order in which any beginning of it is spread over the whole."""
+    step = int(len(faults) * 0.618) or 1
+    while math.gcd(step, len(faults)) > 1:
+        step += 1
+    return [faults[index * step % len(faults)] for index in range(len(faults))] if seconds else faults
+
+
+def sweep(subject, plan=None, seconds=None, log=None):
+    """Tries the faults that PLAN chooses, for SECONDS at most. Returns a Tally."""
+    plan, start = plan or Every(), time.monotonic()
+    tally, points = Tally(subject.name), clean_points(subject)
+    faults = plan.choose(points, subject.single)
+    tally.possible = len(faults)
+
+    def is_late():
+        return seconds is not None and time.monotonic() - start > seconds
+
+    for fault in spread(faults, seconds):
+        if is_late():
+            break
+        trace, wrong = subject.attempt(fault)
+        if not trace.struck:
+            tally.wrong += wrong
+            trace, wrong = subject.attempt(fault.by_place(points))
+        tally.note(fault, trace, wrong)
+        if log and wrong:
+            log(wrong)
+    misses, number = 0, points[-1].number
+    while plan.goes_on() and misses < MISSES and not is_late():
+        number += 1
+        trace, wrong = subject.attempt(Fault(number, "kill-before"))
+        misses = 0 if trace.struck else misses + 1
+        if trace.struck:
+            tally.note(None, trace, wrong)
+    tally.wrong += subject.settle()
+    tally.seconds = time.monotonic() - start
+    return tally
+
+
+# --- running ---
+
+
+def environment(sandbox=True):
+    """EKIDEN_SANDBOX=off: without the programs' filters and fences."""
     return {**os.environ, "EKIDEN_SANDBOX": "on" if sandbox else "off"}
 
 
-class Attached:
-    """strace attached to running processes: `with Attached(...) as tracing:`."""
+class Control:
+    """The other end of `fault -c`."""
 
-    def __init__(self, pids, trace_path, *options):
-        self.trace_path = trace_path
-        self.command = ["strace", "-f", "-o", str(trace_path)]
-        for option in options:
-            self.command += ["-e", option]
-        for pid in pids:
-            self.command += ["-p", str(pid)]
-        self.pids = pids
+    def __init__(self):
+        self.ours, self.theirs = socket.socketpair()
+        self.ours.settimeout(60)
 
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        waiting, said = set(map(str, self.pids)), ""
-        while waiting:
-            line = self.process.stderr.readline()
-            said += line
-            if not line:
-                raise RuntimeError(f"strace did not attach: {said}")
-            if found := re.search(r"Process (\d+) attached", line):
-                waiting.discard(found.group(1))
+    def started(self):
+        """The command has inherited its end."""
+        self.theirs.close()
         return self
 
-    def trace(self):
-        return self.trace_path.read_text(errors="replace")
+    def ask(self, line):
+        """The count of the system calls so far; None when `fault` has ended."""
+        try:
+            self.ours.sendall(line.encode())
+            return int(self.ours.recv(64))
+        except (OSError, ValueError):
+            return None
 
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.communicate()
+    def arm(self, path, fault=None):
+        """Begins a new trace at PATH, and counts anew towards FAULT."""
+        number, kind = (fault.number, fault.kind) if fault else (0, "none")
+        return self.ask(f"{number} {kind} {path}\n")
+
+    def is_idle(self, seconds=0.3):
+        """True when no system call has been made for SECONDS; for a loop that asks again."""
+        count, now = self.ask("?\n"), time.monotonic()
+        if count != getattr(self, "last", None):
+            self.last, self.since = count, now
+        return now - self.since > seconds
+
+    def close(self):
+        self.ours.close()
+
+
+def run(command, patience, **options):
+    """subprocess.run that knows what hangs. Returns the exit code; None after PATIENCE seconds."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            return process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return None
+
+

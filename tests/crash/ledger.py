@@ -2,11 +2,15 @@
 
 import re
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
+
+from rows import Broken
 
 # What delivery may put in front of the message as it was sent.
 TRACE = rb"(?:(?:Return-Path|Delivered-To|Received):[^\n]*\n(?:[ \t][^\n]*\n)*)*"
 TOKEN = re.compile(rb"^Subject: crash ([0-9a-f]{32})$", re.M)
+MESSAGE_ID = re.compile(rb"^Message-ID: <([^>\n]+)>", re.M | re.I)
 
 
 @dataclass
@@ -56,13 +60,35 @@ class Ledger:
         for one in mailbox:
             token = self.complete(one)
             if token is None:
-                wrong.append(f"{name}: no whole message: {one[:300]!r}...{one[-80:]!r}")
+                text = f"{name}: no whole message: {one[:300]!r}...{one[-80:]!r}"
+                wrong.append(Broken("partial", text))
             else:
                 copies[token] += 1
         for token, count in copies.items():
             entry = self.entries[token]
             if not entry.least <= count <= entry.most:
-                wrong.append(
-                    f"{name}: {count} copies, not {entry.least} to {entry.most}: {entry.label}"
-                )
+                kind = "lost" if count < entry.least else "doubled"
+                text = f"{name}: {count} copies, not {entry.least} to {entry.most}: {entry.label}"
+                wrong.append(Broken(kind, text))
+        return wrong
+
+    def reports(self, mailbox):
+        """token -> Message-ID of each report about it in MAILBOX -> how many copies of that."""
+        counts = {token: Counter() for token in self.entries}
+        for report in mailbox:
+            name, found = MESSAGE_ID.search(report), TOKEN.search(report)
+            if found and name and b"Content-Type: multipart/report" in report:
+                counts[found.group(1)][name.group(1)] += 1
+        return counts
+
+    def report_violations(self, mailbox):
+        """As `violations`, where MAILBOX is a sender's and each message ends in a report: one, and
+        as many more as copies are allowed after a crash."""
+        wrong = []
+        for token, copies in self.reports(mailbox).items():
+            entry = self.entries[token]
+            if len(copies) < entry.least:
+                wrong.append(Broken("lost", f"no report: {entry.label}"))
+            elif len(copies) > entry.most or max(copies.values(), default=0) > entry.most:
+                wrong.append(Broken("doubled", f"reports and copies: {copies}: {entry.label}"))
         return wrong

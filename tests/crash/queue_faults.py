@@ -4,105 +4,145 @@ All runs share one queue: what one of them leaves behind must not harm the next.
 scheduler is started, and the mailboxes are compared with the ledger.
 """
 
+import os
 import subprocess
+import time
+from pathlib import Path
 
-from faults import environment, faults_of, last_place, points_of, tracer
+from faults import Subject, Trace, environment, run, tracer
 from instance import PATIENCE, wait_for
+from rows import Broken
 
 USERS = ("alice", "bob")
 ENVELOPE = b"Fsender@elsewhere.example\0" + b"".join(
     b"T%s@demo.example\0" % user.encode() for user in USERS
 )
+PERMANENT = range(11, 41)  # exit codes of qmail-queue by which a sender is refused for good
+GARBAGE_SECONDS = 36 * 3600  # SEND_GARBAGE_SECONDS in queue/send.h
+SLOT_SECONDS, SLOTS = 64, 512  # QUEUE_SLOT_SECONDS, QUEUE_SLOTS in queue/queue_layout.h
 
 
-def run_queue(instance, body, *options, sandbox=False, traced=True, envelope=ENVELOPE):
-    """One ekiden-queue, under strace if TRACED. Returns its exit code and its trace."""
+def run_queue(instance, body, fault=None, sandbox=True, traced=True, envelope=ENVELOPE):
+    """One ekiden-queue, under `fault` if TRACED. Returns its exit code (None: it hung) and its
+    trace."""
     message, records = instance.folder / "fault.message", instance.folder / "fault.envelope"
-    trace = instance.folder / "fault.trace"
+    path = instance.folder / "fault.trace"
     message.write_bytes(body)
     records.write_bytes(envelope + b"\0")
-    trace.write_text("")
     command = instance.command("ekiden-queue", "-Q", instance.queue)
     if traced:
         user = instance.user[0] if instance.user else None
         program = [instance.programs / "ekiden-queue", "-Q", instance.queue]
-        command = [*tracer(trace, *options, user=user), *program]
+        command = [*tracer(path, fault, user), *program]
     with open(message, "rb") as zero, open(records, "rb") as one:
-        done = subprocess.run(
-            command,
-            stdin=zero,
-            stdout=one,
-            stderr=subprocess.DEVNULL,
-            env=environment(sandbox),
-            timeout=PATIENCE,
-        )
-    return done.returncode, trace.read_text(errors="replace")
+        code = run(command, PATIENCE, stdin=zero, stdout=one, stderr=subprocess.DEVNULL,
+                   env=environment(sandbox))
+    return code, Trace(path).read() if traced else None
 
 
-def sweep(instance, ledger, kinds, size, sandbox=False):
-    """Every fault of KINDS. Returns (faults, those that did not come about, complaints)."""
-    token, body = ledger.message(f"clean run, {size} bytes", size)
-    code, trace = run_queue(instance, body, sandbox=sandbox)
-    assert code == 0, f"ekiden-queue without a fault: exit {code}\n{trace[-2000:]}"
-    points = points_of(trace)
-    # Before the end record is written no message can come of it; behind it one may.
-    written = last_place(points, "writev")
-    faults, missed, wrong = faults_of(points, kinds), [], []
-    for fault in faults:
-        token, body = ledger.message(f"{fault}, {size} bytes", size)
-        code, trace = run_queue(instance, body, fault.option(), sandbox=sandbox)
-        if not fault.happened(trace):
-            missed.append(str(fault))
-        if code == 0 and fault.forbids_success():
-            wrong.append(f"{fault}: exit 0 all the same")
-        if code == 0:
-            ledger.expect(token, 1, 1)
-        elif fault.kind == "KILL" and fault.point.place > written:
-            ledger.expect(token, 0, 1)
-        else:
-            ledger.expect(token, 0, 0)
-        ledger.entries[token].label += f", exit {code}"
-    return len(faults), missed, wrong
+class Queue(Subject):
+    single = True
+
+    def __init__(self, instance, ledger, size, sandbox=True):
+        self.instance, self.ledger, self.size, self.sandbox = instance, ledger, size, sandbox
+        self.name = f"ekiden-queue, {size} bytes"
+        self.committing = 0  # the number of the call that writes the end record
+
+    def attempt(self, fault):
+        token, body = self.ledger.message("", self.size)
+        code, trace = run_queue(self.instance, body, fault, self.sandbox)
+        self.ledger.entries[token].label = f"{self.name}: {trace}, exit {code}"
+        if fault is None:
+            assert code == 0, f"ekiden-queue without a fault: exit {code}"
+            self.committing = max(p.number for p in trace.points if p.call == "writev")
+        # Before the end record is written no message can come of it; behind it one may.
+        self.ledger.expect(token, *((1, 1) if code == 0 else (0, int(self.may_come(trace)))))
+        return trace, self.judge(code, trace)
+
+    def may_come(self, trace):
+        if not trace.killed:
+            return False
+        return trace.struck.number + (trace.kind == "kill-after") > self.committing
+
+    def judge(self, code, trace):
+        if code is None:
+            return [Broken("hung", f"{self.name}: {trace}")]
+        if code == 0 and trace.forbids_success():
+            return [Broken("lost", f"{self.name}: {trace}: exit 0 all the same")]
+        if code in PERMANENT:
+            return [Broken("lost", f"{self.name}: {trace}: exit {code} refuses for good")]
+        return []
+
+    def settle(self):
+        return settle(self.instance, self.ledger)
 
 
-def requeue(instance):
-    """Puts deferred mail back, as an operator may: nobody waits a minute for the next try."""
+# --- afterwards ---
+
+
+def let_time_pass(instance):
+    """What waits in the wheel is due: as if its time had come."""
+    slot = int(time.time()) // SLOT_SECONDS - 1
+    due = instance.queue / "wheel" / f"{slot % SLOTS:03}"
     for path in (instance.queue / "wheel").glob("*/*"):
-        path.rename(instance.queue / "new" / path.name)
+        if not due.is_dir():
+            due.mkdir(mode=0o770)
+            instance.give_away(due)
+        path.rename(due / path.name)
+    set_back_cursor(instance, slot - 1)
 
 
-def settle(instance, ledger, users=USERS):
-    """Starts the server, waits until it has delivered, stops it. Returns what the ledger misses."""
+def set_back_cursor(instance, slot):
+    """Has the next scheduler begin at SLOT, wherever the last one ended: it reads some slots in its
+    first turn, and then writes the cursor. So that write comes from the work, in each run once, and
+    not from the time that has passed since the run before."""
+    cursor = instance.queue / "wheel" / "cursor"
+    cursor.write_bytes(b"%020d\n" % (slot * SLOT_SECONDS))
+    if instance.mode == "unprivileged":
+        instance.give_away(cursor)
+
+
+def age(instance):
+    """What was never finished is old enough to be collected."""
+    old = time.time() - GARBAGE_SECONDS - 3600
+    for path in (instance.queue / "new").iterdir():
+        os.utime(path, (old, old))
+
+
+def settle(instance, ledger, users=USERS, leftovers=True):
+    """Starts the server, waits until it has delivered, stops it. Returns what the ledger misses,
+    and with LEFTOVERS also what is in the queue for good."""
     if instance.process:
         instance.stop()
-    requeue(instance)
+    let_time_pass(instance)
     instance.start()
+    wrong = []
     try:
-        wait_for(
-            lambda: not any(ledger.missing(instance.mailbox(user)) for user in users),
-            instance.patience,
-            "acknowledged mail",
-        )
-        # One more message passes behind all the others: what is left of them is no mail.
-        token, body = ledger.message("the last one")
-        code, _ = run_queue(instance, body)
-        assert code == 0
-        wait_for(
-            lambda: not any(ledger.missing(instance.mailbox(user)) for user in users),
-            instance.patience,
-            "the last message",
-        )
+        instance.wait_for_empty_queue(unfinished=True)
     except AssertionError as error:
-        return [str(error), *check(instance, ledger, users)]
-    finally:
-        instance.stop()
-    return check(instance, ledger, users)
+        wrong.append(Broken("hung", f"accepted mail stays: {error}"))
+    instance.stop()
+    wrong += check(instance, ledger, users)
+    return wrong + (find_leftovers(instance) if leftovers else [])
 
 
 def check(instance, ledger, users=USERS):
-    wrong = []
-    for user in users:
-        wrong += ledger.violations(instance.mailbox(user), user)
-    return wrong
+    return [text for user in users for text in ledger.violations(instance.mailbox(user), user)]
 
 
+def find_leftovers(instance):
+    """What crashes left is collected once it is old, with nobody's help."""
+    age(instance)
+    instance.start()
+    try:
+        wait_for(lambda: not left(instance), instance.patience, "no leftovers")
+    except AssertionError:
+        return [Broken("other", f"left in the queue: {left(instance)}")]
+    finally:
+        instance.stop()
+    return []
+
+
+def left(instance):
+    return [str(path.relative_to(instance.queue)) for folder in ("new", "notes", "bad", "hold")
+            for path in Path(instance.queue / folder).iterdir()]

@@ -1,48 +1,42 @@
-"""ekiden-send and its agents under faults: what is in the queue arrives, whatever happens, and of
-what cannot arrive the sender is told.
+"""ekiden-send and all of its agents under faults: what is in the queue arrives, whatever happens, and
+of what cannot arrive the sender is told.
 
-Each run starts ekiden-send under strace with two messages queued, and ends when these are gone,
-put off, or ekiden-send has died; an undisturbed run follows. The fault hits every process that
-makes the call often enough.
+Each run starts with messages for local mailboxes, for one that is not there, for a server that takes
+mail and for one that puts it off, and with one in the wheel whose time has come. It ends when all is
+tried, or nothing moves any more, or ekiden-send has died; then a supervisor starts it again.
 """
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import time
-from collections import Counter
 
-from faults import KINDS, environment, faults_of, points_of, tracer
-from instance import PATIENCE, processes_of_session, wait_for
-from ledger import TOKEN
-from queue_faults import ENVELOPE, requeue, run_queue
+from faults import Control, Subject, Trace, environment, tracer
+from instance import PATIENCE, processes_of_session
+from ledger import Ledger
+from queue_faults import ENVELOPE, check, let_time_pass, run_queue, settle
+from remote import Sink
+from rows import Broken
 
-MESSAGES = 2
-PATIENCE_WITH_ERRORS = 3  # what an error leaves in new/ is tried again only after minutes
-SLOT_SECONDS = 64  # QUEUE_SLOT_SECONDS in queue_layout.h
-SLOTS_BEHIND = 3
 COPIES_MAX = 2  # an answer or a mark can be lost
-MESSAGE_ID = re.compile(rb"^Message-ID: <([^>\n]+)>", re.M | re.I)
-# Alice writes to Bob and to somebody who is not there: Bob gets it, and she gets a report.
-FAILING = b"Falice@demo.example\0Tnobody@demo.example\0Tbob@demo.example\0"
+RECOVERIES_MAX = 4  # starts until all is done
+NEAR, FAR, LATE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+PUT_OFF = ("RCPT", "451 4.3.0 later")
+# Carol writes to Dave and to somebody who is not there: Dave gets it, and she gets a report.
+FAILING = b"Fcarol@demo.example\0Tnobody@demo.example\0Tdave@demo.example\0"
+REMOTE = b"Fsender@elsewhere.example\0Tone@far.test\0Ttwo@late.test\0"
 
 
-def is_over(instance, process):
-    if process.poll() is not None:
-        return True
-    return not os.listdir(instance.queue / "new")
-
-
-def set_back_cursor(instance):
-    """Has the next scheduler begin some slots behind the clock, wherever the last one ended: it
-    reads them in its first turn, and then writes the cursor. So that write comes from the work, in
-    each run once, and not from the time that has passed since the run before."""
-    cursor = instance.queue / "wheel" / "cursor"
-    slot = int(time.time()) // SLOT_SECONDS - SLOTS_BEHIND
-    cursor.write_bytes(b"%020d\n" % (slot * SLOT_SECONDS))
-    instance.give_away(cursor)
+def control_files(port):
+    return {
+        "me": "demo.example\n",
+        "locals": "demo.example\n",
+        "rcpthosts": "demo.example\n",
+        "users": "alice\nbob\ncarol\ndave\n",
+        "smtproutes": f"far.test:{FAR}:{port}\nlate.test:{LATE}:{port}\n",
+        "notipme": "127.0.0.0/8\n",
+    }
 
 
 def send_signal(processes, number):
@@ -51,114 +45,151 @@ def send_signal(processes, number):
             os.kill(process.pid, number)
 
 
-def end(process):
-    """Ends ekiden-send, and with it strace, which takes no signal itself. Waits for all."""
+class Send(Subject):
+    """MAKE(control files) gives the instance."""
 
-    def running():
-        """What has SIGTERM to get; True when there is nobody any more."""
-        found = [one for one in processes_of_session(process.pid) if one.comm == "ekiden-send"]
-        return found or process.poll() is not None
+    def __init__(self, make, size, sandbox=True):
+        self.sink = Sink(FAR, LATE)
+        self.sink.__enter__()
+        self.instance, self.size, self.sandbox = make(control_files(self.sink.port)), size, sandbox
+        self.local, self.failing, self.remote = Ledger(), Ledger(), Ledger()
+        self.name = f"ekiden-send and its agents, {size} bytes"
+        self.errors = False
+        self.put_off = self.instance.folder / "put-off"
+        self.put_off.mkdir()
 
-    # A run without mail to deliver is over before the program is there.
-    sent = wait_for(running, what="the start of ekiden-send")
-    if sent is not True:
-        send_signal(sent, signal.SIGTERM)
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        send_signal(processes_of_session(process.pid), signal.SIGKILL)
-        raise AssertionError("ekiden-send did not end on SIGTERM") from None
+    # --- one run ---
 
-
-def run_send(instance, *options, sandbox=False, traced=True, patience=PATIENCE):
-    """One run of ekiden-send, under strace if TRACED. Returns the trace."""
-    set_back_cursor(instance)
-    trace = instance.folder / "fault.trace"
-    user = instance.user[0] if instance.user else None
-    arguments = ["-C", instance.control, "-Q", instance.queue, "-M", instance.folder / "mail"]
-    command = instance.command("ekiden-send", *arguments)
-    if traced:
-        program = [instance.programs / "ekiden-send", *arguments]
-        command = [*tracer(trace, *options, user=user), *program]
-    with open(instance.log_path, "ab") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            env=environment(sandbox),
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + patience
-    while not is_over(instance, process) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    end(process)
-    wait_for(lambda: not processes_of_session(process.pid), what="the end of ekiden-send")
-    return trace.read_text(errors="replace")
-
-
-def queue_messages(instance, ledger, label, size, most, envelope=ENVELOPE):
-    for number in range(MESSAGES):
-        token, body = ledger.message(f"ekiden-send: {label}, message {number}", size)
-        ledger.expect(token, 1, most)
-        code, _ = run_queue(instance, body, traced=False, envelope=envelope)
+    def queue(self, ledger, envelope, label):
+        token, body = ledger.message(label, self.size)
+        ledger.expect(token, 1, COPIES_MAX)
+        code, _ = run_queue(self.instance, body, traced=False, envelope=envelope)
         assert code == 0, f"ekiden-queue: exit {code}"
+        return ledger.entries[token]
 
+    def put_into_wheel(self):
+        """What is in new/ by now was deferred once, and its time has come."""
+        first = self.instance.queue / "wheel" / "000"
+        first.mkdir(mode=0o770, exist_ok=True)
+        if self.instance.mode == "unprivileged":
+            self.instance.give_away(first)
+        for path in (self.instance.queue / "new").iterdir():
+            path.rename(first / path.name)
 
-def sweep(instance, ledger, kinds=KINDS, size=300, sandbox=False, calls=None, envelope=ENVELOPE):
-    """Every fault of KINDS, at the system calls CALLS only if given. Returns (number of faults,
-    those that did not come about); queue_faults.settle judges, settle_reports with the envelope
-    FAILING."""
-    for label in ("first run", "clean run"):
-        queue_messages(instance, ledger, label, size, 1, envelope)
-        trace = run_send(instance, sandbox=sandbox)
-        assert not instance.queue_files(), f"not delivered without a fault:\n{trace[-3000:]}"
-    points = [point for point in points_of(trace) if not calls or point.call in calls]
-    faults, missed = faults_of(points, kinds), []
-    for fault in faults:
-        queue_messages(instance, ledger, fault, size, COPIES_MAX, envelope)
-        patience = PATIENCE if fault.kind == "KILL" else PATIENCE_WITH_ERRORS
-        trace = run_send(instance, fault.option(), sandbox=sandbox, patience=patience)
-        if not fault.happened(trace):
-            missed.append(str(fault))
-        requeue(instance)
-        run_send(instance, traced=False)
-    return len(faults), missed
+    def queue_all(self, label):
+        entries = [self.queue(self.local, ENVELOPE, label)]
+        self.put_into_wheel()
+        let_time_pass(self.instance)
+        entries += [self.queue(self.local, ENVELOPE, label),
+                    self.queue(self.failing, FAILING, label),
+                    self.queue(self.remote, REMOTE, label)]
+        return entries
 
+    def start(self, fault=None, control=None, traced=False):
+        instance, user = self.instance, self.instance.user
+        arguments = ["-C", instance.control, "-Q", instance.queue, "-M", instance.folder / "mail"]
+        command, passed = instance.command("ekiden-send", *arguments), ()
+        if traced:
+            fd = control.theirs.fileno()
+            prefix = tracer(instance.folder / "fault.trace", fault, user and user[0], fd)
+            command, passed = [*prefix, instance.programs / "ekiden-send", *arguments], (fd,)
+        with open(instance.log_path, "ab") as log:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                env=environment(self.sandbox), start_new_session=True, pass_fds=passed,
+            )
 
-def settle_reports(instance, ledger, errors=False):
-    """Starts the server, waits until everybody was served or told, stops it. Returns what is
-    wrong: Bob has each message, and Alice a report of each; after a fault there may be a second
-    one, and each may have come twice, since a report is a message like others. No notes are left, but where ERRORS hit their
-    removal."""
+    def finish(self, process):
+        """SIGTERM. Returns what hung."""
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+            deadline = time.monotonic() + PATIENCE
+            while processes_of_session(process.pid):
+                if time.monotonic() > deadline:
+                    raise subprocess.TimeoutExpired("agents", PATIENCE)
+                time.sleep(0.002)
+            return []
+        except subprocess.TimeoutExpired:
+            left = processes_of_session(process.pid)
+            send_signal(left, signal.SIGKILL)
+            process.wait()
+            return [Broken("hung", f"did not end on SIGTERM: {left}")]
 
-    def reports():
-        """token -> Message-ID of a report -> how many copies."""
-        counts = {token: Counter() for token in ledger.entries}
-        for report in instance.mailbox("alice"):
-            name, found = MESSAGE_ID.search(report), TOKEN.search(report)
-            if found and name and b"Content-Type: multipart/report" in report:
-                counts[found.group(1)][name.group(1)] += 1
-        return counts
+    def wait(self, process, is_over):
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None and not is_over():
+            if time.monotonic() > deadline:
+                return [Broken("hung", "still at work after the time in which all is done")]
+            time.sleep(0.003)
+        return []
 
-    requeue(instance)
-    instance.start()
-    try:
-        wait_for(
-            lambda: all(reports().values()) and not ledger.missing(instance.mailbox("bob")),
-            instance.patience,
-            "mail and reports",
-        )
-        instance.wait_for_empty_queue(unfinished=True)
-        wrong = []
-    except AssertionError as error:
-        wrong = [str(error)]
-    finally:
-        instance.stop()
-    wrong += ledger.violations(instance.mailbox("bob"), "bob")
-    for token, copies in reports().items():
-        entry = ledger.entries[token]
-        if not 1 <= len(copies) <= entry.most or max(copies.values()) > entry.most:
-            wrong.append(f"reports and their copies: {copies}, {entry.label}")
-    left = [] if errors else os.listdir(instance.queue / "notes")
-    return wrong + ([f"notes are left: {left}"] if left else [])
+    def is_tried(self):
+        """Nothing is new, and nothing due is left."""
+        queue = self.instance.queue
+        due = [folder for folder in (queue / "wheel").iterdir() if folder.name == self.due.name]
+        return not os.listdir(queue / "new") and not any(os.listdir(folder) for folder in due)
+
+    def run(self, fault):
+        """One run under `fault`."""
+        control = Control()
+        process = self.start(fault, control, traced=True)
+        control.started()
+        wrong = self.wait(process, lambda: self.is_tried() or control.is_idle())
+        wrong += self.finish(process)
+        control.close()
+        return Trace(self.instance.folder / "fault.trace").read(), wrong
+
+    def recover(self):
+        """What a supervisor does, until all is done."""
+        for _ in range(RECOVERIES_MAX):
+            let_time_pass(self.instance)
+            process = self.start()
+            wrong = self.wait(process, lambda: not self.instance.accepted_files())
+            wrong += self.finish(process)
+            if wrong or not self.instance.accepted_files():
+                return wrong
+        return [Broken("hung", f"still queued: {self.instance.accepted_files()}")]
+
+    def keep_put_off(self):
+        """What waits for the server that puts mail off goes on at the end, with the others of its
+        kind. False when other mail waits."""
+        left = self.instance.accepted_files()
+        if len(left) != 1 or b"late.test" not in left[0].read_bytes()[:200]:
+            return False
+        left[0].rename(self.put_off / left[0].name)
+        return True
+
+    def attempt(self, fault):
+        entries = self.queue_all(str(fault))
+        (first, *_) = (self.instance.queue / "wheel").glob("*/*")
+        self.due = first.parent
+        self.sink.script[LATE] = PUT_OFF
+        trace, wrong = self.run(fault)
+        self.sink.script.clear()
+        for entry in entries:
+            entry.label = f"{self.name}: {trace}"
+            if fault is None:
+                entry.most = 1
+        if fault is None or not self.is_tried() or not self.keep_put_off():
+            wrong += self.recover()
+        self.errors = self.errors or (trace.struck is not None and not trace.killed)
+        return trace, [Broken(one.kind, f"{self.name}: {trace}: {one}") for one in wrong]
+
+    # --- the end ---
+
+    def delivered(self, address):
+        return [octets.replace(b"\r\n", b"\n") for where, _, _, octets in self.sink.messages
+                if where == address]
+
+    def settle(self):
+        instance = self.instance
+        for path in self.put_off.iterdir():
+            path.rename(instance.queue / "new" / path.name)
+        wrong = settle(instance, self.local, leftovers=not self.errors)
+        self.sink.__exit__()
+        wrong += check(instance, self.failing, ["dave"])
+        wrong += self.failing.report_violations(instance.mailbox("carol"))
+        for address in (FAR, LATE):
+            wrong += self.remote.violations(self.delivered(address), address)
+        return wrong

@@ -1,120 +1,202 @@
-"""The injectors of ekiden-smtpd under faults, while a client sends two messages in one session.
+"""ekiden-smtpd under faults, while a client sends two messages in one session: a 250 is a promise, and
+what was not answered 250 does not come, unless the connection broke between the end of the message
+and the answer.
 
-A 250 is a promise. strace is attached to the template of the injectors in a running server, which
-needs root; it follows the injector that the template forks, and counts its calls anew.
+Single: one process for one connection, as under inetd. Listener: all processes of a listener, which
+goes on from fault to fault, is started again when it ends, and takes a message after each of them.
 """
 
-import re
+import os
+import socket
+import subprocess
+import time
 
-from faults import KINDS, Attached, faults_of, points_of
-from instance import SENDER, Process, wait_for
-from queue_faults import USERS
-from smtp_client import Closed, to_wire
+from faults import Control, Subject, Trace, environment, tracer
+from instance import PATIENCE, SENDER, wait_for
+from queue_faults import USERS, settle
+from rows import Broken
+from smtp_client import Client, Closed, to_wire
 
 RECIPIENTS = [f"{user}@demo.example" for user in USERS]
 MESSAGES = 2
-TEMPLATE = "smtpd-injectors"
-ENDED = re.compile(r"^(\d+) .*\+\+\+ (?:exited|killed)", re.M)
+RECOVERY_SECONDS = 30  # until a message is taken again
+IDLE_SECONDS = 0.05
 
 
-def template_process(instance):
-    """The template's process, once it waits for a request and for nothing else: what it still had
-    to do would be counted with the calls of the next session. When a fault ended it, the server
-    starts a new one."""
+class Sent:
+    """What became of one message, as its client saw it."""
 
-    def idle():
-        for template in instance.processes().get(TEMPLATE, ()):
-            # An ended child stays when waiting for it failed; else its end wakes the template.
-            children = template.read(f"task/{template.pid}/children").split()
-            if all(Process(int(child)).stat()[:1] in (["Z"], []) for child in children):
-                where = template.read("wchan")  # 0 where the kernel does not tell
-                if template.stat()[:1] == ["S"] and ("poll" in where or where == "0"):
-                    return template.pid
-        return None
-
-    return wait_for(idle, what=f"a {TEMPLATE} that waits")
+    def __init__(self, token, body):
+        self.token, self.body = token, body
+        self.code, self.complete = 0, False  # the reply that decided; whether all of it was sent
 
 
-def is_over(trace, template):
-    """True when TRACE shows all that the session and its fault have led to: the template's end, or
-    the end of the injector, and the template waiting again."""
-    lines = trace.splitlines()
-    ended = set(ENDED.findall(trace))
-    if str(template) in ended:
-        return True
-    others = {line.split(" ", 1)[0] for line in lines} - {str(template)}
-    if not others <= ended or not (others or "(INJECTED)" in trace):
-        return False
-    last = [line for line in lines if line.startswith(f"{template} ") or ENDED.match(line)][-1]
-    return re.match(rf"{template} +ppoll\w*\(", last) is not None
-
-
-def send_message(client, body):
-    """One transaction, whatever is answered. Returns the code of the reply that decided."""
+def send_message(client, sent):
+    """One transaction, whatever is answered."""
     commands = [f"MAIL FROM:<{SENDER}>", *(f"RCPT TO:<{name}>" for name in RECIPIENTS), "DATA"]
     for command in commands:
         code = client.command(command).code
         if code not in (250, 354):
+            sent.code = code
             client.command("RSET")
-            return code
-    client.send(to_wire(body))
-    return client.reply().code
+            return
+    sent.complete = True  # from here on some of it may have gone
+    client.send(to_wire(sent.body))
+    sent.code = client.reply().code
 
 
-def send_messages(instance, bodies):
-    """One session. Returns the reply code of each message: 0 where none came."""
-    codes = [0] * len(bodies)
+def talk(client, messages):
+    """One session: notes in MESSAGES what became of each. Returns whether it hung."""
     try:
-        with instance.connect() as client:
-            client.reply()
-            client.command("EHLO client.example")
-            for index, body in enumerate(bodies):
-                codes[index] = send_message(client, body)
+        with client:
+            if client.reply().code == 220 and client.command("EHLO client.example").code == 250:
+                for sent in messages:
+                    send_message(client, sent)
+                client.command("QUIT")
+    except TimeoutError:
+        return True
     except (Closed, OSError):
         pass  # what has a code by now counts
-    return codes
+    return False
 
 
-def one_round(instance, ledger, fault, size):
-    """One session, under FAULT if given. Returns the trace and the codes."""
-    label = str(fault or "clean session")
-    made = [ledger.message(f"{label}, message {number}", size) for number in (1, 2)]
-    path = instance.folder / "fault.trace"
-    options = [fault.option()] if fault else []
-    process = template_process(instance)
-    before = {one.pid for one in instance.all_processes() if one.comm.startswith("smtpd-")}
-    with Attached([process], path, *options) as tracing:
-        codes = send_messages(instance, [body for _, body in made])
-        wait_for(lambda: is_over(tracing.trace(), process), what="the end of the session")
-    if f"{process} +++ killed" in tracing.trace():
-        # The next client must not come to a dialogue of the listener that ends now.
-        wait_for(
-            lambda: not before & {one.pid for one in instance.all_processes()},
-            what="the end of a listener without its template",
-        )
-    for (token, _), code in zip(made, codes):
-        ledger.entries[token].label += f", reply {code}"
-        # An error in the middle of the answer hits a message that is queued already.
-        unknown = fault and (fault.kind == "KILL" or fault.point.call in ("sendmsg", "sendto"))
-        ledger.expect(token, *((1, 1) if code == 250 else (0, 1 if unknown else 0)))
-    return tracing.trace(), codes
+class Session(Subject):
+    def __init__(self, instance, ledger, size, sandbox=True):
+        self.instance, self.ledger, self.size, self.sandbox = instance, ledger, size, sandbox
+        self.path = instance.folder / "fault.trace"
+
+    def messages(self, count=MESSAGES):
+        return [Sent(*self.ledger.message("", self.size)) for _ in range(count)]
+
+    def command(self, prefix):
+        instance = self.instance
+        return [*prefix, instance.programs / "ekiden-smtpd", "-C", instance.control, "-Q",
+                instance.queue, "-A", instance.folder / "state"]
+
+    def judge(self, messages, trace, hung, fault):
+        what = f"{self.name}: {trace}, replies {[sent.code for sent in messages]}"
+        wrong = [Broken("hung", what)] if hung else []
+        for sent in messages:
+            self.ledger.entries[sent.token].label = what
+            broke = sent.complete and not sent.code
+            self.ledger.expect(sent.token, int(sent.code == 250), int(sent.code == 250 or broke))
+            if sent.code // 100 == 5:
+                wrong.append(Broken("lost", f"{what}: refused for good"))
+            if fault is None and sent.code != 250:
+                wrong.append(Broken("other", f"{what}: without a fault"))
+        if trace.forbids_success() and all(sent.code == 250 for sent in messages):
+            wrong.append(Broken("lost", f"{what}: 250 all the same"))
+        return wrong
+
+    def settle(self):
+        return settle(self.instance, self.ledger)
 
 
-def sweep(instance, ledger, kinds=KINDS, size=300):
-    """Returns (number of faults, those that did not come about, complaints)."""
-    one_round(instance, ledger, None, size)
-    trace, codes = one_round(instance, ledger, None, size)
-    assert codes == [250] * MESSAGES, codes
-    faults, missed, wrong = faults_of(points_of(trace), kinds), [], []
-    for fault in faults:
-        instance.expected_signals = True
-        trace, codes = one_round(instance, ledger, fault, size)
-        if not fault.happened(trace):
-            missed.append(str(fault))
-        elif fault.forbids_success() and codes == [250] * MESSAGES:
-            wrong.append(f"{fault}: 250 all the same")
-    token, body = ledger.message("a session after all faults")
-    if send_messages(instance, [body]) != [250]:
-        wrong.append("no message is taken after the faults")
-        ledger.expect(token, 0, 1)
-    return len(faults), missed, wrong
+class Single(Session):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.name = f"one session, {MESSAGES} of {self.size} bytes"
+
+    def attempt(self, fault):
+        user, messages = self.instance.user, self.messages()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = Client(listener.getsockname()[1], timeout=PATIENCE)
+            connected, _ = listener.accept()
+        prefix = tracer(self.path, fault, user and user[0])
+        with connected, open(self.instance.log_path, "ab") as log:
+            process = subprocess.Popen(self.command(prefix), stdin=connected, stdout=connected,
+                                       stderr=log, env=environment(self.sandbox), cwd="/")
+        hung = talk(client, messages)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            hung = True
+            process.kill()
+            process.wait()
+        trace = Trace(self.path).read()
+        return trace, self.judge(messages, trace, hung, fault)
+
+
+class Listener(Session):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.name = f"a listener's session, {MESSAGES} of {self.size} bytes"
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.process = self.control = None
+
+    def start(self):
+        user, self.control = self.instance.user, Control()
+        there, ready = os.pipe()
+        fd = self.control.theirs.fileno()
+        prefix = tracer(os.devnull, None, user and user[0], fd)
+        with open(self.instance.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command(prefix) + ["-d", str(ready)], stdin=self.listening, stderr=log,
+                env=environment(self.sandbox), cwd="/", pass_fds=(fd, ready),
+            )
+        os.close(ready)
+        self.control.started()
+        os.read(there, 1)
+        os.close(there)
+
+    def await_idle(self):
+        wait_for(lambda: self.control.is_idle(IDLE_SECONDS) or self.process.poll() is not None,
+                 what="a listener with nothing to do")
+
+    def ensure(self):
+        """What a supervisor does. Returns whether it had to."""
+        if self.process and self.process.poll() is None:
+            return False
+        self.end()
+        self.start()
+        self.await_idle()
+        return True
+
+    def end(self):
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.control.close()
+            self.process = None
+
+    def connect(self):
+        return Client(self.listening.getsockname()[1], timeout=PATIENCE)
+
+    def recover(self, what):
+        """A message is taken again before long. Returns complaints."""
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while time.monotonic() < deadline:
+            self.ensure()
+            (sent,) = messages = self.messages(1)
+            hung = talk(self.connect(), messages)
+            self.ledger.entries[sent.token].label = f"{what}: the message after it: {sent.code}"
+            self.ledger.expect(sent.token, int(sent.code == 250),
+                               int(sent.code == 250 or (sent.complete and not sent.code)))
+            if sent.code == 250:
+                return []
+            if hung:
+                break
+            time.sleep(0.02)
+        return [Broken("hung", f"{what}: no message is taken any more")]
+
+    def attempt(self, fault):
+        self.ensure()
+        self.await_idle()
+        messages = self.messages()
+        self.control.arm(self.path, fault)
+        client = self.connect()
+        hung = talk(client, messages)
+        self.await_idle()
+        self.control.arm(os.devnull)
+        trace = Trace(self.path).read()
+        wrong = self.judge(messages, trace, hung, fault)
+        return trace, wrong + self.recover(f"{self.name}: {trace}")
+
+    def settle(self):
+        self.end()
+        self.listening.close()
+        return super().settle()
