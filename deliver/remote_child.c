@@ -3,125 +3,32 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "deliver/remote_delivery.h"
-#include "deliver/remote_fence.h"
-#include "deliver/remote_way.h"
-#include "deliver/remote_world.h"
+#include "deliver/remote_process.h"
 #include "lib/log.h"
 #include "lib/packet.h"
 
-#define LOGIN_REFUSED 'L'
+#define IDLE_SECONDS  2  /* a connection waits for more mail */
+#define LEAVE_SECONDS 10 /* for QUIT, until the process is killed */
 
-/* --- in the child --- */
-
-enum { MESSAGE, ANSWERS, LOG, TLS, DESCRIPTORS };
-
-static _Noreturn void die(char const *what)
+/* The child is to answer for the recipients of JOB, in its time. */
+static void set_job(struct remote_child *child, struct remote_job const *job,
+                    struct remote_settings const *settings)
 {
-    log_failure("remote-not-started", what, errno);
-    _exit(111);
-}
-
-static void send_answers(void *context, struct remote_transaction const *transaction)
-{
-    struct remote_job const *const job = context;
-    stralloc bytes = STRALLOC_ZERO;
+    child->state = REMOTE_CHILD_BUSY;
+    child->count = child->waiting = job->count;
     for (unsigned int i = 0; i < job->count; i++) {
-        struct failure const *const failure = &transaction->recipients[i].failure;
-        struct job_answer const answer = {job->recipients[i].number, failure->result,
-                                          failure->text};
-        bytes.len = 0;
-        if (!job_answer_format(&bytes, &answer))
-            die("an answer found no memory");
-        struct iovec const piece = {.iov_base = bytes.s, .iov_len = bytes.len};
-        if (!packet_send(ANSWERS, &piece, 1, NULL, 0))
-            die("an answer cannot be sent");
+        child->numbers[i] = job->recipients[i].number;
+        child->answered[i] = false;
     }
-    stralloc_free(&bytes);
+    tain_now_g();
+    tain_addsec_g(&child->deadline, (int)remote_delivery_seconds(settings, job->length));
 }
-
-static void send_refused(void *context, unsigned int way)
-{
-    char const bytes[] = {LOGIN_REFUSED, (char)('0' + way)};
-    struct iovec const piece = {.iov_base = (char *)bytes, .iov_len = sizeof bytes};
-    (void)context;
-    if (!packet_send(ANSWERS, &piece, 1, NULL, 0))
-        die("a refused login cannot be told");
-}
-
-/* Keeps three descriptors, and the one of TLS where there is one, and nothing of the master's: not
- * the scheduler's socket, not those of other deliveries. */
-static void keep_descriptors(int message, int socket, int tls_service)
-{
-    if (dup2(message, MESSAGE) < 0 || dup2(socket, ANSWERS) < 0 ||
-        (tls_service >= 0 && tls_service != TLS && dup2(tls_service, TLS) < 0) ||
-        close_range(tls_service >= 0 ? DESCRIPTORS : TLS, ~0u, 0) < 0)
-        die("descriptors");
-}
-
-static void deliver(struct remote_job const *job, int tls_service, struct remote_settings *settings,
-                    struct remote_refusals const *refusals, struct remote_world const *world)
-{
-    struct remote_ways ways;
-    struct remote_recipient *const recipients = calloc(job->count, sizeof *recipients);
-    struct remote_transaction transaction = {.sender = job->sender,
-                                             .message = {.descriptor = MESSAGE,
-                                                         .offset = job->offset,
-                                                         .length = job->length,
-                                                         .sum = job->sum,
-                                                         .smtputf8 = job->smtputf8},
-                                             .recipients = recipients,
-                                             .count = job->count};
-    struct remote_delivery const delivery = {.settings = settings,
-                                             .world = world,
-                                             .ways = &ways,
-                                             .tls_service = tls_service,
-                                             .report = send_answers,
-                                             .refused = send_refused,
-                                             .refusals = refusals,
-                                             .context = (void *)job};
-    struct failure failure;
-    if (!recipients)
-        die("recipients found no memory");
-    for (unsigned int i = 0; i < job->count; i++)
-        recipients[i].address = job->recipients[i].address;
-    /* What this delivery has no need of is not there for whoever takes this process over. */
-    remote_credentials_keep(&settings->credentials, job->route.auth);
-    if (remote_ways_make(&ways, &job->route, settings, &failure)) {
-        remote_delivery_run(&delivery, &transaction);
-    } else {
-        for (unsigned int i = 0; i < job->count; i++)
-            recipients[i].failure = failure;
-        send_answers(delivery.context, &transaction);
-    }
-    free(recipients);
-}
-
-static _Noreturn void run(struct remote_job const *job, int message, int socket, int tls_service,
-                          struct remote_settings *settings, struct remote_refusals const *refusals,
-                          pid_t master)
-{
-    struct remote_world world;
-    struct remote_ourselves ourselves;
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-        die("PR_SET_PDEATHSIG");
-    if (getppid() != master)
-        _exit(111);
-    keep_descriptors(message, socket, tls_service);
-    if (!remote_world_start(&world, &ourselves, settings))
-        _exit(111);
-    remote_fence_enter();
-    deliver(job, tls_service >= 0 ? TLS : -1, settings, refusals, &world);
-    _exit(0);
-}
-
-/* --- in the master --- */
 
 bool remote_child_start(struct remote_child *child, struct remote_job const *job, int descriptor,
                         int tls_service, struct remote_settings *settings,
@@ -129,15 +36,19 @@ bool remote_child_start(struct remote_child *child, struct remote_job const *job
 {
     int ends[2];
     pid_t const master = getpid();
-    *child = (struct remote_child){.count = job->count, .waiting = job->count, .route = job->route};
-    for (unsigned int i = 0; i < job->count; i++)
-        child->numbers[i] = job->recipients[i].number;
+    *child = (struct remote_child){.route = job->route};
     if (!packet_pair(ends))
         return false;
     child->socket = ends[0];
     child->pid = fork();
     if (child->pid == 0)
-        run(job, descriptor, ends[1], tls_service, settings, refusals, master);
+        remote_process_run(&(struct remote_process){.job = job,
+                                                    .message = descriptor,
+                                                    .socket = ends[1],
+                                                    .tls_service = tls_service,
+                                                    .settings = settings,
+                                                    .refusals = refusals,
+                                                    .master = master});
     int const number = errno;
     close(ends[1]);
     if (child->pid < 0) {
@@ -145,9 +56,26 @@ bool remote_child_start(struct remote_child *child, struct remote_job const *job
         errno = number;
         return false;
     }
-    tain_now_g();
-    tain_addsec_g(&child->deadline, (int)remote_delivery_seconds(settings, job->length));
+    set_job(child, job, settings);
     return true;
+}
+
+bool remote_child_give(struct remote_child *child, struct remote_job const *job, char const *bytes,
+                       size_t length, int descriptor, struct remote_settings const *settings)
+{
+    struct iovec const piece = {.iov_base = (char *)bytes, .iov_len = length};
+    if (length > REMOTE_PROCESS_PACKET_MAX ||
+        !packet_offer(child->socket, &piece, 1, &descriptor, 1))
+        return false;
+    set_job(child, job, settings);
+    return true;
+}
+
+void remote_child_let_go(struct remote_child *child)
+{
+    child->state = REMOTE_CHILD_LEAVING;
+    tain_addsec_g(&child->deadline, LEAVE_SECONDS);
+    shutdown(child->socket, SHUT_WR);
 }
 
 /* Marks NUMBER as answered; false when it is not the child's, or was answered before. */
@@ -168,10 +96,46 @@ static bool take_refusal(struct remote_child const *child, char const *bytes, si
 {
     struct smtproute const *const route = &child->route;
     unsigned int const way = length == 2 ? (unsigned int)(unsigned char)bytes[1] - '0' : UINT_MAX;
-    if (length != 2 || bytes[0] != LOGIN_REFUSED || !route->auth[0] || way >= route->count)
+    if (length != 2 || bytes[0] != REMOTE_PROCESS_LOGIN || !route->auth[0] || way >= route->count)
         return false;
     remote_refusals_note(refusals, route->hosts[way].name, route->hosts[way].port, route->auth);
     return true;
+}
+
+/* False for one that has not answered for all recipients of a job. */
+static bool take_idle(struct remote_child *child)
+{
+    if (child->state != REMOTE_CHILD_BUSY || child->waiting)
+        return false;
+    child->state = REMOTE_CHILD_IDLE;
+    tain_addsec_g(&child->deadline, IDLE_SECONDS);
+    return true;
+}
+
+/* True for a word that is no answer, and in order. One that wants to be let go and has got a job
+ * meanwhile does that. */
+static bool take_word(struct remote_child *child, char const *bytes, size_t length,
+                      struct remote_refusals *refusals)
+{
+    if (length == 1 && bytes[0] == REMOTE_PROCESS_IDLE)
+        return take_idle(child);
+    if (length == 1 && bytes[0] == REMOTE_PROCESS_ENDS) {
+        if (child->state == REMOTE_CHILD_IDLE)
+            remote_child_let_go(child);
+        return true;
+    }
+    return take_refusal(child, bytes, length, refusals);
+}
+
+static bool take_answer(struct remote_child *child, char const *bytes, size_t length,
+                        struct job_answer *answer)
+{
+    bool const is_last = bytes[0] == REMOTE_PROCESS_IDLE;
+    if ((is_last && child->waiting != 1) ||
+        !job_answer_parse(answer, bytes + is_last, length - is_last) ||
+        !take_number(child, answer->number))
+        return false;
+    return !is_last || take_idle(child); /* which is true */
 }
 
 enum remote_child_result remote_child_receive(struct remote_child *child, struct job_answer *answer,
@@ -183,12 +147,11 @@ enum remote_child_result remote_child_receive(struct remote_child *child, struct
         return REMOTE_CHILD_NONE;
     if (length == 0)
         return REMOTE_CHILD_ENDED;
-    if (length > 0 && take_refusal(child, buffer, (size_t)length, refusals))
+    if (length > 0 && take_word(child, buffer, (size_t)length, refusals))
         return REMOTE_CHILD_NONE;
-    if (length < 0 || !job_answer_parse(answer, buffer, (size_t)length) ||
-        !take_number(child, answer->number))
-        return REMOTE_CHILD_BROKEN;
-    return REMOTE_CHILD_ANSWER;
+    if (length > 0 && take_answer(child, buffer, (size_t)length, answer))
+        return REMOTE_CHILD_ANSWER;
+    return REMOTE_CHILD_BROKEN;
 }
 
 static void log_end(pid_t pid, int status)

@@ -6,19 +6,16 @@
 
 #include <skalibs/types.h>
 
-#include "deliver/remote_connect.h"
 #include "deliver/remote_envelope.h"
-#include "deliver/remote_identity.h"
 #include "deliver/remote_scan.h"
 #include "lib/log.h"
 
 #define SESSION_TIMEOUTS 3 /* times timeoutremote: what a session may take beside its data */
 #define DATA_SECONDS_MAX (4 * 86400) /* for the data of the largest message */
 #define LEAVE_SECONDS    60          /* for QUIT and for a process that is behind */
-#define PEER_MAX         (REMOTE_NAME_MAX + IP46_FMT + sizeof "[]:65535")
 
-/* What is to be done after a server. */
-enum step { STEP_DONE, STEP_NEXT, STEP_NEXT_HOST, STEP_NEXT_WAY, STEP_IN_CLEAR };
+/* What is to be done after a server. STALE: a connection that was used before is of no more use. */
+enum step { STEP_STALE, STEP_DONE, STEP_NEXT, STEP_NEXT_HOST, STEP_NEXT_WAY, STEP_IN_CLEAR };
 
 /* One way, while it is gone. */
 struct course {
@@ -27,6 +24,7 @@ struct course {
     unsigned int number; /* of the way */
     bool is_last;        /* there is no other way behind it */
     tain end;            /* no further server is tried after that */
+    struct remote_connection *connection;
     struct remote_transaction *transaction;
     struct failure *failure; /* of the last server, or look-up */
     bool *was_reached;       /* the failure of one was not that it could not be reached */
@@ -50,8 +48,8 @@ static unsigned int session_seconds(struct remote_settings const *settings, uint
 unsigned int remote_delivery_seconds(struct remote_settings const *settings, uint64_t length)
 {
     /* On the wire each line end may take a byte more. */
-    return SMTPROUTES_HOSTS_MAX * (REMOTE_TRY_SECONDS + session_seconds(settings, 2 * length)) +
-           LEAVE_SECONDS;
+    unsigned int const session = session_seconds(settings, 2 * length);
+    return session + SMTPROUTES_HOSTS_MAX * (REMOTE_TRY_SECONDS + session) + LEAVE_SECONDS;
 }
 
 static uint64_t count_results(struct remote_transaction const *transaction, enum job_result result)
@@ -83,17 +81,17 @@ static void log_session(struct log_line *line, struct remote_session const *sess
         log_text(line, "auth", session->way->reference);
 }
 
-/* One server, as the log shows it. SESSION and REASON may be NULL. */
-static void log_attempt(struct course const *course, struct remote_candidate const *candidate,
-                        char const *result, struct remote_session const *session,
+/* The server of the connection, as the log shows it. REASON may be NULL. */
+static void log_attempt(struct course const *course, char const *result, bool connected,
                         char const *reason)
 {
+    struct remote_connection const *const connection = course->connection;
     struct log_line line;
     char ip[IP46_FMT + 1];
-    ip[ip46_fmt(ip, &candidate->ip)] = 0;
+    ip[ip46_fmt(ip, &connection->candidate.ip)] = 0;
     log_begin(&line, "remote-attempt");
     log_text(&line, "domain", course->way->host);
-    log_text(&line, "host", candidate->host);
+    log_text(&line, "host", connection->candidate.host);
     if (course->way->port) {
         log_text(&line, "ip", ip);
         log_number(&line, "port", course->way->port);
@@ -104,8 +102,10 @@ static void log_attempt(struct course const *course, struct remote_candidate con
     log_number(&line, "recipients", course->transaction->count);
     log_number(&line, "delivered", count_results(course->transaction, JOB_DELIVERED));
     log_number(&line, "failed", count_results(course->transaction, JOB_FAILED));
-    if (session)
-        log_session(&line, session);
+    if (connected) {
+        log_session(&line, &connection->session);
+        log_number(&line, "transaction", connection->count);
+    }
     if (reason)
         log_text(&line, "reason", reason);
     log_write(&line);
@@ -122,109 +122,97 @@ static void log_without_server(struct remote_way const *way, struct failure cons
 
 /* --- one server --- */
 
-static void format_peer(char peer[PEER_MAX], struct remote_candidate const *candidate,
-                        uint16_t port)
+/* All are settled: hands the results on, and keeps the connection or leaves the server. */
+static void settle(struct remote_delivery const *delivery, struct remote_connection *connection,
+                   struct remote_transaction const *transaction)
 {
-    char ip[IP46_FMT + 1];
-    ip[ip46_fmt(ip, &candidate->ip)] = 0;
-    if (!port)
-        snprintf(peer, PEER_MAX, "%s", candidate->host);
-    else if (strcmp(ip, candidate->host) != 0)
-        snprintf(peer, PEER_MAX, "%s[%s]:%u", candidate->host, ip, port);
-    else
-        snprintf(peer, PEER_MAX, "[%s]:%u", ip, port);
-}
-
-/* Connects within MOST; the session has the descriptor. */
-static bool connect_session(struct course const *course, struct remote_candidate const *candidate,
-                            struct remote_session *session, tain const *most)
-{
-    struct remote_delivery const *const delivery = course->delivery;
-    tain deadline;
-    tain_now_g();
-    tain_addsec_g(&deadline, (int)delivery->settings->timeoutconnect);
-    if (tain_less(most, &deadline))
-        deadline = *most;
-    if (smtproutes_is_socket(candidate->host))
-        session->descriptor = remote_connect_socket(candidate->host, course->failure);
-    else
-        session->descriptor = remote_connect(
-            &candidate->ip, course->way->port, session->peer, delivery->settings,
-            course->way->by_mx ? delivery->world->ourselves : NULL, &deadline, course->failure);
-    if (session->descriptor < 0)
-        log_attempt(course, candidate, "unreachable", session->in_clear ? session : NULL,
-                    course->failure->text);
-    return session->descriptor >= 0;
-}
-
-/* Those that were deferred are open again. False when there are none. */
-static bool reopen(struct remote_transaction *transaction, struct failure *failure)
-{
-    bool found = false;
-    for (unsigned int i = 0; i < transaction->count; i++) {
-        struct remote_recipient *const recipient = transaction->recipients + i;
-        if (recipient->settled && recipient->failure.result == JOB_DEFERRED) {
-            recipient->settled = false;
-            *failure = recipient->failure;
-            found = true;
-        }
-    }
-    return found;
+    bool const stays =
+        delivery->connection && remote_connection_may_stay(connection, delivery->settings);
+    delivery->report(delivery->context, transaction,
+                     stays && connection->session.state == REMOTE_SESSION_READY);
+    if (stays)
+        remote_session_reset(&connection->session);
+    if (!stays || connection->session.state != REMOTE_SESSION_READY)
+        remote_connection_leave(connection);
 }
 
 /* The session, on its connection, to the report. */
-static enum step run_session(struct course *course, struct remote_candidate const *candidate,
-                             struct remote_session *session)
+static enum step run_session(struct course *course)
 {
     static enum step const steps[] = {[REMOTE_SETTLED] = STEP_DONE,
                                       [REMOTE_NEXT] = STEP_NEXT,
                                       [REMOTE_NEXT_HOST] = STEP_NEXT_HOST,
+                                      [REMOTE_STALE] = STEP_STALE,
                                       [REMOTE_IN_CLEAR] = STEP_IN_CLEAR};
     struct remote_transaction *const transaction = course->transaction;
     struct remote_delivery const *const delivery = course->delivery;
+    struct remote_connection *const connection = course->connection;
+    struct remote_session *const session = &connection->session;
+    connection->count++;
     enum step step = steps[remote_session_run(session, transaction, course->failure)];
     if (step == STEP_DONE && !course->is_last && !session->sent &&
-        reopen(transaction, course->failure))
+        remote_envelope_reopen(transaction, course->failure))
         step = STEP_NEXT_WAY;
     if (step == STEP_DONE) {
-        log_attempt(course, candidate, "settled", session, NULL);
-        delivery->report(delivery->context, transaction);
-    } else {
-        log_attempt(course, candidate, "next", session, course->failure->text);
+        log_attempt(course, "settled", true, NULL);
+        settle(delivery, connection, transaction);
+        return step;
     }
-    remote_session_quit(session);
-    remote_session_close(session);
+    log_attempt(course, step == STEP_STALE ? "stale" : "next", true, course->failure->text);
+    remote_connection_leave(connection);
     return step;
+}
+
+/* Connects until MOST. */
+static bool make_connection(struct course const *course, tain const *most)
+{
+    struct remote_delivery const *const delivery = course->delivery;
+    if (remote_connection_make(course->connection, delivery->settings, delivery->world->ourselves,
+                               most, course->failure))
+        return true;
+    log_attempt(course, "unreachable", course->connection->session.in_clear, course->failure->text);
+    return false;
+}
+
+static void set_deadline(struct course const *course)
+{
+    tain_addsec_g(
+        &course->connection->session.deadline,
+        (int)session_seconds(course->delivery->settings, course->transaction->message.wire_length));
 }
 
 static enum step try_candidate(struct course *course, struct remote_candidate const *candidate,
                                bool authenticated)
 {
-    struct remote_settings const *const settings = course->delivery->settings;
-    char peer[PEER_MAX], name[TLS_NAME_MAX + 1];
-    struct remote_session session = {.helo = settings->helo,
-                                     .peer = peer,
-                                     .timeout_seconds = (unsigned int)settings->timeoutremote,
-                                     .way = course->way,
-                                     .name = name,
-                                     .tls_service = course->delivery->tls_service};
-    format_peer(peer, candidate, course->way->port);
-    if (!remote_identity_choose(name, course->way, candidate, authenticated, course->failure)) {
-        log_attempt(course, candidate, "unverifiable", NULL, course->failure->text);
+    struct remote_delivery const *const delivery = course->delivery;
+    struct remote_session *const session = &course->connection->session;
+    if (!remote_connection_prepare(course->connection, delivery->settings, course->way,
+                                   course->number, candidate, authenticated, delivery->tls_service,
+                                   course->failure)) {
+        log_attempt(course, "unverifiable", false, course->failure->text);
         return STEP_NEXT;
     }
-    if (!connect_session(course, candidate, &session, &course->end))
+    if (!make_connection(course, &course->end))
         return STEP_NEXT;
-    tain_addsec_g(&session.deadline,
-                  (int)session_seconds(settings, course->transaction->message.wire_length));
-    enum step step = run_session(course, candidate, &session);
+    set_deadline(course);
+    enum step step = run_session(course);
     if (step == STEP_IN_CLEAR) {
-        session.in_clear = true;
-        step = connect_session(course, candidate, &session, &session.deadline)
-                   ? run_session(course, candidate, &session)
-                   : STEP_NEXT;
+        session->in_clear = true;
+        step = make_connection(course, &session->deadline) ? run_session(course) : STEP_NEXT;
     }
     return step;
+}
+
+/* The connection that is open from the transaction before. True when all recipients are settled,
+ * and reported. What went wrong there is no failure: the mail goes the usual way. */
+static bool go_on(struct course *course)
+{
+    struct remote_session *const session = &course->connection->session;
+    if (session->state != REMOTE_SESSION_READY)
+        return false;
+    tain_now_g();
+    set_deadline(course);
+    return run_session(course) == STEP_DONE;
 }
 
 /* --- all of them --- */
@@ -285,19 +273,25 @@ static bool is_refused(struct course const *course)
 
 /* The same; otherwise *failure is what holds for those that are not settled. A way that leads
  * nowhere leaves time for the other. */
-static bool go_all(struct remote_delivery const *delivery, struct remote_transaction *transaction,
-                   struct failure *failure)
+static bool go_all(struct remote_delivery const *delivery, struct remote_connection *connection,
+                   struct remote_transaction *transaction, struct failure *failure)
 {
     struct remote_ways const *const ways = delivery->ways;
     bool was_reached = false;
+    struct course course = {.delivery = delivery,
+                            .way = ways->ways + connection->way,
+                            .number = connection->way,
+                            .is_last = true,
+                            .connection = connection,
+                            .transaction = transaction,
+                            .failure = failure,
+                            .was_reached = &was_reached};
+    if (go_on(&course))
+        return true;
     for (unsigned int i = 0; i < ways->count; i++) {
-        struct course course = {.delivery = delivery,
-                                .way = ways->ways + i,
-                                .number = i,
-                                .is_last = i + 1 == ways->count,
-                                .transaction = transaction,
-                                .failure = failure,
-                                .was_reached = &was_reached};
+        course.way = ways->ways + i;
+        course.number = i;
+        course.is_last = i + 1 == ways->count;
         tain_now_g();
         tain_addsec_g(&course.end, course.is_last ? REMOTE_TRY_SECONDS : REMOTE_TRY_SECONDS / 2);
         if (!is_refused(&course) && go(&course))
@@ -311,11 +305,16 @@ static bool go_all(struct remote_delivery const *delivery, struct remote_transac
 void remote_delivery_run(struct remote_delivery const *delivery,
                          struct remote_transaction *transaction)
 {
+    struct remote_connection own;
+    struct remote_connection *const connection = delivery->connection ? delivery->connection : &own;
     struct failure failure;
+    if (!delivery->connection)
+        remote_connection_clear(&own);
+    connection->total++;
     failure_set(&failure, JOB_UNREACHABLE, "4.4.1 no server was tried in time");
     switch (remote_scan_message(&transaction->message)) {
     case REMOTE_SCAN_OK:
-        if (go_all(delivery, transaction, &failure))
+        if (go_all(delivery, connection, transaction, &failure))
             return;
         break;
     case REMOTE_SCAN_CORRUPT:
@@ -326,5 +325,5 @@ void remote_delivery_run(struct remote_delivery const *delivery,
         break;
     }
     remote_envelope_settle(transaction, &failure);
-    delivery->report(delivery->context, transaction);
+    settle(delivery, connection, transaction);
 }

@@ -44,6 +44,20 @@ void remote_envelope_settle(struct remote_transaction *transaction, struct failu
         }
 }
 
+bool remote_envelope_reopen(struct remote_transaction *transaction, struct failure *failure)
+{
+    bool found = false;
+    for (unsigned int i = 0; i < transaction->count; i++) {
+        struct remote_recipient *const recipient = transaction->recipients + i;
+        if (recipient->settled && recipient->failure.result == JOB_DEFERRED) {
+            recipient->settled = false;
+            *failure = recipient->failure;
+            found = true;
+        }
+    }
+    return found;
+}
+
 unsigned int remote_envelope_open(struct remote_transaction const *transaction)
 {
     unsigned int open = 0;

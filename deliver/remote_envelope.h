@@ -30,6 +30,9 @@ bool remote_envelope_rcpt(stralloc *line, char const *address);
 /* Gives FAILURE to every recipient that is not settled. */
 void remote_envelope_settle(struct remote_transaction *transaction, struct failure const *failure);
 
+/* Opens those again that were deferred, with the reason in *failure. False when there are none. */
+bool remote_envelope_reopen(struct remote_transaction *transaction, struct failure *failure);
+
 /* How many recipients are not settled. */
 unsigned int remote_envelope_open(struct remote_transaction const *transaction);
 

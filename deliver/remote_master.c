@@ -31,11 +31,20 @@ struct master {
     bool ending; /* takes no further job */
     bool alone;  /* the scheduler is gone */
     int exit_code;
-    tain end; /* counts when ending */
+    tain end;        /* counts when ending */
+    uint64_t serial; /* of what a process was given when it began: settings, refused logins */
     unsigned int count;
     struct remote_child children[REMOTE_CHILDREN_MAX];
     struct agent_link link;
 };
+
+/* Lets go of all idle processes. */
+static void let_go_all(struct master *master)
+{
+    for (unsigned int i = 0; i < master->count; i++)
+        if (master->children[i].state == REMOTE_CHILD_IDLE)
+            remote_child_let_go(master->children + i);
+}
 
 static void end(struct master *master, int exit_code)
 {
@@ -44,6 +53,14 @@ static void end(struct master *master, int exit_code)
     if (!master->ending)
         tain_addsec_g(&master->end, STOP_SECONDS);
     master->ending = true;
+    let_go_all(master);
+}
+
+/* What processes have that run now is not what new ones get. */
+static void renew(struct master *master)
+{
+    master->serial++;
+    let_go_all(master);
 }
 
 /* --- settings --- */
@@ -79,6 +96,7 @@ static void reload(struct master *master)
         remote_settings_free(&master->settings);
         master->settings = fresh;
         remote_refusals_clear(&master->refusals);
+        renew(master);
     }
     control_watch_log(result == CONTROL_OK, &error);
 }
@@ -103,17 +121,44 @@ static void drop(struct master *master, unsigned int index, char const *text)
     *child = master->children[--master->count];
 }
 
+/* The process at INDEX may have become idle: one more than may be, or one of no use. */
+static void bound_idle(struct master *master, unsigned int index)
+{
+    struct remote_child *const child = master->children + index;
+    struct remote_child *oldest = child;
+    unsigned int count = 0;
+    if (child->state != REMOTE_CHILD_IDLE)
+        return;
+    if (master->ending || child->serial != master->serial) {
+        remote_child_let_go(child);
+        return;
+    }
+    for (unsigned int i = 0; i < master->count; i++)
+        if (master->children[i].state == REMOTE_CHILD_IDLE) {
+            count++;
+            if (tain_less(&master->children[i].deadline, &oldest->deadline))
+                oldest = master->children + i;
+        }
+    if (count > REMOTE_IDLE_MAX)
+        remote_child_let_go(oldest);
+}
+
 /* True when the child is gone: another one is at INDEX now, or none. */
 static bool receive(struct master *master, unsigned int index)
 {
     struct job_answer received;
     char buffer[REMOTE_CHILD_BUFFER];
+    unsigned int const refused = master->refusals.next;
     switch (remote_child_receive(master->children + index, &received, buffer, &master->refusals)) {
     case REMOTE_CHILD_ANSWER:
         if (!agent_link_answer(&master->link, &received))
             end(master, 111);
+        bound_idle(master, index);
         return false;
     case REMOTE_CHILD_NONE:
+        if (master->refusals.next != refused)
+            renew(master);
+        bound_idle(master, index);
         return false;
     case REMOTE_CHILD_ENDED:
         drop(master, index, "4.3.0 the delivery process ended before it had a result");
@@ -126,7 +171,62 @@ static bool receive(struct master *master, unsigned int index)
     }
 }
 
+/* --- places --- */
+
+/* The one that waits for nothing but its server's goodbye, or for more mail; master->count: none.
+ * Idle ones last. */
+static unsigned int find_dispensable(struct master const *master)
+{
+    unsigned int found = master->count;
+    for (unsigned int i = 0; i < master->count; i++)
+        if (!master->children[i].waiting &&
+            (found == master->count || master->children[i].state != REMOTE_CHILD_IDLE))
+            found = i;
+    return found;
+}
+
+static bool may_take(struct master const *master)
+{
+    return !master->ending &&
+           (master->count < REMOTE_CHILDREN_MAX || find_dispensable(master) < REMOTE_CHILDREN_MAX);
+}
+
+/* A place for one more, when there may be one: no job waits for a goodbye. */
+static void make_room(struct master *master)
+{
+    if (master->count == REMOTE_CHILDREN_MAX)
+        drop(master, find_dispensable(master), "");
+}
+
 /* --- jobs --- */
+
+/* Gives JOB to a process whose connection waits for it, the one that waits least: so as many as are
+ * needed stay. */
+static bool reuse(struct master *master, struct remote_job const *job, unixmessage const *message)
+{
+    struct remote_child *found = NULL;
+    for (unsigned int i = 0; i < master->count; i++) {
+        struct remote_child *const child = master->children + i;
+        if (child->state == REMOTE_CHILD_IDLE &&
+            (!found || tain_less(&found->deadline, &child->deadline)) &&
+            smtproutes_are_same(&child->route, &job->route))
+            found = child;
+    }
+    return found && remote_child_give(found, job, message->s, message->len, message->fds[0],
+                                      &master->settings);
+}
+
+static bool start_child(struct master *master, struct remote_job const *job, int descriptor)
+{
+    make_room(master);
+    struct remote_child *const child = master->children + master->count;
+    if (!remote_child_start(child, job, descriptor, master->tls_service, &master->settings,
+                            &master->refusals))
+        return false;
+    child->serial = master->serial;
+    master->count++;
+    return true;
+}
 
 static void take_job(struct master *master, unixmessage const *message)
 {
@@ -138,11 +238,8 @@ static void take_job(struct master *master, unixmessage const *message)
     }
     if (resolv_has_changed(master))
         reload(master);
-    if (remote_child_start(master->children + master->count, &job, message->fds[0],
-                           master->tls_service, &master->settings, &master->refusals)) {
-        master->count++;
+    if (reuse(master, &job, message) || start_child(master, &job, message->fds[0]))
         return;
-    }
     log_failure("remote-not-started", "fork", errno);
     for (unsigned int i = 0; i < job.count; i++)
         answer(master, job.recipients[i].number, "4.3.0 no process could be started");
@@ -151,7 +248,7 @@ static void take_job(struct master *master, unixmessage const *message)
 static void take_jobs(struct master *master)
 {
     unixmessage message;
-    while (!master->ending && master->count < REMOTE_CHILDREN_MAX)
+    while (may_take(master))
         switch (agent_link_receive(&master->link, &message)) {
         case AGENT_LINK_JOB:
             take_job(master, &message);
@@ -172,11 +269,6 @@ static void take_jobs(struct master *master)
 /* --- the loop --- */
 
 enum { POLL_SIGNALS, POLL_WATCH, POLL_LINK, POLL_CHILDREN };
-
-static bool may_take(struct master const *master)
-{
-    return !master->ending && master->count < REMOTE_CHILDREN_MAX;
-}
 
 /* When something must be done without an event. */
 static void find_deadline(struct master *master, tain *deadline)
@@ -203,6 +295,8 @@ static void drop_late(struct master *master)
     for (unsigned int i = 0; i < master->count;)
         if (tain_future(&master->children[i].deadline))
             i++;
+        else if (master->children[i].state == REMOTE_CHILD_IDLE)
+            remote_child_let_go(master->children + i);
         else
             drop(master, i, "4.4.7 the delivery took too long and was given up");
 }

@@ -1,6 +1,7 @@
-/* The agent's master: takes jobs from the scheduler, gives each a process of its own, and passes
- * the answers on. It meets no byte of another host but in answers of the exact form, each for a
- * recipient that was asked about, each once. */
+/* The agent's master: takes jobs from the scheduler, gives each to a process, one of its own or one
+ * whose connection waits for more mail of that way, and passes the answers on. It meets no byte of
+ * another host but in answers of the exact form, each for a recipient that was asked about, each
+ * once. */
 #ifndef EKIDEN_REMOTE_MASTER_H
 #define EKIDEN_REMOTE_MASTER_H
 
@@ -8,6 +9,7 @@
 #include "lib/control.h"
 
 #define REMOTE_CHILDREN_MAX 1000 /* further jobs wait; the scheduler has a limit of its own */
+#define REMOTE_IDLE_MAX     100  /* processes that wait for more mail */
 
 /* Serves the scheduler at the other end of SOCKET until it leaves or SIGTERM or SIGINT comes; then
  * deliveries get a few seconds to end. TLS_SERVICE is where they ask for TLS, or -1. The settings,

@@ -25,7 +25,9 @@ struct conversation {
     struct remote_transaction *transaction;
     stralloc line; /* owned: the command that is being made */
     unsigned int accepted;
+    bool is_reused;              /* the session had a transaction before */
     bool sent;                   /* the message, with its final dot */
+    bool said_mail;              /* or tried to */
     bool has_mail;               /* MAIL was accepted */
     bool is_astray;              /* it was not, and yet a RCPT behind it was */
     struct failure mail_failure; /* or refused: JOB_DELIVERED while it is not */
@@ -67,6 +69,7 @@ static bool say_command(struct conversation *c, unsigned int number)
 {
     struct remote_transaction const *const transaction = c->transaction;
     bool made;
+    c->said_mail = true;
     if (number == 0)
         made = remote_envelope_mail(&c->line, transaction, &c->talk.extensions);
     else if (number <= transaction->count)
@@ -253,53 +256,113 @@ static enum part give_message(struct conversation *c)
     return part;
 }
 
+/* True: the server is ready for a transaction. */
+static bool open_session(struct conversation *c, struct remote_session *session)
+{
+    if (c->is_reused) {
+        c->talk.extensions = session->extensions;
+        return true;
+    }
+    if (!remote_opening_run(session, &c->talk, &c->outcome))
+        return false;
+    session->extensions = c->talk.extensions;
+    return true;
+}
+
 static enum part converse(struct conversation *c, struct remote_session *session)
 {
-    if (!remote_opening_run(session, &c->talk, &c->outcome))
+    if (!open_session(c, session))
         return PART_LOST;
     remote_envelope_fit(c->transaction, &c->talk.extensions, session->peer);
     if (remote_envelope_open(c->transaction) == 0)
         return PART_OVER;
     enum part const part = give_envelope(c);
-    if (c->mail_failure.result != JOB_DELIVERED) /* whatever happened afterwards */
+    if (c->mail_failure.result != JOB_DELIVERED && !c->is_reused) /* whatever happened afterwards */
         remote_envelope_settle(c->transaction, &c->mail_failure);
     return part == PART_DONE ? give_message(c) : part;
+}
+
+/* What the server may be asked for after the transaction, which ended as PART. */
+static enum remote_session_state state_after(struct conversation const *c, enum part part)
+{
+    struct remote_talk const *const talk = &c->talk;
+    if (part != PART_OVER || talk->is_put_off || remote_stream_has_input(&talk->stream))
+        return REMOTE_SESSION_OVER;
+    if (!c->said_mail || c->sent)
+        return REMOTE_SESSION_READY;
+    return c->has_mail ? REMOTE_SESSION_MIDWAY : REMOTE_SESSION_OVER;
+}
+
+/* The outcome for those that are not settled. */
+static enum remote_outcome leave_open(struct conversation *c, struct failure *failure)
+{
+    if (c->mail_failure.result != JOB_DELIVERED)
+        *failure = c->mail_failure;
+    else if (c->talk.lost.result != JOB_DELIVERED)
+        *failure = c->talk.lost;
+    return c->is_reused ? REMOTE_STALE : c->outcome;
 }
 
 enum remote_outcome remote_session_run(struct remote_session *session,
                                        struct remote_transaction *transaction,
                                        struct failure *failure)
 {
-    struct conversation c = {
-        .transaction = transaction, .line = STRALLOC_ZERO, .outcome = REMOTE_NEXT};
-    session->may_quit = session->logged_in = false;
-    remote_tls_clear(&session->tls);
+    struct conversation c = {.transaction = transaction,
+                             .line = STRALLOC_ZERO,
+                             .is_reused = session->state == REMOTE_SESSION_READY,
+                             .outcome = REMOTE_NEXT};
+    session->sent = false;
+    if (!c.is_reused) {
+        session->may_quit = session->logged_in = false;
+        remote_tls_clear(&session->tls);
+    }
     failure_clear(&c.mail_failure);
     tain_now_g();
     remote_envelope_check(transaction);
     if (remote_envelope_open(transaction) == 0)
         return REMOTE_SETTLED;
+    session->may_quit = false;
     remote_talk_start(&c.talk, session);
     enum part const part = converse(&c, session);
     session->may_quit |= part == PART_OVER;
     session->sent = c.sent;
+    session->state = state_after(&c, part);
     stralloc_free(&c.line);
+    if (c.is_reused && !c.sent)
+        (void)remote_envelope_reopen(transaction, failure);
     if (remote_envelope_open(transaction) == 0)
         return REMOTE_SETTLED;
-    *failure = c.talk.lost;
-    return c.outcome;
+    return leave_open(&c, failure);
+}
+
+/* Says LINE and hears the answer, to which nothing is left to be settled. */
+static bool exchange(struct remote_session *session, char const *line, enum remote_stage stage,
+                     bool *is_refused)
+{
+    struct remote_talk talk;
+    tain_now_g();
+    remote_talk_start(&talk, session);
+    bool const heard = remote_talk_is_quiet(&talk, stage) &&
+                       remote_talk_say(&talk, line, strlen(line)) && remote_talk_hear(&talk, stage);
+    *is_refused = heard && remote_talk_is_refusal(&talk);
+    return heard && remote_talk_is_ok(&talk);
+}
+
+void remote_session_reset(struct remote_session *session)
+{
+    if (session->state != REMOTE_SESSION_MIDWAY)
+        return;
+    bool const done = exchange(session, "RSET", REMOTE_RSET, &session->may_quit);
+    session->state = done ? REMOTE_SESSION_READY : REMOTE_SESSION_OVER;
+    session->may_quit |= done;
 }
 
 void remote_session_quit(struct remote_session *session)
 {
-    struct remote_talk talk;
-    if (!session->may_quit)
-        return;
+    bool is_refused;
+    if (session->may_quit)
+        (void)exchange(session, "QUIT", REMOTE_QUIT, &is_refused);
     session->may_quit = false;
-    tain_now_g();
-    remote_talk_start(&talk, session);
-    if (remote_talk_say(&talk, "QUIT", 4))
-        (void)remote_talk_hear(&talk, REMOTE_QUIT);
 }
 
 void remote_session_close(struct remote_session *session)
@@ -312,4 +375,5 @@ void remote_session_close(struct remote_session *session)
         close(session->descriptor);
     }
     session->descriptor = -1;
+    session->state = REMOTE_SESSION_OVER;
 }

@@ -11,6 +11,7 @@
 
 #include "deliver/failure.h"
 #include "deliver/job.h"
+#include "deliver/remote_extensions.h"
 #include "deliver/remote_tls.h"
 #include "deliver/remote_way.h"
 
@@ -41,6 +42,14 @@ struct remote_transaction {
     unsigned int count;
 };
 
+/* What may be said to the server. */
+enum remote_session_state {
+    REMOTE_SESSION_NEW,    /* the connection was made: it has not been spoken to */
+    REMOTE_SESSION_READY,  /* a transaction: both sides are as after the opening, or after RSET */
+    REMOTE_SESSION_MIDWAY, /* RSET: the last transaction ended without a final dot */
+    REMOTE_SESSION_OVER    /* no transaction any more */
+};
+
 /* Who we are and with whom we talk. */
 struct remote_session {
     int descriptor;   /* the connection, non-blocking; with TLS the engine's plain socket takes its
@@ -55,12 +64,14 @@ struct remote_session {
     char const *name; /* the server's for TLS: SNI, and what a certificate to verify must be for;
                          empty for an address, never with VERIFY */
     int tls_service;  /* the socket that takes requests for TLS; -1: there is none */
+    enum remote_session_state state;
     /* Set by remote_session_run: */
-    bool may_quit;                      /* both sides are in step, QUIT is in order */
-    bool logged_in;                     /* by AUTH */
-    bool sent;                          /* the final dot was: the server may have the message */
-    struct remote_tls tls;              /* active: the session is inside TLS */
-    char tls_problem[JOB_TEXT_MAX + 1]; /* why it is not, though it was tried; else untouched */
+    bool may_quit;                       /* both sides are in step, QUIT is in order */
+    bool logged_in;                      /* by AUTH */
+    bool sent;                           /* the final dot was: the server may have the message */
+    struct remote_extensions extensions; /* what the server offered, once it is READY */
+    struct remote_tls tls;               /* active: the session is inside TLS */
+    char tls_problem[JOB_TEXT_MAX + 1];  /* why it is not, though it was tried; else untouched */
 };
 
 enum remote_outcome {
@@ -70,6 +81,8 @@ enum remote_outcome {
     REMOTE_NEXT,
     REMOTE_NEXT_HOST, /* ... but not at another address of this host: it refused our password, and
                          tries may lock the account */
+    REMOTE_STALE, /* ... and also here, on a new connection: this one was used before, and that may
+                     be the reason */
     REMOTE_IN_CLEAR /* ... and also here, on a new connection that is `in_clear`: opportunistic TLS
                        failed, which left this one useless */
 };
@@ -98,10 +111,21 @@ enum remote_outcome {
  * - what cannot pass (8-bit without 8BITMIME, UTF-8 without SMTPUTF8, too large for SIZE) fails
  * with 5.6.3, 5.6.7, 5.3.4
  * - message bytes that do not fit their sum while they are sent: the connection is dropped before
- * the final dot, all recipients JOB_CORRUPT */
+ * the final dot, all recipients JOB_CORRUPT
+ * - in a session that is READY from a transaction before, whose recipients must all be unsettled:
+ * what goes wrong before the final dot, and every 4xx until there, may be the connection's fault
+ * (closed meanwhile; so much mail and no more) and leads to REMOTE_STALE, as does any refusal of
+ * MAIL. Only 5xx to RCPT and DATA count as they are
+ * - the state is READY or MIDWAY afterwards when the mail was not put off (by any 4xx: servers that
+ * take only so much in one session say so in many ways), MAIL not refused, and nothing was said
+ * unasked */
 enum remote_outcome remote_session_run(struct remote_session *session,
                                        struct remote_transaction *transaction,
                                        struct failure *failure);
+
+/* Says RSET in a session that is MIDWAY, which makes it READY, or OVER when the server does not
+ * agree within seconds. Does nothing otherwise. */
+void remote_session_reset(struct remote_session *session);
 
 /* Says QUIT when session->may_quit, and awaits the answer for a few seconds at most: a server that
  * is cut off while it answers logs an error for nothing. Does nothing otherwise. */

@@ -54,6 +54,7 @@ static enum control_result load_all(struct remote_settings *settings, struct con
                        error) == CONTROL_ERROR ||
         control_number(control, "timeoutremote", &settings->timeoutremote, 1, TIMEOUT_MAX, error) ==
             CONTROL_ERROR ||
+        reuselimit_load(&settings->reuselimit, control, error) == CONTROL_ERROR ||
         dns_servers_load(&settings->nameservers, control, NULL, error) == CONTROL_ERROR ||
         networks_load(&settings->moreipme, control, "moreipme", 0, 0, error) == CONTROL_ERROR ||
         networks_load(&settings->notipme, control, "notipme", 0, 0, error) == CONTROL_ERROR ||

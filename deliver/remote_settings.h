@@ -8,6 +8,7 @@
 #include <skalibs/ip46.h>
 
 #include "deliver/remote_credentials.h"
+#include "deliver/reuselimit.h"
 #include "lib/control.h"
 #include "lib/dns.h"
 #include "lib/network.h"
@@ -19,6 +20,7 @@ struct remote_settings {
     ip46 outgoing4, outgoing6;             /* `outgoingip`: the source of connections */
     uint64_t timeoutconnect;               /* seconds for a connection: default 60 */
     uint64_t timeoutremote;                /* seconds for a server's answer at most: default 1200 */
+    struct reuselimit reuselimit;          /* how long a connection is used */
     struct dns_servers nameservers;        /* `nameservers`, or the system's */
     struct networks moreipme;              /* further addresses that are ours */
     struct networks notipme;               /* addresses that are not, whatever else says so */

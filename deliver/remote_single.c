@@ -64,11 +64,12 @@ static bool add_message_report(stralloc *report, struct remote_transaction const
     return add_report(report, letter, text);
 }
 
-static void report_all(void *context, struct remote_transaction const *transaction)
+static void report_all(void *context, struct remote_transaction const *transaction, bool is_ready)
 {
     stralloc report = STRALLOC_ZERO;
     bool good = true;
     (void)context;
+    (void)is_ready;
     for (unsigned int i = 0; good && i < transaction->count; i++) {
         struct failure const *const failure = &transaction->recipients[i].failure;
         good = add_report(&report, letter_of(failure->result), failure->text);

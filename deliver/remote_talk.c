@@ -22,6 +22,7 @@ static struct {
     [REMOTE_MESSAGE] = {"message", 180},
     [REMOTE_END] = {"end of message", 600},
     [REMOTE_END_TOO] = {"end of message", 600},
+    [REMOTE_RSET] = {"RSET", 5},
     [REMOTE_QUIT] = {"QUIT", 3},
 };
 
@@ -47,6 +48,7 @@ void remote_talk_start(struct remote_talk *talk, struct remote_session const *se
     remote_extensions_clear(&talk->extensions);
     remote_reply_start(&talk->reply);
     talk->replies = 0;
+    talk->is_put_off = false;
     failure_clear(&talk->lost);
     remote_stream_start(&talk->stream, session->descriptor, session->descriptor);
 }
@@ -156,6 +158,7 @@ static enum remote_reply_state take_input(struct remote_talk *talk, enum remote_
 static bool reply_is_in_order(struct remote_talk *talk, enum remote_stage stage)
 {
     bool const is_end = stage == REMOTE_END || stage == REMOTE_END_TOO;
+    talk->is_put_off |= stage >= REMOTE_MAIL && talk->reply.code / 100 == 4;
     if (talk->reply.code == 421 && !is_end) { /* may come at any time: RFC 5321 3.8 */
         remote_talk_failure(talk, stage, stage < REMOTE_MAIL ? JOB_UNREACHABLE : JOB_DEFERRED,
                             &talk->lost);

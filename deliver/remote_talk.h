@@ -29,6 +29,7 @@ enum remote_stage {
     REMOTE_MESSAGE, /* the bytes of the message go out: nothing should be said */
     REMOTE_END,     /* the final dot */
     REMOTE_END_TOO, /* LMTP: a further answer to it, for a further recipient */
+    REMOTE_RSET,
     REMOTE_QUIT
 };
 
@@ -37,6 +38,7 @@ struct remote_talk {
     struct remote_extensions extensions; /* of the last EHLO */
     struct remote_reply reply;           /* the last one heard */
     uint64_t replies;                    /* how many were heard to commands */
+    bool is_put_off;                     /* one of them, to MAIL or what comes behind it, was 4xx */
     struct failure lost; /* why nothing more can be said: 4.x.x, JOB_DEFERRED or JOB_UNREACHABLE */
     struct remote_stream stream;
 };

@@ -225,12 +225,13 @@ class Remote:
 
     # --- the agent ---
 
-    def start(self, prefix=(), **options):
+    def start(self, prefix=(), arguments=(), **options):
         self.link, theirs = socket.socketpair()
         self.link.settimeout(PATIENCE)
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([*prefix, self.program, "-C", self.control, "-a"],
-                                            stdin=theirs, stderr=log, **(options or run_as()))
+            self.process = subprocess.Popen(
+                [*prefix, self.program, "-C", self.control, "-a", *arguments],
+                stdin=theirs, stderr=log, **(options or run_as()))
         theirs.close()
         self.received = b""
         return self
