@@ -12,6 +12,7 @@ static void forward(struct dotqmail *dotqmail, struct dotqmail_instruction const
     struct inject_client *const client = &dotqmail->client;
     inject_client_begin(client, dotqmail->new_sender.s, strlen(dotqmail->new_sender.s),
                         job->body_8bit, job->smtputf8);
+    inject_client_forwarded(client);
     for (size_t i = 0; i < count; i++)
         if (instructions[i].kind == DOTQMAIL_FORWARD)
             inject_client_recipient(client, instructions[i].text, strlen(instructions[i].text));

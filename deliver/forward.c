@@ -25,6 +25,7 @@ static void begin(struct collection *collection)
     char const *const sender = *job->extension && !bounce ? job->extension : job->sender;
     inject_client_begin(&collection->forward->client, sender, strlen(sender), job->body_8bit,
                         job->smtputf8);
+    inject_client_forwarded(&collection->forward->client);
     collection->begun = true;
 }
 

@@ -187,6 +187,12 @@ static enum address_result append(struct address *address, char const *bytes, si
     return ADDRESS_OK;
 }
 
+bool address_is_rewritten(char const *local, size_t length)
+{
+    return length > 5 && case_diffb(local, 3, "srs") == 0 && (local[3] == '0' || local[3] == '1') &&
+           (local[4] == '=' || local[4] == '+' || local[4] == '-');
+}
+
 /* The non-ASCII character at the cursor. */
 static enum address_result parse_utf8(struct cursor *cursor, struct address *address)
 {
@@ -196,7 +202,7 @@ static enum address_result parse_utf8(struct cursor *cursor, struct address *add
         return ADDRESS_UTF8;
     address->utf8 = true;
     cursor->position += size;
-    return append(address, here, size, ADDRESS_LOCAL_MAX);
+    return append(address, here, size, ADDRESS_PATH_MAX);
 }
 
 static enum address_result parse_quoted(struct cursor *cursor, struct address *address)
@@ -221,7 +227,7 @@ static enum address_result parse_quoted(struct cursor *cursor, struct address *a
             if (!byte_is(byte, wanted))
                 return byte_is_ascii(byte) ? ADDRESS_SYNTAX : ADDRESS_UTF8;
             cursor->position++;
-            result = append(address, &byte, 1, ADDRESS_LOCAL_MAX);
+            result = append(address, &byte, 1, ADDRESS_PATH_MAX);
         }
         if (result != ADDRESS_OK)
             return result;
@@ -241,7 +247,7 @@ static enum address_result parse_dot_string(struct cursor *cursor, struct addres
         } else if (byte_is(byte, ATEXT) || (byte == '.' && after_atom)) {
             after_atom = byte != '.';
             cursor->position++;
-            result = append(address, &byte, 1, ADDRESS_LOCAL_MAX);
+            result = append(address, &byte, 1, ADDRESS_PATH_MAX);
         } else {
             break;
         }
@@ -305,6 +311,9 @@ static enum address_result parse_mailbox(struct cursor *cursor, struct address *
         cursor_at(cursor, '"') ? parse_quoted(cursor, address) : parse_dot_string(cursor, address);
     if (result != ADDRESS_OK)
         return result;
+    if (address->length > ADDRESS_LOCAL_MAX &&
+        !address_is_rewritten(address->bytes, address->length))
+        return ADDRESS_TOO_LONG;
     address->local_length = address->length;
     if (!cursor_skip(cursor, '@'))
         return ADDRESS_OK;
@@ -316,9 +325,10 @@ static enum address_result parse_mailbox(struct cursor *cursor, struct address *
     if (result != ADDRESS_OK)
         return result;
     address->utf8 |= utf8;
-    (void)append(address, "@", 1, ADDRESS_MAX);
-    char *copy = address->bytes + address->length;
-    (void)append(address, domain, length, ADDRESS_MAX); /* fits: both parts are bounded */
+    if (append(address, "@", 1, ADDRESS_MAX) != ADDRESS_OK ||
+        append(address, domain, length, ADDRESS_MAX) != ADDRESS_OK)
+        return ADDRESS_TOO_LONG;
+    char *const copy = address->bytes + address->length - length;
     case_lowerb(copy, length);
     if (address->domain == ADDRESS_DOMAIN_LITERAL && copy[1] == 'i')
         memcpy(copy + 1, "IPv6", 4); /* the RFC's own spelling */

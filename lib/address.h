@@ -12,7 +12,9 @@
 #include <skalibs/ip46.h>
 #include <skalibs/stralloc.h>
 
-#define ADDRESS_LOCAL_MAX  64  /* RFC 5321 4.5.3.1.1, octets */
+#define ADDRESS_LOCAL_MAX                                                                          \
+    64                         /* RFC 5321 4.5.3.1.1, octets;                                      \
+                                  save for a rewritten sender: address_is_rewritten */
 #define ADDRESS_DOMAIN_MAX 255 /* 4.5.3.1.2 */
 #define ADDRESS_LABEL_MAX  63
 #define ADDRESS_PATH_MAX   256 /* 4.5.3.1.3, with the angle brackets */
@@ -51,6 +53,11 @@ char const *address_domain(struct address const *address, size_t *length);
  * domain alone. */
 enum address_result address_parse_path(struct address *address, char const *text, size_t length,
                                        bool utf8, size_t *consumed);
+
+/* True for the local part of a sender that somebody who forwards has rewritten (SRS): `SRS0` or
+ * `SRS1` in letters of either case, then `=`, `+` or `-`. It holds an address and more, and so may
+ * be as long as the path; all who forward send such, and who refuses them loses mail. */
+bool address_is_rewritten(char const *local, size_t length);
 
 /* True when the LENGTH bytes are a host name: labels of letters, digits, hyphens (and underscores,
  * which exist), or with UTF8 of valid U-labels; no empty label, limits as above. */

@@ -125,7 +125,8 @@ static bool commit_report(struct bounce *bounce, struct bounce_report *report)
 {
     struct bounce_writer writer;
     bool const utf8 = bounce_is_utf8(report->to, strlen(report->to));
-    queue_file_create(&bounce->file, bounce->folder, report->id, utf8, utf8);
+    queue_file_create(&bounce->file, bounce->folder, report->id,
+                      utf8 ? QUEUE_8BIT | QUEUE_UTF8 : 0);
     put_envelope(&bounce->file, report->kind, report->to);
     bounce_writer_start(&writer, &bounce->file);
     if (!bounce_report_write(report, &writer)) {

@@ -125,7 +125,7 @@ static enum queue_status queue_message(int folder)
     if (status != QUEUE_OK)
         return status;
     queue_file_name(id);
-    status = queue_file_create(&file, folder, id, false, false);
+    status = queue_file_create(&file, folder, id, 0);
     if (status == QUEUE_OK)
         status = copy_envelope();
     if (status == QUEUE_OK)

@@ -236,6 +236,11 @@ void inject_client_begin(struct inject_client *client, char const *sender, size_
     put_address(client, 'F', sender, length);
 }
 
+void inject_client_forwarded(struct inject_client *client)
+{
+    client->bits |= INJECTION_FORWARDED;
+}
+
 void inject_client_recipient(struct inject_client *client, char const *address, size_t length)
 {
     if (!length || memchr(address, 0, length) || client->in_message)

@@ -42,6 +42,8 @@ bool inject_client_open(struct inject_client *client, char const *path, int mill
  * -1), each further message fails with QUEUE_NETWORK. */
 void inject_client_begin(struct inject_client *client, char const *sender, size_t length,
                          bool body_8bit, bool smtputf8);
+/* After begin: the message is one that was in the queue, and goes on to others. */
+void inject_client_forwarded(struct inject_client *client);
 void inject_client_recipient(struct inject_client *client, char const *address, size_t length);
 void inject_client_message(struct inject_client *client, char const *bytes, size_t length);
 

@@ -25,8 +25,6 @@ struct inject_peer {
     uid_t uid;
     bool unlimited; /* root and our own users: no budget */
     bool lists;     /* may see the queue: root, and who serves */
-    bool passes;    /* is not asked whether the queue has room: who delivers, and
-                       so makes room */
     struct queue_room room;
     struct inject_account *account; /* 0: none is kept (one connection a process) */
     struct inject_settings settings;

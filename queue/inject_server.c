@@ -48,7 +48,6 @@ static void describe_peer(struct inject_server const *server, struct inject_peer
     peer->uid = uid;
     peer->unlimited = is_unlimited(server, uid);
     peer->lists = uid == 0 || uid == server->own;
-    peer->passes = server->has_local && uid == server->local;
     peer->room = server->room;
     peer->queue = peer->lists ? server->queue : -1;
 }

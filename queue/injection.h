@@ -33,7 +33,8 @@ enum injection_bits {
     INJECTION_ABORT = 4,
     INJECTION_8BIT = 8, /* with OPEN: 8BITMIME, SMTPUTF8 */
     INJECTION_UTF8 = 16,
-    INJECTION_LIST = 32
+    INJECTION_LIST = 32,
+    INJECTION_FORWARDED = 64 /* with OPEN: takes the place of a message that was in the queue */
 };
 enum injection_answer { INJECTION_NEXT = 'N', INJECTION_STATUS = 'S' };
 

@@ -69,10 +69,11 @@ static bool take(struct inject_peer const *peer, bool recipients, uint64_t count
                : inject_limits_take(&peer->account->messages, peer->settings.messages, count);
 }
 
-/* Whether the queue has room for one more message of PEER. */
-static bool has_room(struct inject_peer const *peer)
+/* Whether the queue has room for one more message of PEER. One that is forwarded leaves with the
+ * next try: a queue that is full of such would else never get empty. */
+static bool has_room(struct inject_peer const *peer, unsigned int bits)
 {
-    return !peer || peer->passes ||
+    return !peer || (bits & INJECTION_FORWARDED) ||
            queue_room_look(&peer->room, &peer->settings.room, 0) == QUEUE_LACKS_NOTHING;
 }
 
@@ -83,9 +84,11 @@ static void open_message(struct injector *injector, unsigned int bits)
     injector->opened = clock_seconds();
     injector->taken = 0;
     hops_start(&injector->hops);
-    queue_file_create(file, injector->folder, injector->next, bits & INJECTION_8BIT,
-                      bits & INJECTION_UTF8);
-    if (!has_room(injector->peer))
+    queue_file_create(file, injector->folder, injector->next,
+                      (bits & INJECTION_8BIT ? QUEUE_8BIT : 0u) |
+                          (bits & INJECTION_UTF8 ? QUEUE_UTF8 : 0u) |
+                          (bits & INJECTION_FORWARDED ? QUEUE_FORWARDED : 0u));
+    if (!has_room(injector->peer, bits))
         fail(file, QUEUE_WRITE);
     else if (!take(injector->peer, false, 1))
         fail(file, QUEUE_BUSY);
@@ -202,7 +205,7 @@ static bool list(struct injector *injector)
  * it, one end at most. */
 static bool is_in_order(struct injector const *injector, unsigned int bits)
 {
-    unsigned int const flags = INJECTION_8BIT | INJECTION_UTF8;
+    unsigned int const flags = INJECTION_8BIT | INJECTION_UTF8 | INJECTION_FORWARDED;
     unsigned int const ends = INJECTION_COMMIT | INJECTION_ABORT;
     if ((bits & ~(INJECTION_OPEN | flags | ends)) || (bits & ends) == ends)
         return false;

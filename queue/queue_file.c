@@ -125,21 +125,23 @@ static void lock(struct queue_file *file)
         fail(file, QUEUE_SYSTEM);
 }
 
-static void put_opening(struct queue_file *file, bool body_8bit, bool smtputf8)
+static void put_opening(struct queue_file *file, unsigned int flags)
 {
     char arrival[1 + UINT64_FMT + 1] = "@";
     size_t const length = 1 + uint64_fmt(arrival + 1, (uint64_t)time(NULL));
     arrival[length] = 0;
     put_head(file, QUEUE_MAGIC, sizeof QUEUE_MAGIC);
     put_head(file, arrival, length + 1);
-    if (body_8bit)
+    if (flags & QUEUE_8BIT)
         put_head(file, "B", 2);
-    if (smtputf8)
+    if (flags & QUEUE_UTF8)
         put_head(file, "U", 2);
+    if (flags & QUEUE_FORWARDED)
+        put_head(file, "S", 2);
 }
 
 enum queue_status queue_file_create(struct queue_file *file, int folder, char const *id,
-                                    bool body_8bit, bool smtputf8)
+                                    unsigned int flags)
 {
     file->folder = folder;
     file->status = QUEUE_OK;
@@ -155,7 +157,7 @@ enum queue_status queue_file_create(struct queue_file *file, int folder, char co
     if (file->descriptor < 0)
         return fail(file, errno == EACCES || errno == ENOENT ? QUEUE_FOLDER : status_of(errno));
     lock(file);
-    put_opening(file, body_8bit, smtputf8);
+    put_opening(file, flags);
     return file->status;
 }
 

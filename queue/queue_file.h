@@ -2,7 +2,7 @@
  *
  *   ekiden1 NUL                        form of the file
  *   @ ARRIVAL NUL                      seconds since 1970, decimal
- *   [ B NUL ] [ U NUL ]                8BITMIME body; SMTPUTF8 asked for
+ *   [ B NUL ] [ U NUL ] [ S NUL ]      8BITMIME body; SMTPUTF8 asked for; forwarded by us
  *   the envelope, as in envelope.h: F sender NUL ... ( T recipient NUL ... )+ NUL
  *   message bytes, lines ending in LF
  *   end record, QUEUE_END_SIZE bytes of text:
@@ -69,9 +69,17 @@ bool queue_file_is_name(char const *name);
 /* When such a name was made, in seconds since 1970. */
 uint64_t queue_file_name_time(char const *name);
 
-/* Creates FOLDER/ID (O_EXCL, mode 0660), locks it and writes the head up to the envelope. */
+enum queue_flags {
+    QUEUE_8BIT = 1,
+    QUEUE_UTF8 = 2,
+    QUEUE_FORWARDED = 4 /* to servers that ask whether its sender's domain lets us send (SPF) it
+                           goes under a sender of ours: lib/srs.h */
+};
+
+/* Creates FOLDER/ID (O_EXCL, mode 0660), locks it and writes the head up to the envelope. FLAGS are
+ * of enum queue_flags. */
 enum queue_status queue_file_create(struct queue_file *file, int folder, char const *id,
-                                    bool body_8bit, bool smtputf8);
+                                    unsigned int flags);
 
 /* Adds a piece of the envelope (form of envelope.h, closing NUL included), then of the message.
  * Bytes of the envelope after its closing NUL are QUEUE_ENVELOPE. */
@@ -121,7 +129,7 @@ struct queue_message {
     char const *envid; /* as sender, in xtext. NULL: not given */
     enum dsn_return return_wish;
     uint64_t arrival; /* seconds since 1970 */
-    bool body_8bit, smtputf8;
+    bool body_8bit, smtputf8, forwarded;
     struct queue_recipient *recipients; /* owned */
     uint32_t recipient_count;
     uint64_t message_offset, message_length, message_sum;

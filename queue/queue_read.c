@@ -26,6 +26,13 @@ static bool read_at(int descriptor, char *bytes, size_t length, uint64_t offset)
     return true;
 }
 
+static bool read_flag(char const *head, size_t length, size_t *at, char letter)
+{
+    bool const found = *at + 1 < length && head[*at] == letter && !head[*at + 1];
+    *at += found ? 2 : 0;
+    return found;
+}
+
 /* Walks over the head's records up to the sender: form, arrival, flags. Returns the offset of the
  * envelope, 0 when the head is not of the form. */
 static size_t read_opening(struct queue_message *message, size_t length)
@@ -41,14 +48,9 @@ static size_t read_opening(struct queue_message *message, size_t length)
     if (!digits || head[at + 1 + digits])
         return 0;
     at += 1 + digits + 1;
-    if (at + 1 < length && head[at] == 'B' && !head[at + 1]) {
-        message->body_8bit = true;
-        at += 2;
-    }
-    if (at + 1 < length && head[at] == 'U' && !head[at + 1]) {
-        message->smtputf8 = true;
-        at += 2;
-    }
+    message->body_8bit = read_flag(head, length, &at, 'B');
+    message->smtputf8 = read_flag(head, length, &at, 'U');
+    message->forwarded = read_flag(head, length, &at, 'S');
     return at;
 }
 

@@ -12,7 +12,7 @@ static int const calls[] = {
     /* the loop */
     SYS_poll, SYS_ppoll, SYS_restart_syscall, SYS_clock_gettime, SYS_gettimeofday, SYS_wait4,
     SYS_nanosleep, SYS_clock_nanosleep, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
-    SYS_signalfd4, SYS_exit, SYS_exit_group, SYS_getpid, SYS_gettid, SYS_tgkill,
+    SYS_signalfd4, SYS_exit, SYS_exit_group, SYS_getpid, SYS_geteuid, SYS_gettid, SYS_tgkill,
     /* the queue */
     SYS_openat, SYS_close, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_lseek,
     SYS_read, SYS_pread64, SYS_pwrite64, SYS_fdatasync, SYS_flock, SYS_renameat, SYS_renameat2,

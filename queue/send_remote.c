@@ -7,6 +7,7 @@
 #include "deliver/remote_job.h"
 #include "lib/smtproutes.h"
 #include "queue/send_result.h"
+#include "queue/send_srs.h"
 #include "queue/send_step.h"
 #include "queue/verp.h"
 
@@ -51,6 +52,7 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
     char const *const sender = find_sender(message, owner);
     struct send_window *const window = &message->window;
     uint32_t *const next = message->next + SEND_LANE_REMOTE;
+    bool const waits = send_srs_waits(send, &message->content);
     send_window_open(window);
     for (; *next < message->content.recipient_count && send_window_room(window); ++*next) {
         struct smtproute route;
@@ -68,6 +70,12 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
                         "5.1.3 the address has no domain that mail can be sent to");
             break;
         case FOUND_REMOTE:
+            if (waits) {
+                send_message_set_handed(message, *next, true);
+                send_result(send, message, *next, JOB_DEFERRED,
+                            "4.3.5 the keys of forwarded mail (srs) cannot be used");
+                break;
+            }
             send_window_add(window, smtproutes_sum(&route), *next);
         }
     }
@@ -142,7 +150,7 @@ static bool put(struct send *send, struct send_message *message, struct remote_j
 static enum send_step hand_out(struct send *send, struct send_message *message, uint32_t group)
 {
     uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX];
-    char sender[VERP_SIZE];
+    char sender[VERP_SIZE], rewritten[SRS_SIZE];
     struct queue_message const *const content = &message->content;
     uint64_t const destination = message->window.groups[group].destination;
     struct remote_job job = {.sender = content->sender,
@@ -154,6 +162,7 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
     gather(send, message, group, &job, indexes);
     if (job.count == 1)
         job.sender = verp_sender(sender, content->sender, job.recipients[0].address);
+    job.sender = send_srs_sender(rewritten, send, content, job.sender);
     if (put(send, message, &job, indexes, destination))
         return SEND_STEP_MORE;
     /* They are looked at once more. */

@@ -47,6 +47,11 @@ enum control_result send_settings_load(struct send_settings *settings,
         table_free(&loaded.routes);
         return CONTROL_ERROR;
     }
+    if (srs_settings_load(&loaded.srs, control, loaded.routing.me, error) == CONTROL_ERROR) {
+        table_free(&loaded.routes);
+        routing_free(&loaded.routing);
+        return CONTROL_ERROR;
+    }
     send_settings_free(settings);
     *settings = loaded;
     return CONTROL_OK;
@@ -57,6 +62,7 @@ void send_settings_free(struct send_settings *settings)
     if (settings->loaded) {
         routing_free(&settings->routing);
         table_free(&settings->routes);
+        srs_settings_free(&settings->srs);
     }
     settings->loaded = false;
 }

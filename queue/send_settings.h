@@ -7,6 +7,7 @@
 
 #include "lib/control.h"
 #include "lib/routing.h"
+#include "lib/srs_settings.h"
 #include "lib/table.h"
 #include "queue/queue_room.h"
 
@@ -20,6 +21,7 @@ struct send_settings {
     struct queue_limits room; /* with a maxqueue the messages are counted; intake keeps to it */
     struct routing routing;   /* owned */
     struct table routes;      /* owned: lib/smtproutes.h */
+    struct srs_settings srs;  /* owned: what forwarded mail is sent as */
     bool loaded;
 };
 

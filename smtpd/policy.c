@@ -1,6 +1,7 @@
 #include "smtpd/policy.h"
 
 #include <string.h>
+#include <time.h>
 
 #include <skalibs/bytestr.h>
 
@@ -21,6 +22,7 @@ static struct {
     [POLICY_RELAYCLIENTS] = {"relayclients", 0, 0, 0},
     [POLICY_RELAYCLIENT] = {"RELAYCLIENT", 0, 0, 0},
     [POLICY_LOGIN] = {"login", 0, 0, 0},
+    [POLICY_SRS] = {"srs", 0, 0, 0},
     [POLICY_BADCLIENTS] = {"badclients", 554, "5.7.1", "mail from your address is not taken here"},
     [POLICY_BADMAILFROM] = {"badmailfrom", 553, "5.7.1", "mail from this sender is not taken here"},
     [POLICY_SENDER_WITHOUT_DOMAIN] = {"sender-without-domain", 553, "5.1.8",
@@ -36,6 +38,11 @@ static struct {
     [POLICY_NO_RELAY] = {"no-relay", 550, "5.7.1",
                          "we are not the mail server of this domain, and relaying is not open to "
                          "you; please use your own provider's server"},
+    [POLICY_SRS_INVALID] = {"srs-invalid", 550, "5.7.1",
+                            "this is no address of forwarded mail of ours, or it has expired"},
+    [POLICY_SRS_UNUSABLE] = {"srs-unusable", 451, "4.3.5",
+                             "what comes back to forwarded mail cannot be checked now, please try "
+                             "again later"},
     [POLICY_SENDER_INCOMPLETE] = {"sender-incomplete", 554, "5.1.8",
                                   "the sender's domain is not complete, as in <name@example.org>"},
     [POLICY_RECIPIENT_INCOMPLETE] = {"recipient-incomplete", 554, "5.1.2",
@@ -190,6 +197,34 @@ static enum policy_rule find_right(struct connection const *connection, char con
     return POLICY_NO_RELAY;
 }
 
+/* An address that stands for the sender of forwarded mail. Whoever writes to it: reports come from
+ * the null sender, but answers of programs and of people come from theirs, and it is the signature
+ * that gives the right. */
+static bool is_rewritten(struct settings const *settings, struct address const *address)
+{
+    size_t length;
+    char const *const domain = address_domain(address, &length);
+    return srs_is_on(&settings->srs) && length == strlen(settings->srs.domain) &&
+           !case_diffb(domain, length, settings->srs.domain) &&
+           address_is_rewritten(address->bytes, address->local_length);
+}
+
+static enum policy_rule reverse(struct settings const *settings, struct address const *address,
+                                struct policy_recipient *recipient)
+{
+    char original[SRS_SIZE];
+    struct route route;
+    struct srs_keys const keys = srs_settings_keys(&settings->srs);
+    if (settings->srs.refused)
+        return POLICY_SRS_UNUSABLE;
+    recipient->length = 0;
+    if (srs_reverse(original, &keys, address->bytes, address->local_length, time(NULL)) != SRS_OK ||
+        !append(recipient, original, strlen(original)))
+        return POLICY_SRS_INVALID;
+    routing_find(&settings->routing, recipient->bytes, recipient->length, &route);
+    return route.kind == ROUTE_UNKNOWN ? POLICY_NO_SUCH_MAILBOX : POLICY_SRS;
+}
+
 enum policy_rule policy_recipient(struct connection const *connection, char const *login,
                                   struct address const *address, struct policy_recipient *recipient)
 {
@@ -202,6 +237,8 @@ enum policy_rule policy_recipient(struct connection const *connection, char cons
         return POLICY_NULL_RECIPIENT;
     if (address->domain == ADDRESS_DOMAIN_NONE)
         return accept_postmaster(connection->settings, address, recipient);
+    if (is_rewritten(connection->settings, address))
+        return reverse(connection->settings, address, recipient);
     if (connection->role != ROLE_MX && is_incomplete(connection->settings, address))
         return POLICY_RECIPIENT_INCOMPLETE;
     if (address->domain == ADDRESS_DOMAIN_LITERAL) {

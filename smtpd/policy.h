@@ -19,6 +19,7 @@ enum policy_rule {
     POLICY_RELAYCLIENTS, /* the client's address is in relayclients */
     POLICY_RELAYCLIENT,  /* tcprules set RELAYCLIENT */
     POLICY_LOGIN,        /* the client has logged in */
+    POLICY_SRS,          /* a rewritten sender of ours: goes on to whom it stands for */
     /* refused */
     POLICY_BADCLIENTS,
     POLICY_BADMAILFROM,
@@ -28,6 +29,8 @@ enum policy_rule {
     POLICY_NO_SUCH_MAILBOX,
     POLICY_FOREIGN_LITERAL, /* an address literal that does not name us */
     POLICY_NO_RELAY,        /* neither our domain nor our client */
+    POLICY_SRS_INVALID,     /* looks like a rewritten sender of ours, but is none, or too old */
+    POLICY_SRS_UNUSABLE,    /* the keys cannot be read: the operator has to mend that */
     /* refused to users only (RFC 6409) */
     POLICY_SENDER_INCOMPLETE,    /* its domain is a name without a dot that is not ours */
     POLICY_RECIPIENT_INCOMPLETE, /* the same */

@@ -8,6 +8,7 @@
 #include "lib/control.h"
 #include "lib/network.h"
 #include "lib/routing.h"
+#include "lib/srs_settings.h"
 #include "lib/table.h"
 #include "queue/queue_room.h"
 #include "smtpd/role.h"
@@ -33,6 +34,7 @@ struct settings {
     uint64_t timeoutauth;         /* seconds for ekiden-auth: default 60 */
     uint64_t authcheckfrom;       /* 1: the header From must be the login's own; default 0 */
     struct table authsenders;     /* LOGIN:ADDRESS, LOGIN:@DOMAIN, LOGIN:*, the whole line a key */
+    struct srs_settings srs;      /* srs, srsdomain: what comes back to mail that was forwarded */
     struct queue_limits room;     /* minfree, maxqueue: what the queue needs to take mail */
     char *queueprogram;           /* absolute path of another qmail-queue; 0: our injector */
 };

@@ -49,6 +49,9 @@ static void test_accepted(void **state)
         {"<a@_x.b_c.test>", "a@_x.b_c.test", 1, ADDRESS_DOMAIN_NAME},
         {"<a@" REPEAT63 ".test>", "a@" REPEAT63 ".test", 1, ADDRESS_DOMAIN_NAME},
         {"<" REPEAT63 "h@b.test>", REPEAT63 "h@b.test", 64, ADDRESS_DOMAIN_NAME},
+        {"<SRS0=" REPEAT63 "@b.test>", "SRS0=" REPEAT63 "@b.test", 68, ADDRESS_DOMAIN_NAME},
+        {"<srs1-" REPEAT63 REPEAT63 REPEAT63 "@b.test>",
+         "srs1-" REPEAT63 REPEAT63 REPEAT63 "@b.test", 194, ADDRESS_DOMAIN_NAME},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -154,6 +157,14 @@ static void test_lengths(void **state)
     assert_int_equal(parse("<" REPEAT63 "hi@b.test>", false), ADDRESS_TOO_LONG);
     assert_int_equal(parse("<\"" REPEAT63 "hi\"@b.test>", false), ADDRESS_TOO_LONG);
     assert_int_equal(parse("<a@" REPEAT63 "h.test>", false), ADDRESS_SYNTAX);
+    assert_int_equal(parse("<SRS2=" REPEAT63 "@b.test>", false), ADDRESS_TOO_LONG);
+    assert_int_equal(parse("<SRS0." REPEAT63 "@b.test>", false), ADDRESS_TOO_LONG);
+    assert_int_equal(parse("<SRS0=" REPEAT63 REPEAT63 REPEAT63 REPEAT63 "@b.test>", false),
+                     ADDRESS_TOO_LONG);
+    assert_int_equal(parse("<SRS0=" REPEAT63 REPEAT63 REPEAT63 "@" REPEAT63 "." REPEAT63
+                           "." REPEAT63 ".test>",
+                           false),
+                     ADDRESS_TOO_LONG);
     make_path(text, 256);
     assert_int_equal(parse(text, false), ADDRESS_OK);
     make_path(text, 257);

@@ -37,7 +37,7 @@ static void begin(struct bounce_writer *writer)
 {
     char id[QUEUE_ID_LENGTH + 1];
     queue_file_name(id);
-    assert_int_equal(queue_file_create(&file, folder, id, false, false), QUEUE_OK);
+    assert_int_equal(queue_file_create(&file, folder, id, 0), QUEUE_OK);
     assert_int_equal(queue_file_envelope(&file, "F\0Ta\0", 6), QUEUE_OK);
     bounce_writer_start(writer, &file);
 }

@@ -43,7 +43,7 @@ static void write_message(void)
 {
     char id[QUEUE_ID_LENGTH + 1];
     queue_file_name(id);
-    assert_int_equal(queue_file_create(&file, folder, id, true, false), QUEUE_OK);
+    assert_int_equal(queue_file_create(&file, folder, id, QUEUE_8BIT), QUEUE_OK);
     /* in pieces that cut records */
     assert_int_equal(queue_file_envelope(&file, envelope, 9), QUEUE_OK);
     assert_int_equal(queue_file_envelope(&file, envelope + 9, sizeof envelope - 9), QUEUE_OK);
@@ -72,6 +72,7 @@ static void a_committed_file_reads_back(void **state)
     assert_int_equal(read_back.recipients[0].mark, ENVELOPE_TODO);
     assert_true(read_back.body_8bit);
     assert_false(read_back.smtputf8);
+    assert_false(read_back.forwarded);
     assert_int_equal(read_back.message_length, sizeof message - 1);
     char body[sizeof message];
     assert_int_equal(pread(descriptor, body, sizeof body, (off_t)read_back.message_offset) >=
@@ -110,7 +111,7 @@ static void what_dsn_asks_for_reads_back(void **state)
     char id[QUEUE_ID_LENGTH + 1];
     (void)state;
     queue_file_name(id);
-    assert_int_equal(queue_file_create(&file, folder, id, false, false), QUEUE_OK);
+    assert_int_equal(queue_file_create(&file, folder, id, 0), QUEUE_OK);
     assert_int_equal(queue_file_envelope(&file, asking, sizeof asking), QUEUE_OK);
     assert_int_equal(queue_file_commit(&file), QUEUE_OK);
     int const descriptor = reopen();
@@ -153,7 +154,7 @@ static void an_envelope_without_its_end_is_refused(void **state)
     char id[QUEUE_ID_LENGTH + 1];
     (void)state;
     queue_file_name(id);
-    assert_int_equal(queue_file_create(&file, folder, id, false, false), QUEUE_OK);
+    assert_int_equal(queue_file_create(&file, folder, id, 0), QUEUE_OK);
     assert_int_equal(queue_file_envelope(&file, envelope, sizeof envelope - 1), QUEUE_OK);
     assert_int_equal(queue_file_message(&file, message, 3), QUEUE_ENVELOPE);
     assert_int_equal(queue_file_commit(&file), QUEUE_ENVELOPE);
@@ -220,7 +221,7 @@ static void a_large_message_keeps_its_checksum(void **state)
     (void)state;
     queue_file_name(id);
     checksum_start(&sum);
-    assert_int_equal(queue_file_create(&file, folder, id, false, true), QUEUE_OK);
+    assert_int_equal(queue_file_create(&file, folder, id, QUEUE_UTF8 | QUEUE_FORWARDED), QUEUE_OK);
     assert_int_equal(queue_file_envelope(&file, envelope, sizeof envelope), QUEUE_OK);
     for (int i = 0; i < 20; i++) {
         memset(block, 'a' + i, sizeof block);
@@ -232,6 +233,7 @@ static void a_large_message_keeps_its_checksum(void **state)
     int const descriptor = reopen();
     assert_int_equal(queue_file_read(descriptor, &read_back), QUEUE_READ_OK);
     assert_true(read_back.smtputf8);
+    assert_true(read_back.forwarded);
     assert_true(read_back.message_sum == checksum_end(&sum));
     queue_message_free(&read_back);
     close(descriptor);

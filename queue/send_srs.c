@@ -1,0 +1,30 @@
+#include "queue/send_srs.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool is_ours(struct send_settings const *settings, char const *sender)
+{
+    struct route route;
+    char const *const at = strrchr(sender, '@');
+    if (!at || !strcasecmp(at + 1, settings->srs.domain))
+        return true;
+    routing_find(&settings->routing, sender, strlen(sender), &route);
+    return route.kind != ROUTE_REMOTE;
+}
+
+char const *send_srs_sender(char out[SRS_SIZE], struct send const *send,
+                            struct queue_message const *message, char const *sender)
+{
+    struct srs_keys const keys = srs_settings_keys(&send->settings.srs);
+    if (!message->forwarded || !srs_is_on(&send->settings.srs) || is_ours(&send->settings, sender))
+        return sender;
+    return srs_forward(out, &keys, sender, send->settings.srs.domain, (time_t)send_now()) ? out
+                                                                                          : sender;
+}
+
+bool send_srs_waits(struct send const *send, struct queue_message const *message)
+{
+    return message->forwarded && send->settings.srs.refused &&
+           !is_ours(&send->settings, message->sender);
+}
