@@ -17,6 +17,7 @@ from blocks_run import CONTROL, LATER, SINK, Positions, routes
 from instance import DOMAIN, FIELD, PATIENCE, has_end_record
 from ledger import TOKEN, Entry, Ledger
 from remote import Sink
+from rows import Broken
 
 COPIES = 2  # one extra copy a crash and recipient
 STARTS = 5
@@ -40,6 +41,10 @@ class Outcome:
     extra: int = 0  # copies
     unfinished: int = 0  # files that were never acknowledged, left as they are
     set_aside: int = 0
+
+
+def partial(where, octets):
+    return Broken("partial", f"no whole message in {where}: {octets[:200]!r} {octets[-80:]!r}")
 
 
 class Judge:
@@ -78,20 +83,20 @@ class Judge:
                 key = token.group(1).decode(), box
                 outcome.reports.setdefault(key, Counter())[name.group(1).decode()] += 1
             else:
-                outcome.wrong.append(f"{box}: part of a report: {octets[:200]!r} {octets[-80:]!r}")
+                outcome.wrong.append(partial(f"{box}, a report", octets))
             return
         token = self.ledger.complete(octets)
         if token:
             outcome.copies[token.decode(), box] += 1
         else:
-            outcome.wrong.append(f"{box}: no whole message: {octets[:200]!r} {octets[-80:]!r}")
+            outcome.wrong.append(partial(box, octets))
 
     def add_waiting(self, outcome, octets):
         """Notes that a message is still in the queue: for whom it waits there."""
         head = QUEUED.match(octets)
         token = head and self.ledger.complete(octets[head.end() : -QUEUE_END_SIZE])
         if not token:
-            outcome.wrong.append(f"queued, and no whole message: {octets[:300]!r}")
+            outcome.wrong.append(partial("the queue", octets))
             return
         for record in head.group(1).split(b"\0"):
             if record.startswith(b"T"):
@@ -124,21 +129,23 @@ class Judge:
                 extra += max(found + surely[key] - 1, 0)
                 waits = key in outcome.waiting and box.endswith(LATER)
                 if acknowledged and not waits and found + perhaps[key] < 1:
-                    wrong.append(f"LOST for {box}: {one.label}")
+                    wrong.append(Broken("lost", f"LOST for {box}: {one.label}"))
                 if (found or waits) and not sent:
                     wrong.append(f"never sent, but it is there for {box}: {one.label}")
                 if found + surely[key] > COPIES:
-                    wrong.append(f"{found + surely[key]} copies for {box}: {one.label}")
+                    text = f"{found + surely[key]} copies for {box}: {one.label}"
+                    wrong.append(Broken("doubled", text))
             key = one.token, one.report
             known.add(key)
             names = outcome.reports.get(key, Counter())
             before = reports.get(key, Counter())
             if one.report and acknowledged and not names and not before:
-                wrong.append(f"LOST, the report for {one.report}: {one.label}")
+                wrong.append(Broken("lost", f"LOST, the report for {one.report}: {one.label}"))
             if names and not sent:
                 wrong.append(f"never sent, but reported: {one.label}")
             if len(names) > COPIES or any(count > COPIES for count in names.values()):
-                wrong.append(f"reports and their copies {names}: {one.label}")
+                text = f"reports and their copies {names}: {one.label}"
+                wrong.append(Broken("doubled", text))
         outcome.extra = extra
         strange = [key for key in (*outcome.copies, *outcome.reports) if key not in known]
         return wrong + [f"{box} has what is not its own: {token}" for token, box in strange]
@@ -225,7 +232,8 @@ class Bench:
             if self.run_scheduler(waiting, drain and deferred) == 0:
                 break
         else:
-            outcome.wrong.append(f"the scheduler does not settle: {self.log[-2000:]!r}")
+            text = f"the scheduler does not settle: {self.log[-2000:]!r}"
+            outcome.wrong.append(Broken("hung", text))
 
     def run_scheduler(self, waiting, everything):
         """Once, until all of WAITING and what comes of them has been tried. Returns the exit code."""

@@ -26,4 +26,5 @@ $(foreach folder,$(folders),$(foreach program,$($(folder)_programs),$(eval $(cal
 crash: all crash-tools
 	rm -f $(BUILD)/crash/rows && touch $(BUILD)/crash/rows
 	-tests/crash/sweep --build $(BUILD) --rows $(BUILD)/crash/rows
+	-tests/crash/blocks --build $(BUILD) --rows $(BUILD)/crash/rows
 	/usr/bin/python3 tests/crash/rows.py $(BUILD)/crash/rows
