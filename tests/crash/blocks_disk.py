@@ -191,6 +191,9 @@ class LoggedDisk:
         self.daemon.terminate()
         self.daemon.wait()
         (self.folder / "disk.raw").unlink()
+        log = map_log(self.log_path)
+        log.read_more()
+        os.truncate(self.log_path, log.at)
 
     def is_let_go(self):
         backing = Path("/sys/block") / Path(self.loop.name).name / "loop/backing_file"
