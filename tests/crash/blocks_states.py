@@ -113,11 +113,12 @@ def work(folder, recorded, programs, number, workers, options, results):
                 if not same:
                     counts.update(unfinished=outcome.unfinished, set_aside=outcome.set_aside)
                     counts.update(extra=outcome.extra)
-                failure = wrong and [state, wrong, trial.bench.log[-4000:].decode("latin-1")]
+                told = [(getattr(one, "kind", "other"), str(one)) for one in wrong]
+                failure = told and [state, told, trial.bench.log[-4000:].decode("latin-1")]
                 results.put((counts, trial.bench.times - before, failure or None))
         trial.bench.close()
     except Exception:  # noqa: BLE001: told by the parent
-        results.put((Counter(broken=1), Counter(), [None, [traceback.format_exc()], ""]))
+        results.put((Counter(broken=1), Counter(), [None, [("other", traceback.format_exc())], ""]))
     results.put(None)
     results.close()
     results.join_thread()
