@@ -5,7 +5,7 @@
 #include "deliver/remote_talk.h"
 
 enum remote_body {
-    REMOTE_BODY_SENT,    /* all of it and the final dot: the server may have the message */
+    REMOTE_BODY_SENT,    /* all of it, and its end: the server may have the message */
     REMOTE_BODY_REFUSED, /* 4xx or 5xx came in the midst of it: talk->reply */
     REMOTE_BODY_LOST,    /* the server is gone or confused: talk->lost */
     REMOTE_BODY_UNFIT /* *failure: the file cannot be read, or is not what it was (JOB_CORRUPT) */

@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-void remote_data_start(struct remote_data *data)
+void remote_data_start(struct remote_data *data, enum remote_data_form form)
 {
+    data->form = form;
     data->after_cr = data->in_line = false;
 }
 
@@ -19,7 +20,7 @@ size_t remote_data_encode(struct remote_data *data, char const *bytes, size_t le
         char const *const cr = memchr(next, '\r', (size_t)(lf - next));
         size_t const plain = (size_t)((cr ? cr : lf) - next);
         if (plain > 0) {
-            if (!data->in_line && *next == '.')
+            if (!data->in_line && *next == '.' && data->form == REMOTE_DATA_DOTTED)
                 out[used++] = '.';
             memcpy(out + used, next, plain);
             used += plain;
@@ -40,7 +41,9 @@ size_t remote_data_encode(struct remote_data *data, char const *bytes, size_t le
 
 size_t remote_data_end(struct remote_data *data, char *out)
 {
-    char const *const end = data->in_line ? "\r\n.\r\n" : ".\r\n";
+    static char const *const ends[][2] = {
+        [REMOTE_DATA_DOTTED] = {".\r\n", "\r\n.\r\n"}, [REMOTE_DATA_CHUNKS] = {"", "\r\n"}};
+    char const *const end = ends[data->form][data->in_line];
     size_t const length = strlen(end);
     memcpy(out, end, length);
     return length;

@@ -13,19 +13,25 @@
 
 #define REMOTE_DATA_END_MAX 5 /* CR LF . CR LF */
 
+enum remote_data_form {
+    REMOTE_DATA_DOTTED, /* after DATA */
+    REMOTE_DATA_CHUNKS  /* by BDAT (RFC 3030): no dot is doubled, and none ends it */
+};
+
 struct remote_data {
+    enum remote_data_form form;
     bool after_cr; /* its CR LF is written; an LF that follows belongs to it */
     bool in_line;  /* the current line of the wire has a byte */
 };
 
-void remote_data_start(struct remote_data *data);
+void remote_data_start(struct remote_data *data, enum remote_data_form form);
 
 /* Converts the next LENGTH bytes to OUT, which has room for 2 * LENGTH. Returns the length written.
  */
 size_t remote_data_encode(struct remote_data *data, char const *bytes, size_t length, char *out);
 
-/* Ends the last line if it is not ended, and the message by a dot. OUT has room for
- * REMOTE_DATA_END_MAX. Returns the length written. */
+/* Ends the last line if it is not ended, and the message by a dot where it ends so. OUT has room
+ * for REMOTE_DATA_END_MAX. Returns the length written. */
 size_t remote_data_end(struct remote_data *data, char *out);
 
 #endif

@@ -15,7 +15,15 @@
 #define LEAVE_SECONDS    60          /* for QUIT and for a process that is behind */
 
 /* What is to be done after a server. STALE: a connection that was used before is of no more use. */
-enum step { STEP_STALE, STEP_DONE, STEP_NEXT, STEP_NEXT_HOST, STEP_NEXT_WAY, STEP_IN_CLEAR };
+enum step {
+    STEP_STALE,
+    STEP_DONE,
+    STEP_NEXT,
+    STEP_NEXT_HOST,
+    STEP_NEXT_WAY,
+    STEP_IN_CLEAR,
+    STEP_WITHOUT_CHUNKS
+};
 
 /* One way, while it is gone. */
 struct course {
@@ -143,6 +151,7 @@ static enum step run_session(struct course *course)
                                       [REMOTE_NEXT] = STEP_NEXT,
                                       [REMOTE_NEXT_HOST] = STEP_NEXT_HOST,
                                       [REMOTE_STALE] = STEP_STALE,
+                                      [REMOTE_WITHOUT_CHUNKS] = STEP_WITHOUT_CHUNKS,
                                       [REMOTE_IN_CLEAR] = STEP_IN_CLEAR};
     struct remote_transaction *const transaction = course->transaction;
     struct remote_delivery const *const delivery = course->delivery;
@@ -195,12 +204,18 @@ static enum step try_candidate(struct course *course, struct remote_candidate co
     if (!make_connection(course, &course->end))
         return STEP_NEXT;
     set_deadline(course);
-    enum step step = run_session(course);
-    if (step == STEP_IN_CLEAR) {
-        session->in_clear = true;
-        step = make_connection(course, &session->deadline) ? run_session(course) : STEP_NEXT;
+    for (;;) {
+        enum step const step = run_session(course);
+        /* each of them once: it is not asked for again */
+        if (step == STEP_IN_CLEAR)
+            session->in_clear = true;
+        else if (step == STEP_WITHOUT_CHUNKS)
+            session->without_chunks = true;
+        else
+            return step;
+        if (!make_connection(course, &session->deadline))
+            return STEP_NEXT;
     }
-    return step;
 }
 
 /* The connection that is open from the transaction before. True when all recipients are settled,

@@ -28,6 +28,12 @@ static void take_pipelining(struct remote_extensions *extensions, char const *pa
     extensions->pipelining = true;
 }
 
+static void take_chunking(struct remote_extensions *extensions, char const *parameter)
+{
+    (void)parameter;
+    extensions->chunking = true;
+}
+
 static void take_8bitmime(struct remote_extensions *extensions, char const *parameter)
 {
     (void)parameter;
@@ -70,6 +76,7 @@ static struct {
 } const known[] = {
     {"SIZE", " ", take_size},             /* RFC 1870 */
     {"PIPELINING", " ", take_pipelining}, /* RFC 2920 */
+    {"CHUNKING", " ", take_chunking},     /* RFC 3030 */
     {"8BITMIME", " ", take_8bitmime},     /* RFC 6152 */
     {"SMTPUTF8", " ", take_smtputf8},     /* RFC 6531 */
     {"STARTTLS", " ", take_starttls},     /* RFC 3207 */

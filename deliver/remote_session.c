@@ -9,6 +9,7 @@
 #include <skalibs/stralloc.h>
 
 #include "deliver/remote_body.h"
+#include "deliver/remote_chunks.h"
 #include "deliver/remote_envelope.h"
 #include "deliver/remote_opening.h"
 #include "deliver/remote_talk.h"
@@ -26,6 +27,7 @@ struct conversation {
     stralloc line; /* owned: the command that is being made */
     unsigned int accepted;
     bool is_reused;              /* the session had a transaction before */
+    bool by_chunks;              /* BDAT in place of DATA */
     bool sent;                   /* the message, with its final dot */
     bool said_mail;              /* or tried to */
     bool has_mail;               /* MAIL was accepted */
@@ -54,7 +56,8 @@ static enum part confused(struct remote_talk *talk, enum remote_stage stage)
     return PART_LOST;
 }
 
-/* The commands of a transaction by number: 0 is MAIL, 1 to count are the RCPTs, then comes DATA.
+/* The commands of a transaction by number: 0 is MAIL, 1 to count are the RCPTs, then comes DATA
+ * unless it goes by chunks.
  * The next one after NUMBER, without the recipients that have their result. */
 static unsigned int next_command(struct remote_transaction const *transaction, unsigned int number)
 {
@@ -62,6 +65,11 @@ static unsigned int next_command(struct remote_transaction const *transaction, u
         number++;
     while (number <= transaction->count && transaction->recipients[number - 1].settled);
     return number;
+}
+
+static unsigned int last_command(struct conversation const *c)
+{
+    return c->transaction->count + !c->by_chunks;
 }
 
 /* Says command NUMBER. False when there is no room for it now, or (errno is ENOMEM) no memory. */
@@ -154,7 +162,7 @@ static enum part take_answer(struct conversation *c, unsigned int number)
 static enum part say_commands(struct conversation *c, unsigned int *said, unsigned int heard)
 {
     unsigned int const data = c->transaction->count + 1;
-    while (*said <= data && (c->talk.extensions.pipelining || *said == heard)) {
+    while (*said <= last_command(c) && (c->talk.extensions.pipelining || *said == heard)) {
         enum remote_stage const stage = *said == 0     ? REMOTE_MAIL
                                         : *said < data ? REMOTE_RCPT
                                                        : REMOTE_DATA;
@@ -173,14 +181,14 @@ static enum part say_commands(struct conversation *c, unsigned int *said, unsign
     return PART_DONE;
 }
 
-/* MAIL, RCPT and DATA up to the answer that asks for the message. */
+/* MAIL, RCPT and DATA up to the answer that asks for the message. By chunks: nobody asks for it. */
 static enum part give_envelope(struct conversation *c)
 {
     static enum remote_stage const stages[] = {REMOTE_MAIL, REMOTE_RCPT, REMOTE_DATA};
     unsigned int const data = c->transaction->count + 1;
     unsigned int said = 0, heard = 0;
     enum part part = PART_DONE;
-    while (heard <= data && part == PART_DONE) {
+    while (heard <= last_command(c) && part == PART_DONE) {
         part = say_commands(c, &said, heard);
         if (part != PART_DONE)
             break;
@@ -189,6 +197,8 @@ static enum part give_envelope(struct conversation *c)
         part = take_answer(c, heard);
         heard = next_command(c->transaction, heard);
     }
+    if (part == PART_DONE && (!c->has_mail || !c->accepted))
+        return PART_OVER;
     return part;
 }
 
@@ -229,6 +239,22 @@ static enum part take_ends(struct conversation *c)
     return part;
 }
 
+/* The answer to a chunk, or to the last one, that is none to the message: something on the way, or
+ * the server itself, does not know what the server offers. */
+static bool is_ignorant(struct conversation const *c)
+{
+    unsigned int const code = c->talk.reply.code;
+    return c->by_chunks && (code == 500 || (code >= 502 && code <= 504));
+}
+
+static enum part go_without_chunks(struct conversation *c)
+{
+    remote_talk_lose(&c->talk, REMOTE_CHUNK, "4.5.0", "offers CHUNKING, but does not know BDAT");
+    c->outcome = REMOTE_WITHOUT_CHUNKS;
+    c->sent = false; /* and was refused */
+    return PART_LOST;
+}
+
 /* The message, and what the server says to it. Once the final dot is out, the server may have the
  * message whatever happens then: to ask another one would double it (RFC 1047). */
 static enum part give_message(struct conversation *c)
@@ -236,20 +262,28 @@ static enum part give_message(struct conversation *c)
     struct remote_talk *const talk = &c->talk;
     struct failure failure;
     enum part part = PART_DEAD;
-    switch (remote_body_send(talk, &c->transaction->message, &failure)) {
+    enum remote_body (*const send)(struct remote_talk *, struct remote_message const *,
+                                   struct failure *) =
+        c->by_chunks ? remote_chunks_send : remote_body_send;
+    switch (send(talk, &c->transaction->message, &failure)) {
     case REMOTE_BODY_LOST:
         return PART_LOST;
     case REMOTE_BODY_UNFIT:
         break;
     case REMOTE_BODY_REFUSED:
+        if (is_ignorant(c))
+            return go_without_chunks(c);
         remote_talk_failure(talk, REMOTE_MESSAGE, result_of(talk), &failure);
         break;
     case REMOTE_BODY_SENT:
         c->sent = true;
         if (talk->session->way->lmtp)
             return take_ends(c);
-        if (take_end(talk, REMOTE_END, &failure) && talk->reply.code != 421)
-            part = PART_OVER;
+        if (!take_end(talk, REMOTE_END, &failure))
+            break;
+        if (is_ignorant(c))
+            return go_without_chunks(c);
+        part = talk->reply.code == 421 ? PART_DEAD : PART_OVER;
         break;
     }
     remote_envelope_settle(c->transaction, &failure);
@@ -276,6 +310,7 @@ static enum part converse(struct conversation *c, struct remote_session *session
     remote_envelope_fit(c->transaction, &c->talk.extensions, session->peer);
     if (remote_envelope_open(c->transaction) == 0)
         return PART_OVER;
+    c->by_chunks = c->talk.extensions.chunking && !session->without_chunks;
     enum part const part = give_envelope(c);
     if (c->mail_failure.result != JOB_DELIVERED && !c->is_reused) /* whatever happened afterwards */
         remote_envelope_settle(c->transaction, &c->mail_failure);

@@ -1,6 +1,6 @@
 /* One SMTP session with one server: from its greeting, or a handshake before it, to the result of
  * each recipient. RFC 5321, 1870 (SIZE), 2920 (PIPELINING), 3207 (STARTTLS), 4954 (AUTH), 6152
- * (8BITMIME), 6531 (SMTPUTF8), 8314 (implicit TLS). */
+ * (8BITMIME), 3030 (CHUNKING), 6531 (SMTPUTF8), 8314 (implicit TLS). */
 #ifndef EKIDEN_REMOTE_SESSION_H
 #define EKIDEN_REMOTE_SESSION_H
 
@@ -61,6 +61,7 @@ struct remote_session {
     tain deadline;                /* for the whole session, absolute, on skalibs' clock (STAMP) */
     struct remote_way const *way; /* TLS and AUTH as this server is to have them */
     bool in_clear;                /* TLS was tried in vain where it may be missing: goes without */
+    bool without_chunks;          /* so was BDAT */
     char const *name; /* the server's for TLS: SNI, and what a certificate to verify must be for;
                          empty for an address, never with VERIFY */
     int tls_service;  /* the socket that takes requests for TLS; -1: there is none */
@@ -83,12 +84,16 @@ enum remote_outcome {
                          tries may lock the account */
     REMOTE_STALE, /* ... and also here, on a new connection: this one was used before, and that may
                      be the reason */
+    REMOTE_WITHOUT_CHUNKS, /* ... and also here, on a new connection `without_chunks`: the server
+                              offers CHUNKING, but does not know BDAT */
     REMOTE_IN_CLEAR /* ... and also here, on a new connection that is `in_clear`: opportunistic TLS
                        failed, which left this one useless */
 };
 
 /* Runs the session: TLS when it is implicit, greeting, EHLO (HELO when EHLO is refused), STARTTLS
- * and EHLO, AUTH, MAIL, RCPT for each recipient that is not settled, DATA, the message. Closes
+ * and EHLO, AUTH, MAIL, RCPT for each recipient that is not settled, DATA and the message, or BDAT
+ * with it where the server offers that: what is said below of the final dot holds for the last
+ * octet of the last chunk then. Closes
  * nothing but a connection that an engine has taken over, and does not say QUIT: the caller first
  * hands the results on, for whatever happens before makes the mail come twice. SIGPIPE must be
  * ignored. Needs about 128 KiB of stack, and no more whatever the server sends.

@@ -19,6 +19,7 @@ static struct {
     [REMOTE_MAIL] = {"MAIL", 300},
     [REMOTE_RCPT] = {"RCPT", 300},
     [REMOTE_DATA] = {"DATA", 120},
+    [REMOTE_CHUNK] = {"BDAT", 600},
     [REMOTE_MESSAGE] = {"message", 180},
     [REMOTE_END] = {"end of message", 600},
     [REMOTE_END_TOO] = {"end of message", 600},
@@ -209,27 +210,39 @@ bool remote_talk_is_quiet(struct remote_talk *talk, enum remote_stage stage)
     return false;
 }
 
-bool remote_talk_flush(struct remote_talk *talk, bool *refused)
+enum remote_sending remote_talk_send(struct remote_talk *talk)
 {
     struct remote_stream *const stream = &talk->stream;
     enum remote_stream_result result = REMOTE_STREAM_READY;
     tain deadline;
-    *refused = false;
     remote_talk_deadline(talk, REMOTE_MESSAGE, &deadline);
     while (remote_stream_writing(stream) && !stream->deaf && result == REMOTE_STREAM_READY &&
            !remote_stream_has_input(stream))
         result = remote_stream_turn(stream, &deadline);
     if (!remote_stream_writing(stream))
-        return true;
-    if (result != REMOTE_STREAM_READY) {
-        lose_stream(talk, REMOTE_MESSAGE, result);
-        return false;
-    }
-    stream->deaf = true; /* while we listen to it the final dot must not slip out */
+        return REMOTE_SENT;
+    if (result == REMOTE_STREAM_READY)
+        return REMOTE_INTERRUPTED;
+    lose_stream(talk, REMOTE_MESSAGE, result);
+    return REMOTE_UNSENT;
+}
+
+void remote_talk_is_early(struct remote_talk *talk, enum remote_stage stage)
+{
+    lose_sense(talk, stage, "answers before it has the message", talk->reply.line);
+}
+
+bool remote_talk_flush(struct remote_talk *talk, bool *refused)
+{
+    enum remote_sending const sending = remote_talk_send(talk);
+    *refused = false;
+    if (sending != REMOTE_INTERRUPTED)
+        return sending == REMOTE_SENT;
+    talk->stream.deaf = true; /* while we listen to it the final dot must not slip out */
     if (remote_talk_hear(talk, REMOTE_MESSAGE)) {
         *refused = talk->reply.code >= 400;
         if (!*refused)
-            lose_sense(talk, REMOTE_MESSAGE, "answers before it has the message", talk->reply.line);
+            remote_talk_is_early(talk, REMOTE_MESSAGE);
     }
     return false;
 }

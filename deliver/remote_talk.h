@@ -26,6 +26,7 @@ enum remote_stage {
     REMOTE_MAIL,
     REMOTE_RCPT,
     REMOTE_DATA,
+    REMOTE_CHUNK,   /* BDAT, but not the last one */
     REMOTE_MESSAGE, /* the bytes of the message go out: nothing should be said */
     REMOTE_END,     /* the final dot */
     REMOTE_END_TOO, /* LMTP: a further answer to it, for a further recipient */
@@ -65,6 +66,17 @@ bool remote_talk_is_quiet(struct remote_talk *talk, enum remote_stage stage);
  * - it said 421, except to the final dot, where that is an answer as others are
  * Lines of the reply to EHLO and LHLO are taken for extensions. */
 bool remote_talk_hear(struct remote_talk *talk, enum remote_stage stage);
+
+/* Sends what is to be sent, the bytes of a message, until the server speaks. */
+enum remote_sending {
+    REMOTE_SENT,
+    REMOTE_INTERRUPTED, /* it has something to say, or takes nothing more: remote_talk_hear */
+    REMOTE_UNSENT       /* talk->lost says why */
+};
+enum remote_sending remote_talk_send(struct remote_talk *talk);
+
+/* The server answers before it has the message: talk->lost. */
+void remote_talk_is_early(struct remote_talk *talk, enum remote_stage stage);
 
 /* Sends all that is to be sent, the bytes of a message. False when the server spoke meanwhile or
  * went away: *refused says that it answered 4xx or 5xx (talk->reply), which is the answer to the

@@ -16,11 +16,12 @@
 #include "lib/checksum.h"
 #include "remote_data_reference.h"
 
-static size_t encode(char const *bytes, size_t length, size_t piece, char *out)
+static size_t encode(char const *bytes, size_t length, size_t piece, enum remote_data_form form,
+                     char *out)
 {
     struct remote_data data;
     size_t used = 0;
-    remote_data_start(&data);
+    remote_data_start(&data, form);
     for (size_t done = 0; done < length;) {
         size_t const now = length - done < piece ? length - done : piece;
         size_t const made = remote_data_encode(&data, bytes + done, now, out + used);
@@ -35,12 +36,15 @@ static void expect(char const *bytes, size_t length)
 {
     char lines[64], expected[64], out[64];
     size_t const pieces[] = {1, 2, 3, 5, 64};
-    size_t const expected_length =
-        reference_stuff(lines, reference_lines(bytes, length, lines), expected);
+    size_t const lines_length = reference_lines(bytes, length, lines);
+    size_t const expected_length = reference_stuff(lines, lines_length, expected);
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
-        size_t const used = encode(bytes, length, pieces[i], out);
+        size_t used = encode(bytes, length, pieces[i], REMOTE_DATA_DOTTED, out);
         assert_int_equal(used, expected_length);
         assert_memory_equal(out, expected, used);
+        used = encode(bytes, length, pieces[i], REMOTE_DATA_CHUNKS, out);
+        assert_int_equal(used, lines_length);
+        assert_memory_equal(out, lines, used);
     }
 }
 
@@ -75,7 +79,8 @@ static void known_forms(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char out[64];
-        size_t const used = encode(cases[i].bytes, strlen(cases[i].bytes), 64, out);
+        size_t const used =
+            encode(cases[i].bytes, strlen(cases[i].bytes), 64, REMOTE_DATA_DOTTED, out);
         assert_int_equal(used, strlen(cases[i].wire));
         assert_memory_equal(out, cases[i].wire, used);
     }
