@@ -299,8 +299,10 @@ int main(int argc, char const *const *argv)
     }
     if (serves)
         return serve(&users, &socket, &server);
-    if (queue_room_look(&server.room, &limits, 0) != QUEUE_LACKS_NOTHING)
-        return QUEUE_WRITE;
+    queue_room_pause(&server.room, &limits);
+    enum queue_lack const lack = queue_room_look(&server.room, &limits, 0);
+    if (lack != QUEUE_LACKS_NOTHING)
+        return lack == QUEUE_IS_PAUSED ? QUEUE_PAUSED : QUEUE_WRITE;
     enum queue_status const status = queue_message(server.folder);
     if (status == QUEUE_OK) {
         queue_count_add(server.count, 1);

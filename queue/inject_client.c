@@ -332,6 +332,7 @@ static struct {
     {QUEUE_NETWORK, "4.4.1 the queue cannot be reached; is ekiden-queue listening at its socket?"},
     {QUEUE_FOLDER, "4.3.0 the queue cannot be opened"},
     {QUEUE_BUSY, "4.7.1 too many messages or connections from this user; please try again later"},
+    {QUEUE_PAUSED, "4.3.2 the operator has paused the intake of mail; please try again later"},
     {QUEUE_ENVELOPE, "5.1.3 the queue cannot read an address of the envelope"},
 };
 

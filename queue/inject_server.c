@@ -71,6 +71,7 @@ int inject_server_connection(struct inject_server *server)
         log_failure("connection-failed", "who is it?", errno);
         return EXIT_TEMPORARY;
     }
+    queue_room_pause(&server->room, &peer.settings.room);
     describe_peer(server, &peer, uid);
     return serve(server, server->listener, &peer);
 }
@@ -208,6 +209,7 @@ static void reload(struct listener *listener)
         return;
     }
     listener->settings = settings;
+    queue_room_pause(&listener->server->room, &settings.room);
     log_begin(&line, "configuration-loaded");
     log_write(&line);
 }
@@ -270,6 +272,7 @@ static bool prepare(struct listener *listener)
         errno = 0;
         return false;
     }
+    queue_room_pause(&listener->server->room, &listener->settings.room);
     listener->signals = signals_trap((int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0});
     return listener->signals >= 0 && inject_limits_make(&listener->limits);
 }

@@ -69,12 +69,13 @@ static bool take(struct inject_peer const *peer, bool recipients, uint64_t count
                : inject_limits_take(&peer->account->messages, peer->settings.messages, count);
 }
 
-/* Whether the queue has room for one more message of PEER. One that is forwarded leaves with the
- * next try: a queue that is full of such would else never get empty. */
-static bool has_room(struct inject_peer const *peer, unsigned int bits)
+/* What the queue lacks for one more message of PEER. One that is forwarded leaves with the next try:
+ * a queue that is full of such would else never get empty. */
+static enum queue_lack look(struct inject_peer const *peer, unsigned int bits)
 {
-    return !peer || (bits & INJECTION_FORWARDED) ||
-           queue_room_look(&peer->room, &peer->settings.room, 0) == QUEUE_LACKS_NOTHING;
+    return !peer || (bits & INJECTION_FORWARDED)
+               ? QUEUE_LACKS_NOTHING
+               : queue_room_look(&peer->room, &peer->settings.room, 0);
 }
 
 static void open_message(struct injector *injector, unsigned int bits)
@@ -88,8 +89,9 @@ static void open_message(struct injector *injector, unsigned int bits)
                       (bits & INJECTION_8BIT ? QUEUE_8BIT : 0u) |
                           (bits & INJECTION_UTF8 ? QUEUE_UTF8 : 0u) |
                           (bits & INJECTION_FORWARDED ? QUEUE_FORWARDED : 0u));
-    if (!has_room(injector->peer, bits))
-        fail(file, QUEUE_WRITE);
+    enum queue_lack const lack = look(injector->peer, bits);
+    if (lack != QUEUE_LACKS_NOTHING)
+        fail(file, lack == QUEUE_IS_PAUSED ? QUEUE_PAUSED : QUEUE_WRITE);
     else if (!take(injector->peer, false, 1))
         fail(file, QUEUE_BUSY);
 }

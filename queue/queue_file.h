@@ -41,6 +41,7 @@ enum queue_status {
     QUEUE_FOLDER = 61, /* cannot open the queue */
     QUEUE_SYSTEM = 66, /* any other system call */
     QUEUE_BUSY = 71,   /* a limit is reached that time lifts */
+    QUEUE_PAUSED = 75, /* the operator takes no new mail for now */
     QUEUE_BUG = 81,
     QUEUE_CUSTOM = 82,  /* the text is on fd 6: D or Z first (permanent, temporary), as in the patch
                            world */

@@ -8,6 +8,7 @@
 
 #include "lib/control_size.h"
 #include "lib/log.h"
+#include "lib/paused.h"
 
 #define MAXQUEUE_MAX 1000000000
 #define MORE         16 /* of what is asked for, the part that has to be there besides */
@@ -16,10 +17,13 @@ enum control_result queue_limits_load(struct queue_limits *limits, struct contro
                                       struct control_error *error)
 {
     struct queue_limits loaded = {.minfree = QUEUE_MINFREE};
+    bool paused[PAUSED_COUNT];
     if (control_size(control, "minfree", &loaded.minfree, error) == CONTROL_ERROR ||
         control_number(control, "maxqueue", &loaded.maxqueue, 0, MAXQUEUE_MAX, error) ==
-            CONTROL_ERROR)
+            CONTROL_ERROR ||
+        paused_load(paused, control, error) == CONTROL_ERROR)
         return CONTROL_ERROR;
+    loaded.paused = paused[PAUSED_INTAKE];
     *limits = loaded;
     return CONTROL_OK;
 }
@@ -35,8 +39,19 @@ void queue_room_open(struct queue_room *room, int queue)
         close(count);
     }
     void *const memory =
-        mmap(NULL, sizeof *room->lack, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    room->lack = memory == MAP_FAILED ? NULL : memory;
+        mmap(NULL, sizeof *room->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    room->shared = memory == MAP_FAILED ? NULL : memory;
+}
+
+void queue_room_pause(struct queue_room const *room, struct queue_limits const *limits)
+{
+    if (room->shared)
+        atomic_store(&room->shared->paused, limits->paused);
+}
+
+bool queue_room_is_paused(struct queue_room const *room, struct queue_limits const *limits)
+{
+    return room->shared ? atomic_load(&room->shared->paused) : limits->paused;
 }
 
 /* What is there, as far as it is asked for. */
@@ -108,13 +123,16 @@ enum queue_lack queue_room_look(struct queue_room const *room, struct queue_limi
                                 uint64_t size)
 {
     struct stock stock;
-    int before = room->lack ? atomic_load(room->lack) : QUEUE_LACKS_NOTHING;
+    struct queue_room_shared *const shared = room->shared;
+    int before = shared ? atomic_load(&shared->lack) : QUEUE_LACKS_NOTHING;
+    if (queue_room_is_paused(room, limits))
+        return QUEUE_IS_PAUSED;
     if (!limits->minfree && !limits->maxqueue)
         return QUEUE_LACKS_NOTHING;
     take_stock(&stock, room, limits);
     enum queue_lack const lack = judge(&stock, limits, (enum queue_lack)before);
-    if (room->lack && lack != (enum queue_lack)before &&
-        atomic_compare_exchange_strong(room->lack, &before, (int)lack))
+    if (shared && lack != (enum queue_lack)before &&
+        atomic_compare_exchange_strong(&shared->lack, &before, (int)lack))
         log_change(&stock, limits, lack);
     if (lack == QUEUE_LACKS_NOTHING && stock.known && stock.bytes - limits->minfree < size)
         return QUEUE_LACKS_FOR_THIS;

@@ -66,6 +66,7 @@ struct send_message {
     bool left;        /* the try was broken off: the file stays where it is */
     bool lost;        /* and that by an agent's death that may be this message's doing */
     bool unanswered;  /* and there are deliveries of which the result is not known */
+    bool parked;      /* a lane is paused: what is left for it was not tried */
     bool corrupt;     /* an agent found that the message bytes do not fit their checksum */
     struct queue_request request; /* what an operator wants done when the try is over; or none */
     struct queue_answer *answer;  /* not owned: where he waits for how it went; NULL: nobody does */

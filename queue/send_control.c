@@ -13,6 +13,7 @@
 #include "queue/send.h"
 #include "queue/send_operate.h"
 
+#define BACKLOG     64
 #define WORK_A_TURN 32 /* operations, before mail has its turn */
 #define WORK_BOUNCE 8  /* what one that syncs counts */
 
@@ -58,7 +59,7 @@ void send_control_start(struct send_control *control, int queue)
         control->clients[i].socket = -1;
     int const listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener >= 0 && remove_stale(queue) && bind_here(queue, listener) &&
-        listen(listener, SEND_CONTROL_CLIENTS) == 0) {
+        listen(listener, BACKLOG) == 0) {
         control->listener = listener;
         return;
     }

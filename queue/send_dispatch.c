@@ -12,8 +12,9 @@
 static struct {
     enum send_step (*step)(struct send *, struct send_message *, unsigned int *);
     bool (*has_room)(struct send const *);
-} const lanes[SEND_LANES] = {{send_local_step, send_local_has_room},
-                             {send_remote_step, send_remote_has_room}};
+    enum paused_what pause;
+} const lanes[SEND_LANES] = {{send_local_step, send_local_has_room, PAUSED_LOCAL},
+                             {send_remote_step, send_remote_has_room, PAUSED_REMOTE}};
 
 static void end_lane(struct send *send, struct send_message *message, enum send_lane lane)
 {
@@ -24,12 +25,29 @@ static void end_lane(struct send *send, struct send_message *message, enum send_
     send_active_touch(&send->active, message);
 }
 
+/* A lane that is paused hands nothing out, and nothing waits in it: so however much mail there is,
+ * the other lane has all the room. */
+static void park(struct send *send, enum send_lane lane)
+{
+    struct send_message *message;
+    if (lane == SEND_LANE_REMOTE)
+        send_active_uncap(&send->active);
+    while ((message = send_active_pop(&send->active, lane, true))) {
+        message->parked = true;
+        end_lane(send, message, lane);
+    }
+}
+
 /* Hands out as long as there are places and recipients. True when more could be done at once. */
 static bool lane_turn(struct send *send, enum send_lane lane)
 {
     struct send_active *const active = &send->active;
     unsigned int budget = RECIPIENTS_A_TURN;
     struct send_message *message;
+    if (send->settings.paused[lanes[lane].pause]) {
+        park(send, lane);
+        return false;
+    }
     while (budget && (message = send_active_pop(active, lane, lanes[lane].has_room(send)))) {
         enum send_step const step = message->corrupt || message->left
                                         ? SEND_STEP_ENDED

@@ -90,6 +90,24 @@ static void finish_deferred(struct send *send, struct send_message *message)
     log_end(message, "deferred", "next", number + at);
 }
 
+/* What was not tried because of a pause comes again when that has ended. New mail goes to the
+ * wheel: in new/ it would be read at each look. */
+static void finish_parked(struct send *send, struct send_message *message)
+{
+    struct send_wheel *const wheel = &send->source.wheel;
+    int const slot = message->place >= 0 ? message->place : send_wheel_parking(wheel);
+    send_result_write(send, message, message->is_reported ? SEND_MARKS_SYNC : SEND_MARKS_WRITE);
+    send_wheel_park(wheel, slot);
+    /* Before the file is there: a cursor that is ahead of it would leave it for hours. */
+    send_wheel_save(wheel, send->active.in_slot);
+    if (slot != message->place &&
+        !send_place_move(send->queue, message->place, slot, message->id)) {
+        stay(send, message, "rename to the wheel");
+        return;
+    }
+    log_end(message, "paused", NULL, NULL);
+}
+
 /* A try that was broken off, or that found damage: the end of it, whatever its recipients' marks
  * are. */
 static bool finish_early(struct send *send, struct send_message *message)
@@ -157,7 +175,9 @@ static bool finish(struct send *send, struct send_message *message)
         send_report_ask(send, message, kind);
         return false;
     }
-    if (count.todo || count.failed || count.delivered)
+    if (count.todo && !count.failed && !count.delivered && message->parked && !message->deferred)
+        finish_parked(send, message);
+    else if (count.todo || count.failed || count.delivered)
         finish_deferred(send, message);
     else
         finish_done(send, message);

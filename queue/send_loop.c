@@ -36,6 +36,12 @@ bool send_loop_signals(int *signals)
     return *signals >= 0;
 }
 
+static bool has_resumed(bool const *before, bool const *now)
+{
+    return (before[PAUSED_LOCAL] && !now[PAUSED_LOCAL]) ||
+           (before[PAUSED_REMOTE] && !now[PAUSED_REMOTE]);
+}
+
 static void reload(struct send *send)
 {
     struct control_error error;
@@ -46,10 +52,13 @@ static void reload(struct send *send)
         return;
     }
     if (result == CONTROL_OK) {
+        bool const resumed = has_resumed(send->settings.paused, fresh.paused);
         send_settings_free(&send->settings);
         send->settings = fresh;
         send->settings_serial++;
         send_active_uncap(&send->active);
+        if (resumed)
+            send_source_resume(&send->source, send_clock());
     }
     control_watch_log(result == CONTROL_OK, &error);
 }

@@ -39,7 +39,8 @@ enum control_result send_settings_load(struct send_settings *settings,
             return CONTROL_ERROR;
     if (!loaded.messages)
         loaded.messages = loaded.local + loaded.remote + MESSAGES_DEFAULT_MORE;
-    if (queue_limits_load(&loaded.room, control, error) == CONTROL_ERROR)
+    if (queue_limits_load(&loaded.room, control, error) == CONTROL_ERROR ||
+        paused_load(loaded.paused, control, error) == CONTROL_ERROR)
         return CONTROL_ERROR;
     if (smtproutes_load(&loaded.routes, control, error) == CONTROL_ERROR)
         return CONTROL_ERROR;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lib/control.h"
+#include "lib/paused.h"
 #include "lib/routing.h"
 #include "lib/srs_settings.h"
 #include "lib/table.h"
@@ -18,10 +19,11 @@ struct send_settings {
                                messages tried at the same time, those aside that only wait for a place */
     uint64_t local;  /* `concurrencylocal`, default 100: deliveries to this machine's users */
     uint64_t remote; /* `concurrencyremote`, default 40: transactions with other servers */
-    struct queue_limits room; /* with a maxqueue the messages are counted; intake keeps to it */
-    struct routing routing;   /* owned */
-    struct table routes;      /* owned: lib/smtproutes.h */
-    struct srs_settings srs;  /* owned: what forwarded mail is sent as */
+    struct queue_limits room;  /* with a maxqueue the messages are counted; intake keeps to it */
+    bool paused[PAUSED_COUNT]; /* `paused`: the lanes in which nothing is handed out */
+    struct routing routing;    /* owned */
+    struct table routes;       /* owned: lib/smtproutes.h */
+    struct srs_settings srs;   /* owned: what forwarded mail is sent as */
     bool loaded;
 };
 

@@ -146,6 +146,13 @@ void send_source_all(struct send_source *source)
     send_wheel_sweep(&source->wheel);
 }
 
+/* A slot that is being read just now is looked at once more soon. */
+void send_source_resume(struct send_source *source, uint64_t clock)
+{
+    send_wheel_unpark_all(&source->wheel);
+    send_source_soon(source, clock);
+}
+
 void send_source_keep(struct send_source *source, int place)
 {
     if (place >= 0)

@@ -59,6 +59,9 @@ void send_source_soon(struct send_source *source, uint64_t clock);
 /* Everything is to be tried now. */
 void send_source_all(struct send_source *source);
 
+/* A pause has ended: what waited for that is tried now. */
+void send_source_resume(struct send_source *source, uint64_t clock);
+
 /* The message at PLACE was not settled and stays there. */
 void send_source_keep(struct send_source *source, int place);
 

@@ -130,6 +130,25 @@ void send_wheel_again_all(struct send_wheel *wheel)
         }
 }
 
+int send_wheel_parking(struct send_wheel const *wheel)
+{
+    return (int)((wheel->taken - 1) % QUEUE_SLOTS);
+}
+
+void send_wheel_park(struct send_wheel *wheel, int slot)
+{
+    wheel->parked[slot] = true;
+}
+
+void send_wheel_unpark_all(struct send_wheel *wheel)
+{
+    for (unsigned int slot = 0; slot < QUEUE_SLOTS; slot++) {
+        wheel->again[slot] = wheel->again[slot] || wheel->parked[slot];
+        wheel->parked[slot] = false;
+    }
+    send_wheel_again_all(wheel);
+}
+
 uint64_t send_wheel_open(struct send_wheel *wheel, int queue)
 {
     char text[CURSOR_DIGITS + 2] = {0};
@@ -151,7 +170,8 @@ static uint64_t oldest_tick(struct send_wheel const *wheel, unsigned int const b
     uint64_t const first = wheel->taken > QUEUE_SLOTS ? wheel->taken - QUEUE_SLOTS : 0;
     for (uint64_t tick = first; tick < wheel->taken; tick++) {
         uint64_t const slot = tick % QUEUE_SLOTS;
-        if (wheel->slots[slot] != SEND_SLOT_QUIET || wheel->again[slot] || busy[slot])
+        if (wheel->slots[slot] != SEND_SLOT_QUIET || wheel->again[slot] || wheel->parked[slot] ||
+            busy[slot])
             return tick;
     }
     return wheel->taken;
@@ -167,7 +187,10 @@ void send_wheel_save(struct send_wheel *wheel, unsigned int const busy[QUEUE_SLO
     text[CURSOR_DIGITS] = '\n';
     for (size_t i = CURSOR_DIGITS; i-- > 0; time /= 10)
         text[i] = (char)('0' + time % 10);
-    if (pwrite(wheel->cursor, text, sizeof text, 0) == (ssize_t)sizeof text)
-        wheel->cursor_tick = tick;
-    /* else: the old cursor is older, which costs a look at more slots and nothing else */
+    if (pwrite(wheel->cursor, text, sizeof text, 0) != (ssize_t)sizeof text)
+        return; /* the old cursor is older, which costs a look at more slots and nothing else */
+    /* Back, for what is parked: a later one must not be what a crash leaves. */
+    if (tick < wheel->cursor_tick)
+        (void)fdatasync(wheel->cursor);
+    wheel->cursor_tick = tick;
 }

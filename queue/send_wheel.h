@@ -30,6 +30,7 @@ struct send_wheel {
     uint64_t taken; /* the first tick that is not due yet */
     struct timespec sweep_began;
     enum send_slot slots[QUEUE_SLOTS];
+    bool parked[QUEUE_SLOTS]; /* something waits there for the end of a pause */
     bool again[QUEUE_SLOTS]; /* something stayed behind there: look again at send_wheel_again_all */
     unsigned int waiting;    /* number of slots that are not quiet */
     int cursor;              /* descriptor of wheel/cursor, -1 without */
@@ -69,6 +70,14 @@ int send_wheel_slot(struct send_wheel const *wheel, uint64_t now, uint64_t delay
 void send_wheel_keep(struct send_wheel *wheel, int slot);
 /* Makes the slots that were kept due again. */
 void send_wheel_again_all(struct send_wheel *wheel);
+
+/* The slot for what is to wait for the end of a pause: one that was just taken, and so comes round
+ * as late as possible, but at once after a start (by the cursor). */
+int send_wheel_parking(struct send_wheel const *wheel);
+/* Something in SLOT waits for that. */
+void send_wheel_park(struct send_wheel *wheel, int slot);
+/* A pause has ended: these slots are due. */
+void send_wheel_unpark_all(struct send_wheel *wheel);
 
 /* Reads wheel/cursor below QUEUE and keeps it open for writing. Returns its time, 0 when there is
  * none. Without a file it is made; when that fails, it is done without. */

@@ -57,6 +57,7 @@ void keeper_use_settings(struct keeper *keeper, struct settings *settings)
 {
     keeper->settings = settings;
     keeper->helpers.means.settings = settings;
+    queue_room_pause(&keeper->room, &settings->room);
 }
 
 /* A folder that was removed while open: nothing is in it, nothing can be made in it, and nobody
@@ -143,4 +144,5 @@ void keeper_open(struct keeper *keeper, struct keeper_paths const *paths, struct
                                                   .auth.state = -1};
     keeper_use_settings(keeper, settings);
     open_queue(keeper, paths->queue, client);
+    queue_room_pause(&keeper->room, &settings->room);
 }

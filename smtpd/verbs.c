@@ -93,12 +93,20 @@ static void refuse_argument(struct session *session, enum command_result result,
     session_refuse(session, &reply, "syntax", command);
 }
 
-/* Before DATA, so that the client need not send what there is no room for. For every sender, the
- * null sender as well: a report is a message too, and its sender's server keeps it. */
+/* Before DATA, so that the client need not send what there is no room for, or what the operator
+ * does not want now. For every sender, the null sender as well: a report is a message too, and its
+ * sender's server keeps it. */
 static bool has_room(struct session *session, uint64_t size, struct command const *command)
 {
     struct reply reply;
-    if (session->settings->queueprogram || !session->connection->room)
+    if (!session->connection->room)
+        return true;
+    if (queue_room_is_paused(session->connection->room, &session->settings->room)) {
+        reply_make(&reply, 452, "4.3.2", "no mail is taken here now, please try again later");
+        session_refuse(session, &reply, "paused", command);
+        return false;
+    }
+    if (session->settings->queueprogram)
         return true; /* another program knows its own queue */
     enum queue_lack const lack =
         queue_room_look(session->connection->room, &session->settings->room, size);

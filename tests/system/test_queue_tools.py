@@ -8,10 +8,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from instance import PATIENCE
+from instance import DOMAIN as INSTANCE_DOMAIN
+from instance import PATIENCE, wait_for
 from scheduler import DOMAIN
 
 DONE, NOTHING, USAGE, TEMPORARY = 0, 1, 100, 111
@@ -328,10 +330,10 @@ def test_a_message_that_has_gone_is_no_error(tool):
 
 def connect(scheduler):
     client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    client.settimeout(PATIENCE)
     folder = os.open(scheduler.queue, os.O_RDONLY)
     client.connect(f"/proc/self/fd/{folder}/control")
     os.close(folder)
+    client.settimeout(PATIENCE)
     return client
 
 
@@ -446,3 +448,127 @@ def test_a_message_that_is_being_written_is_left_alone(alone):
         for word in ("drop", "hold", "bounce"):
             assert "being written" in alone.run(word, name, code=NOTHING).stderr
     assert alone.states() == {name: "new"}
+
+
+# --- pauses ---
+
+
+def test_pause_of_a_lane(tool):
+    """What is for the other lane is delivered; the rest comes at the end of the pause, and at once."""
+    scheduler = tool.scheduler
+    assert tool.say("pause", "remote") == "paused: remote\n"
+    scheduler.await_event("settings-loaded")
+    name = scheduler.inject_named(at("ok"), f"x@{FAR}", at("fail"))
+    scheduler.await_event("paused", id=name)
+    assert scheduler.recipients() == ["ok"] and scheduler.transactions() == []
+    assert [told for _, _, told in scheduler.reports()] == [{at("fail"): "5.2.0 never"}]
+    assert "due now" in tool.say("list")
+    assert json.loads(tool.say("status", "--json"))["paused"] == ["remote"]
+    tool.run("retry", name)  # is tried as far as that goes
+    scheduler.await_event("paused", 2, id=name)
+    assert tool.say("pause", "local") == "paused: local remote\n"
+    scheduler.await_event("settings-loaded", 2)
+    other = scheduler.inject_named(at("ok2"))
+    scheduler.await_event("paused", id=other)
+    assert tool.say("resume", "remote") == "paused: local\n"
+    scheduler.await_event("done", id=name)
+    assert scheduler.sent() == [f"x@{FAR}"]
+    assert scheduler.recipients() == ["ok"]
+    assert tool.say("resume", "all") == "nothing is paused\n"
+    scheduler.await_event("done", id=other)
+    assert scheduler.files() == {}
+
+
+def test_a_pause_survives_restarts(alone):
+    """It is a control file; and what waits is found by whoever starts after its end."""
+    scheduler = alone.scheduler
+    alone.run("pause", "remote", "local")
+    scheduler.start()
+    names = [scheduler.inject_named(f"x@{FAR}"), scheduler.inject_named(at("ok"))]
+    for name in names:
+        scheduler.await_event("paused", id=name)
+    scheduler.kill()
+    scheduler.start()
+    for name in names:
+        scheduler.await_event("paused", 2, id=name)
+    assert scheduler.stop() == 0
+    alone.run("resume", "all")
+    scheduler.start()
+    for name in names:
+        scheduler.await_event("done", id=name)
+
+
+def cpu_ticks(process):
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_a_pause_of_much_mail(stopped):
+    """More than can be active: none of it is, the other lane goes on, and nothing spins."""
+    count = 3100
+    tool = Tool(stopped)
+    tool.run("pause", "remote")
+    stopped.start()
+    first = stopped.inject_named(f"x@{FAR}")
+    stopped.await_event("paused", id=first)
+    content = stopped.path(first).read_bytes()
+    assert stopped.stop() == 0
+    blob = stopped.folder / "blob"
+    blob.write_bytes(content)
+    for number in range(count):
+        os.link(blob, stopped.queue / "new" / f"{first[:14]}{number:06}")
+    stopped.start()
+    stopped.inject(at("ok"))
+    stopped.await_event("done")
+    stopped.await_event("paused", count)
+    assert len(os.listdir(f"/proc/{stopped.process.pid}/fd")) < 100
+    before = cpu_ticks(stopped.process)
+    time.sleep(0.5)
+    assert cpu_ticks(stopped.process) - before < 25
+    assert len(stopped.files()) == count + 1
+    tool.run("drop", "--rcpt", f"x@{FAR}")
+    assert stopped.files() == {}
+    tool.run("resume", "remote")
+    stopped.inject(f"y@{FAR}")
+    stopped.wait(lambda: stopped.sent() == [f"y@{FAR}"], "the mail after the pause")
+
+
+def queue_of(instance, *words):
+    """The tool as an operator of INSTANCE runs it. What it prints."""
+    command = instance.command("ekiden", "queue", "-C", instance.control, "-Q", instance.queue,
+                               *words)
+    return subprocess.run(command, check=True, capture_output=True, text=True,
+                          timeout=PATIENCE).stdout
+
+
+def submit(instance):
+    line = instance.command("ekiden-inject", "-f", f"s@{INSTANCE_DOMAIN}", f"alice@{INSTANCE_DOMAIN}")
+    socket_path = instance.queue.parent / "inject"
+    environment = {**os.environ, "EKIDEN_INJECT": str(socket_path),
+                   "EKIDEN_CONTROL": str(instance.control)}
+    return subprocess.run(line, input=b"Subject: x\n\nx\n", timeout=PATIENCE, check=False,
+                          capture_output=True, env=environment)
+
+
+def test_pause_of_intake(instance):
+    """By SMTP at MAIL, in sessions that are older as well; of users of this machine too."""
+    with instance.session() as old:
+        old.command("EHLO client.test")
+        queue_of(instance, "pause", "intake")
+
+        def is_refused():
+            answer = old.command("MAIL FROM:<s@sender.test>")
+            if answer.code == 250:
+                assert old.command("RSET").code == 250
+            return answer.code == 452 and answer.enhanced == "4.3.2"
+
+        wait_for(is_refused, PATIENCE, "the pause")
+        wait_for(lambda: submit(instance).returncode != 0, PATIENCE, "the pause of local mail")
+        refused = submit(instance)
+        assert refused.returncode == 111 and b"4.3.2" in refused.stderr
+        assert instance.queue_files() == []
+        queue_of(instance, "resume", "intake")
+        wait_for(lambda: not is_refused(), PATIENCE, "the end of the pause")
+    wait_for(lambda: submit(instance).returncode == 0, PATIENCE, "local mail after the pause")
+    instance.send(b"Subject: y\n\ny\n")
+    instance.wait_for_mail("alice", 2)
