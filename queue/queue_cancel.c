@@ -18,7 +18,8 @@ static bool append(int queue, char const *id, stralloc *lines)
 static bool note(int queue, char const *id, struct queue_message const *message, stralloc *lines)
 {
     for (uint32_t i = 0; i < message->recipient_count; i++) {
-        if (message->recipients[i].mark != ENVELOPE_TODO)
+        struct queue_recipient const *const recipient = message->recipients + i;
+        if (recipient->mark != ENVELOPE_TODO || !queue_recipient_wants(recipient, DSN_FAILURE))
             continue;
         if (!notes_format(lines, NOTES_FAILED, i, QUEUE_OPERATE_CANCELLED) ||
             (lines->len > NOTES_PIECE && !append(queue, id, lines)))
@@ -38,6 +39,9 @@ bool queue_cancel(int queue, int place, char const *id, struct queue_message con
         return false;
     for (uint32_t i = 0; i < message->recipient_count; i++)
         if (message->recipients[i].mark == ENVELOPE_TODO)
-            send_marks_set(&file, i, ENVELOPE_FAILED);
+            send_marks_set(&file, i,
+                           queue_recipient_wants(message->recipients + i, DSN_FAILURE)
+                               ? ENVELOPE_FAILED
+                               : ENVELOPE_DONE);
     return send_marks_write(queue, &file, SEND_MARKS_SYNC);
 }

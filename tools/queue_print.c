@@ -91,9 +91,9 @@ void queue_print_line(struct queue_print_line const *line)
 
 void queue_print_recipient(enum envelope_mark mark, char const *address, size_t length)
 {
-    queue_print(mark == ENVELOPE_DONE     ? "    done  "
+    queue_print(mark == ENVELOPE_TODO     ? "    "
                 : mark == ENVELOPE_FAILED ? "    failed  "
-                                          : "    ");
+                                          : "    done  ");
     queue_print_escaped(address, length);
     queue_print("\n");
 }
@@ -152,9 +152,9 @@ void queue_print_object(struct queue_item const *item)
         struct queue_recipient const *const recipient = item->message.recipients + i;
         queue_print(i ? ",{\"address\":" : "{\"address\":");
         queue_print_string(recipient->address, recipient->length);
-        queue_print(recipient->mark == ENVELOPE_DONE     ? ",\"state\":\"done\"}"
+        queue_print(recipient->mark == ENVELOPE_TODO     ? ",\"state\":\"open\"}"
                     : recipient->mark == ENVELOPE_FAILED ? ",\"state\":\"failed\"}"
-                                                         : ",\"state\":\"open\"}");
+                                                         : ",\"state\":\"done\"}");
     }
     queue_print("]");
 }

@@ -33,7 +33,7 @@ static bool has_recipient(struct queue_select const *select, struct queue_messag
 {
     for (uint32_t i = 0; i < message->recipient_count; i++) {
         struct queue_recipient const *const recipient = message->recipients + i;
-        if (recipient->mark != ENVELOPE_DONE &&
+        if ((recipient->mark == ENVELOPE_TODO || recipient->mark == ENVELOPE_FAILED) &&
             (!select->recipient || fits(select->recipient, recipient->address)) &&
             (!select->domain || has_domain(recipient->address, select->domain)))
             return true;

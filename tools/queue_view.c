@@ -78,36 +78,58 @@ struct notes {
     uint64_t count;
 };
 
+/* What a note says of its recipient. */
+static struct {
+    enum notes_letter letter;
+    char const *event, *text;
+} const events[] = {{NOTES_FAILED, "failed", "failed"},
+                    {NOTES_DELAYED, "delayed", "delayed"},
+                    {NOTES_DELIVERED, "delivered", "delivered, to be reported"},
+                    {NOTES_RELAYED, "relayed", "relayed, to be reported"},
+                    {NOTES_EXPANDED, "expanded", "passed on, to be reported"}};
+#define EVENTS (sizeof events / sizeof *events)
+
+static void print_json_note(struct queue_recipient const *recipient, size_t event, char const *text)
+{
+    queue_print("{\"event\":\"");
+    queue_print(events[event].event);
+    queue_print("\",\"recipient\":");
+    queue_print_string(recipient->address, recipient->length);
+    queue_print(",\"text\":");
+    queue_print_string(text, strlen(text));
+    queue_print("}");
+}
+
+static void print_text_note(struct queue_recipient const *recipient, size_t event, char const *text)
+{
+    queue_print("    note  ");
+    queue_print_escaped(recipient->address, recipient->length);
+    queue_print(" ");
+    queue_print(events[event].text);
+    queue_print(": ");
+    queue_print_text(text, strlen(text));
+    queue_print("\n");
+}
+
 static bool print_note(void *context, enum notes_letter letter, uint32_t index, char const *text)
 {
     struct notes *const notes = context;
-    static char const *const events[] = {
-        [NOTES_FAILED] = "failed", [NOTES_DELAYED] = "delayed", [NOTES_WARNED] = "sender-warned"};
-    bool const warned = letter == NOTES_WARNED;
-    if (!warned && index >= notes->item->message.recipient_count)
+    size_t event = 0;
+    if (letter == NOTES_WARNED) {
+        if (notes->json && notes->count++)
+            queue_print(",");
+        queue_print(notes->json ? "{\"event\":\"sender-warned\"}"
+                                : "    note  the sender was told of the delay\n");
         return true;
-    struct queue_recipient const *const recipient = notes->item->message.recipients + index;
-    if (notes->json) {
-        queue_print(notes->count ? ",{\"event\":\"" : "{\"event\":\"");
-        queue_print(events[letter]);
-        queue_print("\"");
-        if (!warned) {
-            queue_print(",\"recipient\":");
-            queue_print_string(recipient->address, recipient->length);
-            queue_print(",\"text\":");
-            queue_print_string(text, strlen(text));
-        }
-        queue_print("}");
-    } else if (warned) {
-        queue_print("    the sender was told of the delay\n");
-    } else {
-        queue_print(letter == NOTES_FAILED ? "    why " : "    delay of ");
-        queue_print_escaped(recipient->address, recipient->length);
-        queue_print(letter == NOTES_FAILED ? " failed: " : ": ");
-        queue_print_text(text, strlen(text));
-        queue_print("\n");
     }
-    notes->count++;
+    while (event < EVENTS && events[event].letter != letter)
+        event++;
+    if (event == EVENTS || index >= notes->item->message.recipient_count)
+        return true;
+    if (notes->json && notes->count++)
+        queue_print(",");
+    (notes->json ? print_json_note : print_text_note)(notes->item->message.recipients + index,
+                                                      event, text);
     return true;
 }
 

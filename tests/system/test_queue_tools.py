@@ -145,7 +145,7 @@ def test_reasons_are_shown(tool):
     shown = json.loads(tool.say("show", "--json", name))
     assert shown["notes"] == [{"event": "failed", "recipient": at("fail"), "text": "5.2.0 never"}]
     assert shown["recipients"][1]["state"] == "failed"
-    assert f"why {at('fail')} failed: 5.2.0 never" in tool.say("show", name)
+    assert f"note  {at('fail')} failed: 5.2.0 never" in tool.say("show", name)
 
 
 def test_list_is_in_order_and_flat(alone, sanitized):
