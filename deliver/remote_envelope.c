@@ -138,6 +138,24 @@ static bool needs_smtputf8(struct remote_transaction const *transaction)
     return needed;
 }
 
+/* RFC 3461 4.3, 4.4. */
+static bool add_dsn_of_message(stralloc *line, struct dsn_message const *dsn)
+{
+    return (!dsn->return_wish ||
+            stralloc_cats(line, dsn->return_wish == DSN_RETURN_FULL ? " RET=FULL" : " RET=HDRS")) &&
+           (!dsn->envid || (stralloc_cats(line, " ENVID=") && stralloc_cats(line, dsn->envid)));
+}
+
+/* 4.1, 4.2. An ORCPT that nobody could take is left out: it decides on nothing. */
+static bool add_dsn_of_recipient(stralloc *line, struct dsn_recipient const *dsn)
+{
+    char orcpt[DSN_ORCPT_MAX + 1];
+    return (!dsn->notify || (stralloc_cats(line, " NOTIFY=") &&
+                             stralloc_cats(line, dsn_notify_value(dsn->notify)))) &&
+           (!dsn->orcpt || !dsn_orcpt_ascii(orcpt, dsn->orcpt) ||
+            (stralloc_cats(line, " ORCPT=") && stralloc_cats(line, orcpt)));
+}
+
 bool remote_envelope_mail(stralloc *line, struct remote_transaction const *transaction,
                           struct remote_extensions const *extensions)
 {
@@ -150,12 +168,16 @@ bool remote_envelope_mail(stralloc *line, struct remote_transaction const *trans
            (!extensions->eight_bit_mime || !needs_8bit(&transaction->message) ||
             stralloc_cats(line, " BODY=8BITMIME")) &&
            (!extensions->smtputf8 || !needs_smtputf8(transaction) ||
-            stralloc_cats(line, " SMTPUTF8"));
+            stralloc_cats(line, " SMTPUTF8")) &&
+           (transaction->taken != JOB_PASSED_ON || add_dsn_of_message(line, &transaction->dsn));
 }
 
-bool remote_envelope_rcpt(stralloc *line, char const *address)
+bool remote_envelope_rcpt(stralloc *line, struct remote_transaction const *transaction,
+                          struct remote_recipient const *recipient)
 {
+    char const *const address = recipient->address;
     line->len = 0;
     return stralloc_cats(line, "RCPT TO:<") && address_quote(line, address, strlen(address)) &&
-           stralloc_cats(line, ">");
+           stralloc_cats(line, ">") &&
+           (transaction->taken != JOB_PASSED_ON || add_dsn_of_recipient(line, &recipient->dsn));
 }

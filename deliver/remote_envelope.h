@@ -20,12 +20,14 @@ void remote_envelope_check(struct remote_transaction *transaction);
 void remote_envelope_fit(struct remote_transaction *transaction,
                          struct remote_extensions const *extensions, char const *peer);
 
-/* Makes the MAIL command, without CRLF, in LINE (owned by the caller). False when out of memory. */
+/* Makes the MAIL command, without CRLF, in LINE (owned by the caller); with what RFC 3461 has where
+ * transaction->taken is JOB_PASSED_ON. False when out of memory. */
 bool remote_envelope_mail(stralloc *line, struct remote_transaction const *transaction,
                           struct remote_extensions const *extensions);
 
-/* Makes the RCPT command of ADDRESS. */
-bool remote_envelope_rcpt(stralloc *line, char const *address);
+/* Makes the RCPT command of RECIPIENT, in the same way. */
+bool remote_envelope_rcpt(stralloc *line, struct remote_transaction const *transaction,
+                          struct remote_recipient const *recipient);
 
 /* Gives FAILURE to every recipient that is not settled. */
 void remote_envelope_settle(struct remote_transaction *transaction, struct failure const *failure);

@@ -52,6 +52,12 @@ static void take_starttls(struct remote_extensions *extensions, char const *para
     extensions->starttls = true;
 }
 
+static void take_dsn(struct remote_extensions *extensions, char const *parameter)
+{
+    (void)parameter;
+    extensions->dsn = true;
+}
+
 static bool is_word(char const *text, size_t length, char const *word)
 {
     return length == strlen(word) && strncasecmp(text, word, length) == 0;
@@ -80,6 +86,7 @@ static struct {
     {"8BITMIME", " ", take_8bitmime},     /* RFC 6152 */
     {"SMTPUTF8", " ", take_smtputf8},     /* RFC 6531 */
     {"STARTTLS", " ", take_starttls},     /* RFC 3207 */
+    {"DSN", " ", take_dsn},               /* RFC 3461 */
     {"AUTH", " =", take_auth},            /* RFC 4954 */
 };
 

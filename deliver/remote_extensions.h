@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct remote_extensions {
-    bool size, pipelining, chunking, eight_bit_mime, smtputf8, starttls;
+    bool size, pipelining, chunking, eight_bit_mime, smtputf8, starttls, dsn;
     bool auth, auth_plain, auth_login; /* AUTH at all, and the mechanisms that we know */
     uint64_t size_max;                 /* octets; 0: it names no limit */
 };

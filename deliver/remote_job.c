@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "deliver/dsn_fields.h"
 #include "deliver/job.h"
 #include "lib/fields.h"
 
@@ -40,7 +41,8 @@ static bool add_recipients(stralloc *out, struct remote_job const *job)
 {
     for (unsigned int i = 0; i < job->count; i++)
         if (!fields_add_number(out, job->recipients[i].number) ||
-            !fields_add_text(out, job->recipients[i].address))
+            !fields_add_text(out, job->recipients[i].address) ||
+            !dsn_fields_add_recipient(out, &job->recipients[i].dsn))
             return false;
     return true;
 }
@@ -50,7 +52,8 @@ bool remote_job_format(stralloc *out, struct remote_job const *job)
     size_t const before = out->len;
     if (add_route(out, &job->route) && fields_add_text(out, job->sender) &&
         fields_add_number(out, job->offset) && fields_add_number(out, job->length) &&
-        fields_add_sum(out, job->sum) && add_flags(out, job) && add_recipients(out, job))
+        fields_add_sum(out, job->sum) && add_flags(out, job) &&
+        dsn_fields_add_message(out, &job->dsn) && add_recipients(out, job))
         return true;
     out->len = before;
     return false;
@@ -162,7 +165,8 @@ static bool parse_recipients(struct remote_job *job, char const *bytes, size_t l
             return false;
         struct remote_job_recipient *const recipient = job->recipients + job->count;
         if (!fields_scan_number(number, &recipient->number) || has_number(job, recipient->number) ||
-            !*address || !fields_is_text(address, JOB_ADDRESS_MAX))
+            !*address || !fields_is_text(address, JOB_ADDRESS_MAX) ||
+            !dsn_fields_next_recipient(&recipient->dsn, &bytes, &length))
             return false;
         recipient->address = address;
     }
@@ -186,5 +190,6 @@ bool remote_job_parse(struct remote_job *job, char const *bytes, size_t length)
         return false;
     if (job->offset > INT64_MAX || job->length > INT64_MAX - job->offset)
         return false;
-    return parse_recipients(job, bytes, length);
+    return dsn_fields_next_message(&job->dsn, &bytes, &length) &&
+           parse_recipients(job, bytes, length);
 }

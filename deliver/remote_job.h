@@ -2,7 +2,8 @@
  * of text fields, each ended by NUL, with one descriptor (the queue file, read-only: use pread).
  *
  *   ( HOST NUL PORT NUL WAY NUL ){1,2} NUL LEVEL NUL NAME NUL AUTH NUL
- *   SENDER NUL OFFSET NUL LENGTH NUL SUM NUL FLAGS NUL ( NUMBER NUL RECIPIENT NUL )+
+ *   SENDER NUL OFFSET NUL LENGTH NUL SUM NUL FLAGS NUL DSN ( NUMBER NUL RECIPIENT NUL DSN )+
+ * DSN are the fields of deliver/dsn_fields.h, where any was given.
  * The first line is a struct smtproute (lib/smtproutes.h). WAY is `mx` (HOST is a domain: its MX;
  * or an address literal in its brackets; no second one then) or `host` (HOST's own addresses, or
  * HOST is an address without brackets) or `lmtp` (the same, or HOST is the path of a socket and
@@ -20,6 +21,7 @@
 
 #include <skalibs/stralloc.h>
 
+#include "lib/dsn.h"
 #include "lib/smtproutes.h"
 
 #define REMOTE_JOB_RECIPIENTS_MAX 100 /* RFC 5321 4.5.3.1.8: what every server takes */
@@ -27,11 +29,13 @@
 struct remote_job_recipient {
     uint64_t number;
     char const *address; /* NUL-terminated, into the bytes parsed */
+    struct dsn_recipient dsn;
 };
 struct remote_job {
     struct smtproute route;
     char const *sender;
     bool body_8bit, smtputf8;
+    struct dsn_message dsn;
     uint64_t offset, length, sum;
     unsigned int count;
     struct remote_job_recipient recipients[REMOTE_JOB_RECIPIENTS_MAX];

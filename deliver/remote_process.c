@@ -48,9 +48,11 @@ static void send_answers(void *context, struct remote_transaction const *transac
     struct remote_job const *const job = report->job;
     stralloc bytes = STRALLOC_ZERO;
     for (unsigned int i = 0; i < job->count; i++) {
-        struct failure const *const failure = &transaction->recipients[i].failure;
-        struct job_answer const answer = {job->recipients[i].number, failure->result,
-                                          failure->text};
+        struct remote_recipient const *const recipient = transaction->recipients + i;
+        struct failure const *const failure = &recipient->failure;
+        bool const told = failure->result == JOB_DELIVERED && recipient->dsn.notify & DSN_SUCCESS;
+        struct job_answer const answer = {
+            job->recipients[i].number, told ? transaction->taken : failure->result, failure->text};
         bytes.len = 0;
         report->said_idle = is_ready && i + 1 == job->count;
         if ((report->said_idle && !stralloc_append(&bytes, REMOTE_PROCESS_IDLE)) ||
@@ -76,6 +78,7 @@ static void run_job(struct remote_delivery *delivery, struct remote_job const *j
     struct remote_recipient *const recipients = calloc(job->count, sizeof *recipients);
     struct report report = {.job = job};
     struct remote_transaction transaction = {.sender = job->sender,
+                                             .dsn = job->dsn,
                                              .message = {.descriptor = descriptor,
                                                          .offset = job->offset,
                                                          .length = job->length,
@@ -86,8 +89,10 @@ static void run_job(struct remote_delivery *delivery, struct remote_job const *j
     char const idle = REMOTE_PROCESS_IDLE;
     if (!recipients)
         die("recipients found no memory");
-    for (unsigned int i = 0; i < job->count; i++)
+    for (unsigned int i = 0; i < job->count; i++) {
         recipients[i].address = job->recipients[i].address;
+        recipients[i].dsn = job->recipients[i].dsn;
+    }
     delivery->context = &report;
     if (failure) {
         remote_envelope_settle(&transaction, failure);

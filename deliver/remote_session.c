@@ -81,7 +81,7 @@ static bool say_command(struct conversation *c, unsigned int number)
     if (number == 0)
         made = remote_envelope_mail(&c->line, transaction, &c->talk.extensions);
     else if (number <= transaction->count)
-        made = remote_envelope_rcpt(&c->line, transaction->recipients[number - 1].address);
+        made = remote_envelope_rcpt(&c->line, transaction, transaction->recipients + number - 1);
     else
         made = stralloc_copys(&c->line, "DATA") != 0;
     errno = made ? EAGAIN : ENOMEM;
@@ -307,6 +307,9 @@ static enum part converse(struct conversation *c, struct remote_session *session
 {
     if (!open_session(c, session))
         return PART_LOST;
+    c->transaction->taken = session->way->lmtp       ? JOB_DELIVERED
+                            : c->talk.extensions.dsn ? JOB_PASSED_ON
+                                                     : JOB_RELAYED;
     remote_envelope_fit(c->transaction, &c->talk.extensions, session->peer);
     if (remote_envelope_open(c->transaction) == 0)
         return PART_OVER;

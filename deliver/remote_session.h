@@ -1,6 +1,6 @@
 /* One SMTP session with one server: from its greeting, or a handshake before it, to the result of
  * each recipient. RFC 5321, 1870 (SIZE), 2920 (PIPELINING), 3207 (STARTTLS), 4954 (AUTH), 6152
- * (8BITMIME), 3030 (CHUNKING), 6531 (SMTPUTF8), 8314 (implicit TLS). */
+ * (8BITMIME), 3030 (CHUNKING), 3461 (DSN), 6531 (SMTPUTF8), 8314 (implicit TLS). */
 #ifndef EKIDEN_REMOTE_SESSION_H
 #define EKIDEN_REMOTE_SESSION_H
 
@@ -14,6 +14,7 @@
 #include "deliver/remote_extensions.h"
 #include "deliver/remote_tls.h"
 #include "deliver/remote_way.h"
+#include "lib/dsn.h"
 
 /* What the message is, found out once before any connection (remote_scan.h). */
 struct remote_message {
@@ -28,7 +29,8 @@ struct remote_message {
 
 struct remote_recipient {
     char const *address; /* as in the envelope, unquoted */
-    bool settled;        /* failure says the result, which is final for this try */
+    struct dsn_recipient dsn;
+    bool settled; /* failure says the result, which is final for this try */
     /* Result JOB_DELIVERED with the server's text, or what went wrong. A text with a server's reply
      * is `CODE PEER said: REPLY`, as in `5.1.1 mx.example.org[192.0.2.1]:25 said: 550 5.1.1 no such
      * user`: reports find the two in it (queue/bounce_reason.h). */
@@ -37,9 +39,14 @@ struct remote_recipient {
 
 struct remote_transaction {
     char const *sender; /* unquoted; empty for the null sender (and `#@[]` goes out as null) */
+    struct dsn_message dsn;
     struct remote_message message;
     struct remote_recipient *recipients;
     unsigned int count;
+    /* Set by remote_session_run: what JOB_DELIVERED means for who asked for a report of success. It
+     * is JOB_PASSED_ON by a server with DSN (RFC 3461), which was told what was asked for,
+     * JOB_RELAYED by one without, and JOB_DELIVERED by LMTP. */
+    enum job_result taken;
 };
 
 /* What may be said to the server. */

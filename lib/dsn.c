@@ -1,8 +1,11 @@
 #include "lib/dsn.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <skalibs/bytestr.h>
+
+#include "lib/utf8.h"
 
 #define UTF8_TYPE "utf-8"
 
@@ -169,4 +172,34 @@ void dsn_decode(char *out, char const *text, size_t length)
             *out++ = text[i];
         }
     *out = 0;
+}
+
+static unsigned long code_point(char const *text, size_t size)
+{
+    unsigned char const first = (unsigned char)text[0];
+    unsigned long value = size == 1 ? first : first & (0x7fu >> size);
+    for (size_t i = 1; i < size; i++)
+        value = value << 6 | ((unsigned char)text[i] & 0x3fu);
+    return value;
+}
+
+bool dsn_orcpt_ascii(char out[DSN_ORCPT_MAX + 1], char const *orcpt)
+{
+    size_t const length = strlen(orcpt);
+    size_t used = 0, size;
+    for (size_t i = 0; i < length; i += size) {
+        char escape[sizeof "\\x{10FFFF}"];
+        size = utf8_next(orcpt + i, length - i);
+        if (size == 0)
+            return false;
+        int const made = size == 1 ? snprintf(escape, sizeof escape, "%c", orcpt[i])
+                                   : snprintf(escape, sizeof escape, "\\x{%lX}",
+                                              code_point(orcpt + i, size) & 0x1fffff);
+        if (used + (size_t)made > DSN_ORCPT_MAX)
+            return false;
+        memcpy(out + used, escape, (size_t)made);
+        used += (size_t)made;
+    }
+    out[used] = 0;
+    return true;
 }

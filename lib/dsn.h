@@ -16,6 +16,16 @@ enum dsn_return { DSN_RETURN_UNSET = 0, DSN_RETURN_FULL = 'F', DSN_RETURN_HEADER
 enum dsn_notify { DSN_NEVER = 1, DSN_SUCCESS = 2, DSN_FAILURE = 4, DSN_DELAY = 8 };
 #define DSN_LETTERS_MAX 3 /* of NOTIFY in an envelope: `N`, or some of `SFD` in this order */
 
+/* What a sender asks for, of a message and of one of its recipients. */
+struct dsn_message {
+    char const *envid; /* in xtext, NUL-terminated. NULL: not given */
+    enum dsn_return return_wish;
+};
+struct dsn_recipient {
+    unsigned int notify; /* 0: not given */
+    char const *orcpt;   /* as envid, with its type */
+};
+
 /* Checks a value byte by byte, for who has it in pieces: no control character, blank or `=`; `+`
  * only before two upper-case digits, of a printable octet, a blank or a tab; bytes beyond ASCII in
  * an ORCPT of type utf-8 only; an ORCPT begins with its type, an atom, and `;`. */
@@ -43,6 +53,10 @@ char const *dsn_notify_value(unsigned int bits);
 char const *dsn_notify_letters(unsigned int bits);
 /* Letters of an envelope as bits. 0: they are none. */
 unsigned int dsn_notify_bits(char const *letters, size_t length);
+
+/* An ORCPT for servers that need not know of SMTPUTF8: each character beyond ASCII becomes \x{...}
+ * (RFC 6533 3). False when it is no UTF-8, or is longer than DSN_ORCPT_MAX then. */
+bool dsn_orcpt_ascii(char out[DSN_ORCPT_MAX + 1], char const *orcpt);
 
 /* Decodes a checked value into OUT, which has room for LENGTH + 1 bytes; NUL-terminated. */
 void dsn_decode(char *out, char const *text, size_t length);

@@ -99,7 +99,9 @@ static void gather(struct send *send, struct send_message *message, uint32_t gro
     for (bool more = true; more && job->count < most;) {
         uint32_t const index = send_window_first(&message->window, group);
         struct queue_recipient const *const recipient = message->content.recipients + index;
-        bytes += UINT64_FMT + (size_t)recipient->length + 2;
+        char const *const orcpt = queue_recipient_orcpt(recipient);
+        bytes += UINT64_FMT + (size_t)recipient->length + 2 + DSN_LETTERS_MAX + 2 +
+                 (orcpt ? strlen(orcpt) + 2 : 0);
         if (bytes > RECIPIENTS_BYTES_MAX)
             break;
         struct smtproute route;
@@ -111,7 +113,8 @@ static void gather(struct send *send, struct send_message *message, uint32_t gro
         else if (!smtproutes_are_same(&job->route, &route))
             break;
         indexes[job->count] = index;
-        job->recipients[job->count++].address = recipient->address;
+        job->recipients[job->count++] = (struct remote_job_recipient){
+            .address = recipient->address, .dsn = {recipient->notify, orcpt}};
         send_message_set_handed(message, index, true);
         more = send_window_take(&message->window, group);
     }
@@ -156,6 +159,7 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
     struct remote_job job = {.sender = content->sender,
                              .body_8bit = content->body_8bit,
                              .smtputf8 = content->smtputf8,
+                             .dsn = {content->envid, content->return_wish},
                              .offset = content->message_offset,
                              .length = content->message_length,
                              .sum = content->message_sum};

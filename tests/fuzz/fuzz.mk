@@ -15,16 +15,17 @@ fuzz_dns_packet_needs := lib/dns_query.c
 fuzz_data_needs    := lib/hops.c
 fuzz_sasl_needs    := lib/base64.c
 fuzz_srs_needs     := lib/base64.c lib/address.c lib/utf8.c
-fuzz_remote_job_needs := lib/fields.c lib/smtproutes_parse.c lib/tlspolicy_parse.c lib/address.c lib/utf8.c
+fuzz_remote_job_needs := deliver/dsn_fields.c lib/dsn.c lib/fields.c lib/smtproutes_parse.c lib/tlspolicy_parse.c lib/address.c lib/utf8.c
 fuzz_smtproutes_parse_needs := lib/tlspolicy_parse.c lib/address.c lib/utf8.c
 fuzz_remote_reply_needs := deliver/remote_extensions.c
 fuzz_job_needs     := lib/fields.c
 fuzz_header_address_needs := lib/utf8.c queue/envelope.c lib/dsn.c
-fuzz_envelope_needs := lib/dsn.c
+fuzz_envelope_needs := lib/dsn.c lib/utf8.c
+fuzz_dsn_needs     := lib/utf8.c
 fuzz_key_pair_needs := tls/key_form.c tls/key_input.c tls/key_pem.c
 fuzz_tls_request_needs := lib/fields.c lib/packet.c
 fuzz_ucspi_tls_needs := lib/fields.c
-fuzz_queue_read_needs := queue/queue_form.c queue/envelope.c lib/dsn.c lib/checksum.c
+fuzz_queue_read_needs := queue/queue_form.c queue/envelope.c lib/dsn.c lib/utf8.c lib/checksum.c
 
 FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined \
                 -fno-sanitize-recover=all

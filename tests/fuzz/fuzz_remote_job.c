@@ -22,6 +22,8 @@ int LLVMFuzzerTestOneInput(uint8_t const *bytes, size_t length)
         abort();
     for (unsigned int i = 0; i < job.count; i++)
         if (job.recipients[i].number != again.recipients[i].number ||
+            job.recipients[i].dsn.notify != again.recipients[i].dsn.notify ||
+            !job.recipients[i].dsn.orcpt != !again.recipients[i].dsn.orcpt ||
             strcmp(job.recipients[i].address, again.recipients[i].address) != 0)
             abort();
     if (job.count == 0 || job.route.count == 0 ||

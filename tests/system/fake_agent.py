@@ -84,7 +84,8 @@ def transact(fields, descriptors):
     fields = fields[len(hosts) + 4 :]
     sender = fields[0].decode()
     body = os.pread(descriptors[0], int(fields[2]), int(fields[1]))
-    numbers, recipients = fields[5:-1:2], [field.decode() for field in fields[6:-1:2]]
+    rest = [field for field in fields[5:-1] if field[:1] not in (b"V", b"R", b"N", b"O")]
+    numbers, recipients = rest[::2], [field.decode() for field in rest[1::2]]
     note("transactions", host, int(port), way, sender, recipients, len(body), fields[4].decode())
     if host.startswith("hang") and not is_there("unhang"):
         waiting.append((host, numbers, recipients))

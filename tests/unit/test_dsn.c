@@ -109,13 +109,26 @@ static void xtext_is_decoded(void **state)
     assert_string_equal(out, "");
 }
 
+static void orcpt_for_everybody(void **state)
+{
+    char out[DSN_ORCPT_MAX + 1], text[DSN_ORCPT_MAX + 1] = "utf-8;";
+    (void)state;
+    assert_true(dsn_orcpt_ascii(out, "utf-8;j\xc3\xbcr\xe2\x82\xac\xf0\x9f\x98\x80@x.test"));
+    assert_string_equal(out, "utf-8;j\\x{FC}r\\x{20AC}\\x{1F600}@x.test");
+    assert_true(dsn_orcpt_ascii(out, "rfc822;a+2Bb@x.test"));
+    assert_string_equal(out, "rfc822;a+2Bb@x.test");
+    assert_false(dsn_orcpt_ascii(out, "utf-8;\xfc@x.test"));
+    for (size_t i = 6; i + 2 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xbc", 3);
+    assert_false(dsn_orcpt_ascii(out, text));
+}
+
 int main(void)
 {
     struct CMUnitTest const tests[] = {
-        cmocka_unit_test(values_by_table),
-        cmocka_unit_test(lengths_are_bounded),
-        cmocka_unit_test(notify_by_table),
-        cmocka_unit_test(xtext_is_decoded),
+        cmocka_unit_test(values_by_table),     cmocka_unit_test(lengths_are_bounded),
+        cmocka_unit_test(notify_by_table),     cmocka_unit_test(xtext_is_decoded),
+        cmocka_unit_test(orcpt_for_everybody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

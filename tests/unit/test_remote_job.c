@@ -73,6 +73,53 @@ static void a_job_survives_its_way(void **state)
     stralloc_free(&out);
 }
 
+static void dsn_survives_its_way(void **state)
+{
+    (void)state;
+    struct remote_job const job = {
+        .route = {.by_mx = true, .count = 1, .hosts = {{.name = "x.test", .port = 25}}},
+        .sender = "s",
+        .dsn = {"id+2B", DSN_RETURN_HEADERS},
+        .count = 3,
+        .recipients = {{1, "a", {DSN_SUCCESS | DSN_DELAY, "rfc822;A"}},
+                       {2, "b", {DSN_NEVER, NULL}},
+                       {3, "c", {0, "utf-8;\303\266"}}}};
+    static char const wire[] = "x.test\00025\0mx\0\0unset\0\0\0s\0000\0000\0000000000000000000\0\0"
+                               "Vid+2B\0RH\0001\0a\0NSD\0Orfc822;A\0002\0b\0NN\0003\0c\0"
+                               "Outf-8;\303\266";
+    static struct {
+        char const *bytes;
+        size_t length;
+    } const bad[] = {
+#define BAD(text)                                                                                  \
+    {"h\00025\0mx\0\0may\0\0\0s\0000\0000\0000000000000000000\0\0" text,                           \
+     sizeof "h\00025\0mx\0\0may\0\0\0s\0000\0000\0000000000000000000\0\0" text}
+        BAD("V\0001\0a"),          BAD("Va=b\0001\0a"),   BAD("RX\0001\0a"),
+        BAD("RH\0Vx\0001\0a"),     BAD("1\0a\0NSS"),      BAD("1\0a\0N"),
+        BAD("1\0a\0Ox"),           BAD("1\0a\0Ox;y\0NN"), BAD("1\0a\0NN\0NN"),
+        BAD("1\0a\0Orfc822;x+0A"), BAD("NN\0001\0a"),
+#undef BAD
+    };
+    stralloc out = STRALLOC_ZERO;
+    struct remote_job parsed;
+    assert_true(remote_job_format(&out, &job));
+    assert_int_equal(out.len, sizeof wire);
+    assert_memory_equal(out.s, wire, sizeof wire);
+    assert_true(parse(&parsed, out.s, out.len));
+    assert_string_equal(parsed.dsn.envid, "id+2B");
+    assert_int_equal(parsed.dsn.return_wish, DSN_RETURN_HEADERS);
+    assert_int_equal(parsed.recipients[0].dsn.notify, DSN_SUCCESS | DSN_DELAY);
+    assert_string_equal(parsed.recipients[0].dsn.orcpt, "rfc822;A");
+    assert_int_equal(parsed.recipients[1].dsn.notify, DSN_NEVER);
+    assert_null(parsed.recipients[1].dsn.orcpt);
+    assert_int_equal(parsed.recipients[2].dsn.notify, 0);
+    assert_string_equal(parsed.recipients[2].dsn.orcpt, "utf-8;\303\266");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (parse(&parsed, bad[i].bytes, bad[i].length))
+            fail_msg("%zu", i);
+    stralloc_free(&out);
+}
+
 static void a_route_survives_its_way(void **state)
 {
     (void)state;
@@ -173,7 +220,8 @@ static void lengths_and_counts_are_bounded(void **state)
         memset(job.route.hosts[0].name, 'h', cases[i].host > HOST_MAX ? HOST_MAX : cases[i].host);
         memset(address, 'a', cases[i].address);
         for (unsigned int number = 0; number < job.count; number++)
-            job.recipients[number] = (struct remote_job_recipient){number, address};
+            job.recipients[number] =
+                (struct remote_job_recipient){.number = number, .address = address};
         stralloc out = STRALLOC_ZERO;
         assert_true(remote_job_format(&out, &job));
         if (cases[i].host > HOST_MAX)
@@ -191,6 +239,7 @@ int main(void)
 {
     struct CMUnitTest const tests[] = {
         cmocka_unit_test_teardown(a_job_survives_its_way, forget),
+        cmocka_unit_test_teardown(dsn_survives_its_way, forget),
         cmocka_unit_test_teardown(a_route_survives_its_way, forget),
         cmocka_unit_test_teardown(malformed_jobs_are_refused, forget),
         cmocka_unit_test_teardown(lengths_and_counts_are_bounded, forget),
