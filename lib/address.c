@@ -387,3 +387,25 @@ bool address_quote(stralloc *out, char const *address, size_t length)
     }
     return stralloc_append(out, '"') && stralloc_catb(out, address + local, length - local);
 }
+
+bool address_spell_ip(char name[IP46_FMT + 1], char const *text, size_t length)
+{
+    char plain[INET6_ADDRSTRLEN], bytes[16];
+    bool const has_brackets = length >= 2 && text[0] == '[' && text[length - 1] == ']';
+    ip46 ip;
+    if (!address_literal_ip(text, length, &ip)) {
+        length -= has_brackets ? 2 : 0;
+        if (length >= sizeof plain)
+            return false;
+        memcpy(plain, text + has_brackets, length);
+        plain[length] = 0;
+        if (inet_pton(AF_INET, plain, bytes) == 1)
+            ip46_from_ip4(&ip, bytes);
+        else if (inet_pton(AF_INET6, plain, bytes) == 1)
+            ip46_from_ip6(&ip, bytes);
+        else
+            return false;
+    }
+    name[ip46_fmt(name, &ip)] = 0;
+    return true;
+}

@@ -70,6 +70,11 @@ bool address_is_literal(char const *text, size_t length);
  * ::ffff:a.b.c.d comes out as the IPv4 address. */
 bool address_literal_ip(char const *text, size_t length, ip46 *ip);
 
+/* Writes the address that TEXT names, in the one spelling that stands for its several ones; TEXT
+ * may be a literal, in brackets only, or neither, as a relay is in the end. False when it is none.
+ */
+bool address_spell_ip(char spelled[IP46_FMT + 1], char const *text, size_t length);
+
 /* True when the bytes are well-formed UTF-8 without control characters, U+0000, surrogates or
  * bidirectional marks. Plain ASCII passes. */
 bool address_is_utf8(char const *text, size_t length);

@@ -6,6 +6,11 @@ void checksum_start(struct checksum *checksum)
     XXH3_64bits_reset(&checksum->state);
 }
 
+void checksum_start_keyed(struct checksum *checksum, uint64_t key)
+{
+    XXH3_64bits_reset_withSeed(&checksum->state, key);
+}
+
 void checksum_add(struct checksum *checksum, void const *bytes, size_t length)
 {
     XXH3_64bits_update(&checksum->state, bytes, length);

@@ -16,6 +16,9 @@ struct checksum {
 };
 
 void checksum_start(struct checksum *checksum);
+/* The same with a KEY, a random number: who does not know it cannot find two inputs with one sum.
+ */
+void checksum_start_keyed(struct checksum *checksum, uint64_t key);
 void checksum_add(struct checksum *checksum, void const *bytes, size_t length);
 uint64_t checksum_end(struct checksum const *checksum);
 

@@ -106,10 +106,10 @@ static void add_text(struct checksum *sum, char const *text)
     checksum_add(sum, text, strlen(text) + 1);
 }
 
-uint64_t smtproutes_sum(struct smtproute const *route)
+uint64_t smtproutes_sum(struct smtproute const *route, uint64_t key)
 {
     struct checksum sum;
-    checksum_start(&sum);
+    checksum_start_keyed(&sum, key);
     for (unsigned int i = 0; i < route->count; i++) {
         add_text(&sum, route->hosts[i].name);
         checksum_add(&sum, &route->hosts[i].port, sizeof route->hosts[i].port);

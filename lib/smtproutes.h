@@ -62,8 +62,9 @@ bool smtproutes_is_socket(char const *name);
 
 /* True when A and B are one way: one connection can serve both. */
 bool smtproutes_are_same(struct smtproute const *a, struct smtproute const *b);
-/* The same number for the same way. */
-uint64_t smtproutes_sum(struct smtproute const *route);
+/* The same number for the same way. KEY is random: nobody outside can make a domain that has the
+ * number of another. */
+uint64_t smtproutes_sum(struct smtproute const *route, uint64_t key);
 
 /* True for a REFERENCE: 1 to 64 letters, digits, `.`, `-`, `_`, `@`. */
 bool smtproutes_is_reference(char const *text, size_t length);

@@ -1,6 +1,5 @@
 #include "lib/tlspolicy.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include <skalibs/ip46.h>
@@ -12,30 +11,6 @@
 #define HINT                                                                                       \
     "LEVEL is none, may, encrypt or verify; verify=NAME where the certificate has another name"
 #define HINT_ALL "verify=NAME is for one server: write the domain in front of the colon"
-
-/* Writes an address as it is in the table; TEXT may be in brackets, as a literal, or neither, as a
- * relay is in the end. Each has several spellings. False when it is none. */
-static bool take_address(char name[IP46_FMT + 1], char const *text, size_t length)
-{
-    char plain[INET6_ADDRSTRLEN], bytes[16];
-    bool const has_brackets = length >= 2 && text[0] == '[' && text[length - 1] == ']';
-    ip46 ip;
-    if (!address_literal_ip(text, length, &ip)) {
-        length -= has_brackets ? 2 : 0;
-        if (length >= sizeof plain)
-            return false;
-        memcpy(plain, text + has_brackets, length);
-        plain[length] = 0;
-        if (inet_pton(AF_INET, plain, bytes) == 1)
-            ip46_from_ip4(&ip, bytes);
-        else if (inet_pton(AF_INET6, plain, bytes) == 1)
-            ip46_from_ip6(&ip, bytes);
-        else
-            return false;
-    }
-    name[ip46_fmt(name, &ip)] = 0;
-    return true;
-}
 
 static bool is_key(char const *key, size_t length)
 {
@@ -71,7 +46,7 @@ static bool parse_entry(char const *line, size_t length, struct table_entry *ent
     struct tlspolicy policy;
     if (!colon)
         return control_fail(error, EXPECTED, line, length);
-    bool const is_address = take_address(address, line, (size_t)(colon - line));
+    bool const is_address = address_spell_ip(address, line, (size_t)(colon - line));
     if (!is_address && !is_key(line, (size_t)(colon - line))) {
         char const *const hint = hint_for(line, (size_t)(colon - line));
         return hint ? control_fail_hint(error, EXPECTED, line, length, hint)
@@ -109,7 +84,7 @@ void tlspolicy_find(struct tlspolicy *policy, struct table const *table, char co
     char const *value = NULL;
     size_t length = 0;
     char address[IP46_FMT + 1];
-    bool const found = take_address(address, host, strlen(host))
+    bool const found = address_spell_ip(address, host, strlen(host))
                            ? table_find(table, address, strlen(address), &value, &length)
                            : table_find_domain(table, host, strlen(host), &value, &length);
     take(policy, found, value, length);

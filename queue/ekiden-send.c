@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -183,7 +184,11 @@ int main(int argc, char const *const *argv)
     send.count.shared = queue_count_use(send.queue);
     send_active_start(&send.active);
     send_jobs_start(&send.jobs);
+    send_destinations_start(&send.destinations);
+    send_backlog_start(&send.backlog, send.active.in_slot);
     send.settings_serial = 1; /* that of an empty window is 0 */
+    if (getrandom(&send.destinations_key, sizeof send.destinations_key, 0) < 0)
+        die(TEMPORARY, "getrandom", NULL, errno);
     if (!send_source_start(&send.source, send.queue, send_now(), send_clock()) ||
         !send_loop_signals(&signals))
         return TEMPORARY;

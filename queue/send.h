@@ -9,8 +9,10 @@
 #include "lib/control_watch.h"
 #include "queue/send_active.h"
 #include "queue/send_agent.h"
+#include "queue/send_backlog.h"
 #include "queue/send_control.h"
 #include "queue/send_count.h"
+#include "queue/send_destinations.h"
 #include "queue/send_jobs.h"
 #include "queue/send_schedule.h"
 #include "queue/send_settings.h"
@@ -26,6 +28,11 @@ struct send {
     struct send_active active;
     struct send_jobs jobs;
     struct send_transactions transactions;
+    struct send_destinations destinations;
+    uint64_t destinations_key; /* random: smtproutes_sum */
+    struct send_backlog backlog;
+    struct send_backlog_queue behind_local; /* wait for local places */
+    struct send_backlog_queue unsorted;     /* their destinations may be others now */
     struct send_agent agents[SEND_AGENTS_MAX];
     unsigned int agent_count;
     pid_t tls; /* tls/tls_holder.h; 0: TLS is not installed, or it has ended */

@@ -41,7 +41,6 @@ void send_active_start(struct send_active *active)
         active->waiting[lane].end = &active->waiting[lane].first;
         active->blocked[lane].end = &active->blocked[lane].first;
     }
-    active->capped.end = &active->capped.first;
     active->reports.end = &active->reports.first;
 }
 
@@ -84,29 +83,31 @@ void send_active_remove(struct send_active *active, struct send_message *message
         active->in_slot[message->place]--;
 }
 
-/* LINK is the message's own for this list. */
-static void push(struct send_list *list, struct send_message *message, struct send_message **link)
+static void push_to_lane(struct send_list *list, enum send_lane lane, struct send_message *message)
 {
-    *link = NULL;
+    message->in_lane[lane] = NULL;
+    message->back_in_lane[lane] = list->end;
     *list->end = message;
-    list->end = link;
+    list->end = &message->in_lane[lane];
+    list->count++;
 }
 
-static struct send_message *pop_of_lane(struct send_list *list, enum send_lane lane)
+static void remove_from_lane(struct send_list *list, enum send_lane lane,
+                             struct send_message *message)
 {
-    struct send_message *const message = list->first;
-    if (!message)
-        return NULL;
-    list->first = message->in_lane[lane];
-    if (!list->first)
-        list->end = &list->first;
-    return message;
+    struct send_message *const next = message->in_lane[lane];
+    *message->back_in_lane[lane] = next;
+    if (next)
+        next->back_in_lane[lane] = message->back_in_lane[lane];
+    else
+        list->end = message->back_in_lane[lane];
+    list->count--;
 }
 
 void send_active_push_waiting(struct send_active *active, enum send_lane lane,
                               struct send_message *message)
 {
-    push(&active->waiting[lane], message, &message->in_lane[lane]);
+    push_to_lane(&active->waiting[lane], lane, message);
     message->is_waiting[lane] = true;
     send_active_reckon(active, message);
 }
@@ -114,38 +115,33 @@ void send_active_push_waiting(struct send_active *active, enum send_lane lane,
 void send_active_push_blocked(struct send_active *active, enum send_lane lane,
                               struct send_message *message)
 {
-    push(&active->blocked[lane], message, &message->in_lane[lane]);
+    push_to_lane(&active->blocked[lane], lane, message);
+    message->is_blocked[lane] = true;
     send_active_reckon(active, message);
 }
 
-void send_active_push_capped(struct send_active *active, struct send_message *message)
+void send_active_remove_blocked(struct send_active *active, enum send_lane lane,
+                                struct send_message *message)
 {
-    push(&active->capped, message, &message->in_lane[SEND_LANE_REMOTE]);
-    send_active_reckon(active, message);
+    if (!message->is_blocked[lane])
+        return;
+    remove_from_lane(&active->blocked[lane], lane, message);
+    message->is_blocked[lane] = message->is_surplus[lane] = false;
 }
 
 struct send_message *send_active_pop(struct send_active *active, enum send_lane lane, bool room)
 {
-    struct send_message *message = pop_of_lane(&active->waiting[lane], lane);
-    if (message)
+    struct send_message *const blocked = room ? active->blocked[lane].first : NULL;
+    struct send_message *const message = active->waiting[lane].first;
+    if (blocked) {
+        send_active_remove_blocked(active, lane, blocked);
+        return blocked;
+    }
+    if (message) {
+        remove_from_lane(&active->waiting[lane], lane, message);
         message->is_waiting[lane] = false;
-    else if (room)
-        message = pop_of_lane(&active->blocked[lane], lane);
+    }
     return message;
-}
-
-/* A message is in one list of a lane at most. */
-static bool withdraw_from(struct send_list *list, enum send_lane lane,
-                          struct send_message const *message)
-{
-    for (struct send_message **link = &list->first; *link; link = &(*link)->in_lane[lane])
-        if (*link == message) {
-            *link = message->in_lane[lane];
-            if (!*link)
-                list->end = link;
-            return true;
-        }
-    return false;
 }
 
 static void withdraw_report(struct send_list *list, struct send_message *message)
@@ -156,34 +152,29 @@ static void withdraw_report(struct send_list *list, struct send_message *message
     *link = message->in_reports;
     if (!*link)
         list->end = link;
+    list->count--;
     message->report_waits = false;
 }
 
 void send_active_withdraw(struct send_active *active, struct send_message *message)
 {
     for (enum send_lane lane = 0; lane < SEND_LANES; lane++) {
-        if (message->ended[lane])
-            continue;
-        if (!withdraw_from(&active->waiting[lane], lane, message) &&
-            !withdraw_from(&active->blocked[lane], lane, message) && lane == SEND_LANE_REMOTE)
-            withdraw_from(&active->capped, lane, message);
+        if (message->is_waiting[lane])
+            remove_from_lane(&active->waiting[lane], lane, message);
         message->is_waiting[lane] = false;
+        send_active_remove_blocked(active, lane, message);
     }
     if (message->report_waits)
         withdraw_report(&active->reports, message);
     send_active_reckon(active, message);
 }
 
-void send_active_uncap(struct send_active *active)
-{
-    struct send_message *message;
-    while ((message = pop_of_lane(&active->capped, SEND_LANE_REMOTE)))
-        send_active_push_waiting(active, SEND_LANE_REMOTE, message);
-}
-
 void send_active_push_report(struct send_active *active, struct send_message *message)
 {
-    push(&active->reports, message, &message->in_reports);
+    message->in_reports = NULL;
+    *active->reports.end = message;
+    active->reports.end = &message->in_reports;
+    active->reports.count++;
     message->report_waits = true;
     send_active_reckon(active, message);
 }
@@ -196,6 +187,7 @@ struct send_message *send_active_pop_report(struct send_active *active)
     active->reports.first = message->in_reports;
     if (!active->reports.first)
         active->reports.end = &active->reports.first;
+    active->reports.count--;
     message->report_waits = false;
     return message;
 }
@@ -215,7 +207,7 @@ bool send_active_has_waiting(struct send_active const *active)
     for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
         if (active->waiting[lane].first || active->blocked[lane].first)
             return true;
-    return active->capped.first || active->reports.first;
+    return active->reports.first;
 }
 
 void send_active_touch(struct send_active *active, struct send_message *message)

@@ -5,8 +5,8 @@
  * here to the local agents, the other its recipients elsewhere to the remote agent. In a lane it
  * stands in one of these lists, or in none when it has nothing more to hand out there:
  *   waiting   to be looked at
- *   blocked   all places of the lane were taken
- *   capped    (remote) its destinations have all the places that they may have
+ *   blocked   all places of the lane were taken, or there was no memory
+ * or (remote) it is parked: it stands in line at its destinations (queue/send_waiting.h);
  * and in `reports` when it waits for ekiden-bounce. */
 #ifndef EKIDEN_SEND_ACTIVE_H
 #define EKIDEN_SEND_ACTIVE_H
@@ -20,6 +20,7 @@
 #include "queue/queue_file.h"
 #include "queue/queue_layout.h"
 #include "queue/report_job.h"
+#include "queue/send_backlog.h"
 #include "queue/send_window.h"
 
 #define SEND_ACTIVE_MAX     3000 /* each has a descriptor */
@@ -40,7 +41,7 @@ struct send_noted {
  * behind by the recipients from DIRTY_FROM to DIRTY_TO. */
 struct send_message {
     struct send_message *in_bucket, *in_touched; /* links of send_active */
-    struct send_message *in_lane[SEND_LANES], *in_reports;
+    struct send_message *in_lane[SEND_LANES], **back_in_lane[SEND_LANES], *in_reports;
     bool is_touched, is_idle;
     char id[QUEUE_ID_LENGTH + 1];
     int place;
@@ -50,9 +51,15 @@ struct send_message {
     unsigned char *handed;     /* owned: a bit a recipient, set when it was handed out or settled */
     uint32_t next[SEND_LANES]; /* the first recipient that the lane has not looked at yet */
     bool is_waiting[SEND_LANES]; /* in its lane's list `waiting` */
-    bool ended[SEND_LANES];      /* nothing more to hand out */
-    struct send_window window;   /* remote recipients, by destination */
-    uint32_t in_flight;          /* recipients that an agent has, and a report that one has */
+    bool is_blocked[SEND_LANES]; /* in its lane's list `blocked` */
+    bool is_parked;              /* at its destinations */
+    bool
+        is_surplus[SEND_LANES]; /* blocked or parked, where enough others are (queue/send_park.h) */
+    bool ended[SEND_LANES];     /* nothing more to hand out */
+    struct send_backlog_queue const
+        *drawn;                /* it was taken from there; may be stale: compare only */
+    struct send_window window; /* remote recipients, by destination */
+    uint32_t in_flight;        /* recipients that an agent has, and a report that one has */
     uint32_t delivered, deferred, failed; /* results of this try */
     uint32_t dirty_from, dirty_to;        /* equal: the file has all marks */
     stralloc notes;                       /* owned: lines that notes/ID does not have yet */
@@ -66,7 +73,7 @@ struct send_message {
     bool left;        /* the try was broken off: the file stays where it is */
     bool lost;        /* and that by an agent's death that may be this message's doing */
     bool unanswered;  /* and there are deliveries of which the result is not known */
-    bool parked;      /* a lane is paused: what is left for it was not tried */
+    bool is_paused;   /* a lane is: what is left for it was not tried */
     bool corrupt;     /* an agent found that the message bytes do not fit their checksum */
     struct queue_request request; /* what an operator wants done when the try is over; or none */
     struct queue_answer *answer;  /* not owned: where he waits for how it went; NULL: nobody does */
@@ -85,14 +92,16 @@ void send_message_free(struct send_message *message);
 /* First in, first out. */
 struct send_list {
     struct send_message *first, **end;
+    unsigned int count;
 };
 
 struct send_active {
     struct send_message *buckets[SEND_ACTIVE_BUCKETS];
     unsigned int count;
     unsigned int idle; /* of these: those that do nothing but wait for a place in a lane */
-    unsigned int in_slot[QUEUE_SLOTS]; /* how many of the slot are active */
-    struct send_list waiting[SEND_LANES], blocked[SEND_LANES], capped, reports;
+    unsigned int parked;
+    unsigned int in_slot[QUEUE_SLOTS]; /* how many of the slot are active, or in the backlog */
+    struct send_list waiting[SEND_LANES], blocked[SEND_LANES], reports;
     struct send_message *touched; /* messages with news in this turn */
 };
 void send_active_start(struct send_active *active);
@@ -109,17 +118,16 @@ void send_active_push_waiting(struct send_active *active, enum send_lane lane,
                               struct send_message *message);
 void send_active_push_blocked(struct send_active *active, enum send_lane lane,
                               struct send_message *message);
-void send_active_push_capped(struct send_active *active, struct send_message *message);
+/* Takes MESSAGE out of LANE's blocked ones; nothing happens when it is not among them. */
+void send_active_remove_blocked(struct send_active *active, enum send_lane lane,
+                                struct send_message *message);
 
 /* Takes the first of LANE: of those waiting, else, where there is ROOM, of those blocked. NULL:
  * none. */
 struct send_message *send_active_pop(struct send_active *active, enum send_lane lane, bool room);
 
-/* Takes MESSAGE out of all lists that it waits in. A walk through them. */
+/* Takes MESSAGE out of all lists that it waits in; who is parked stays so. */
 void send_active_withdraw(struct send_active *active, struct send_message *message);
-
-/* A destination or the settings have changed: those capped wait again. */
-void send_active_uncap(struct send_active *active);
 
 void send_active_push_report(struct send_active *active, struct send_message *message);
 struct send_message *send_active_pop_report(struct send_active *active);
@@ -127,7 +135,7 @@ struct send_message *send_active_pop_report(struct send_active *active);
 /* Counts MESSAGE as idle or not, after anything about it has changed. */
 void send_active_reckon(struct send_active *active, struct send_message *message);
 
-/* True when some message waits in a list. */
+/* True when some message waits in a list; those at their destinations do not count. */
 bool send_active_has_waiting(struct send_active const *active);
 
 /* The set of messages that got a result. */

@@ -1,6 +1,7 @@
 #include "queue/send_dispatch.h"
 
 #include "lib/log.h"
+#include "queue/send_park.h"
 #include "queue/send_report.h"
 #include "queue/send_result.h"
 #include "queue/send_step.h"
@@ -27,15 +28,32 @@ static void end_lane(struct send *send, struct send_message *message, enum send_
 
 /* A lane that is paused hands nothing out, and nothing waits in it: so however much mail there is,
  * the other lane has all the room. */
-static void park(struct send *send, enum send_lane lane)
+static void pause_lane(struct send *send, enum send_lane lane)
 {
     struct send_message *message;
     if (lane == SEND_LANE_REMOTE)
-        send_active_uncap(&send->active);
+        send_park_call_all(send);
     while ((message = send_active_pop(&send->active, lane, true))) {
-        message->parked = true;
+        message->is_paused = true;
         end_lane(send, message, lane);
     }
+}
+
+/* Those that have waited at their destinations go first, or new ones would take each place that
+ * comes free. */
+static struct send_message *next_of(struct send *send, enum send_lane lane)
+{
+    struct send_message *const called =
+        lane == SEND_LANE_REMOTE ? send_park_call(send, send_clock_milliseconds()) : NULL;
+    return called ? called : send_active_pop(&send->active, lane, lanes[lane].has_room(send));
+}
+
+static void park(struct send *send, struct send_message *message, enum send_lane lane)
+{
+    if (lane == SEND_LANE_REMOTE)
+        send_park_remote(send, message, send_clock_milliseconds());
+    else
+        send_park_local(send, message);
 }
 
 /* Hands out as long as there are places and recipients. True when more could be done at once. */
@@ -45,10 +63,10 @@ static bool lane_turn(struct send *send, enum send_lane lane)
     unsigned int budget = RECIPIENTS_A_TURN;
     struct send_message *message;
     if (send->settings.paused[lanes[lane].pause]) {
-        park(send, lane);
+        pause_lane(send, lane);
         return false;
     }
-    while (budget && (message = send_active_pop(active, lane, lanes[lane].has_room(send)))) {
+    while (budget && (message = next_of(send, lane))) {
         enum send_step const step = message->corrupt || message->left
                                         ? SEND_STEP_ENDED
                                         : lanes[lane].step(send, message, &budget);
@@ -57,10 +75,7 @@ static bool lane_turn(struct send *send, enum send_lane lane)
             send_active_push_waiting(active, lane, message);
             break;
         case SEND_STEP_BLOCKED:
-            send_active_push_blocked(active, lane, message);
-            break;
-        case SEND_STEP_CAPPED:
-            send_active_push_capped(active, message);
+            park(send, message, lane);
             break;
         case SEND_STEP_FAILED:
             send_active_push_blocked(active, lane, message);
@@ -80,17 +95,40 @@ bool send_dispatch_turn(struct send *send)
     return local || remote;
 }
 
-/* The job has ended, with an answer or without. */
-static void end_job(struct send *send, struct send_job *job)
+static void log_destination(struct send_destination const *destination,
+                            enum send_destination_change change)
+{
+    struct log_line line;
+    if (change == SEND_DESTINATION_SAME)
+        return;
+    bool const died = change == SEND_DESTINATION_DIED;
+    log_begin(&line, died ? "destination-dead" : "destination-back");
+    log_text(&line, "destination", destination->name);
+    if (died) {
+        log_number(&line, "seconds", destination->dead_for / 1000);
+        log_text(&line, "text", destination->words);
+    }
+    log_write(&line);
+}
+
+/* What a remote delivery tells of its destination, when it was the last of its transaction. */
+static void judge(struct send *send, struct send_job const *job, struct job_answer const *answer)
+{
+    struct send_transaction const *const ended = send_transactions_answer(
+        &send->transactions, job->transaction, answer ? &answer->result : NULL);
+    if (ended)
+        log_destination(ended->destination,
+                        send_destination_end(&send->destinations, ended->destination,
+                                             ended->verdict, answer ? answer->text : "",
+                                             send_clock_milliseconds()));
+}
+
+/* The job has ended, with ANSWER or without (NULL). */
+static void end_job(struct send *send, struct send_job *job, struct job_answer const *answer)
 {
     struct send_message *const message = job->message;
-    if (send->agents[job->agent].kind == SEND_AGENT_REMOTE) {
-        uint64_t const destination = send->transactions.table[job->transaction].destination;
-        bool const capped =
-            send_transactions_is_capped(&send->transactions, destination, send->settings.remote);
-        if (send_transactions_answer(&send->transactions, job->transaction) && capped)
-            send_active_uncap(&send->active);
-    }
+    if (send->agents[job->agent].kind == SEND_AGENT_REMOTE)
+        judge(send, job, answer);
     send->agents[job->agent].in_flight--;
     message->in_flight--;
     send_jobs_remove(&send->jobs, job);
@@ -119,7 +157,7 @@ bool send_dispatch_answers(struct send *send, unsigned int agent)
             send_report_answer(send, job->message, &answer);
         else
             send_result(send, job->message, job->recipient, answer.result, answer.text);
-        end_job(send, job);
+        end_job(send, job, &answer);
     }
 }
 
@@ -138,7 +176,7 @@ static void lose_jobs(struct send *send, unsigned int agent, bool died)
                 send_result(send, message, job->recipient, JOB_DEFERRED,
                             "4.3.0 the delivery agent ended in the middle of it");
         }
-        end_job(send, job);
+        end_job(send, job, NULL);
     }
 }
 
@@ -157,6 +195,7 @@ void send_dispatch_lost(struct send *send, unsigned int agent)
 void send_dispatch_break(struct send *send, struct send_message *message)
 {
     message->left = true;
+    send_park_leave(send, message);
     send_active_withdraw(&send->active, message);
     for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
         if (!message->ended[lane])
@@ -167,7 +206,7 @@ void send_dispatch_break(struct send *send, struct send_message *message)
 void send_dispatch_stop(struct send *send)
 {
     struct send_message *message;
-    send_active_uncap(&send->active);
+    send_park_call_all(send);
     for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
         while ((message = send_active_pop(&send->active, lane, true))) {
             message->left = true;

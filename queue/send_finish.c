@@ -9,6 +9,7 @@
 #include "queue/notes.h"
 #include "queue/send_marks.h"
 #include "queue/send_operate.h"
+#include "queue/send_park.h"
 #include "queue/send_place.h"
 #include "queue/send_report.h"
 #include "queue/send_result.h"
@@ -92,7 +93,7 @@ static void finish_deferred(struct send *send, struct send_message *message)
 
 /* What was not tried because of a pause comes again when that has ended. New mail goes to the
  * wheel: in new/ it would be read at each look. */
-static void finish_parked(struct send *send, struct send_message *message)
+static void finish_paused(struct send *send, struct send_message *message)
 {
     struct send_wheel *const wheel = &send->source.wheel;
     int const slot = message->place >= 0 ? message->place : send_wheel_parking(wheel);
@@ -175,8 +176,8 @@ static bool finish(struct send *send, struct send_message *message)
         send_report_ask(send, message, kind);
         return false;
     }
-    if (count.todo && !count.failed && !count.delivered && message->parked && !message->deferred)
-        finish_parked(send, message);
+    if (count.todo && !count.failed && !count.delivered && message->is_paused && !message->deferred)
+        finish_paused(send, message);
     else if (count.todo || count.failed || count.delivered)
         finish_deferred(send, message);
     else
@@ -190,6 +191,7 @@ void send_finish_turn(struct send *send)
     while ((message = send_active_pop_touched(&send->active))) {
         if (!send_message_is_over(message)) {
             send_result_write(send, message, SEND_MARKS_WRITE);
+            send_park_put_back(send, message);
         } else if (finish(send, message)) {
             send_active_remove(&send->active, message);
             send_message_free(message);

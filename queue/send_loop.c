@@ -13,8 +13,10 @@
 #include "lib/signals.h"
 #include "queue/send_dispatch.h"
 #include "queue/send_finish.h"
+#include "queue/send_park.h"
 #include "queue/send_report.h"
 #include "queue/send_take.h"
+#include "queue/send_waiting.h"
 
 #define STEPS_A_TURN     64   /* entries of folders looked at, before others have their turn */
 #define STOP_SECONDS     10   /* for deliveries in flight when the scheduler ends */
@@ -56,7 +58,9 @@ static void reload(struct send *send)
         send_settings_free(&send->settings);
         send->settings = fresh;
         send->settings_serial++;
-        send_active_uncap(&send->active);
+        send_destinations_revive(&send->destinations);
+        send_park_call_all(send);
+        send_park_sort_anew(send);
         if (resumed)
             send_source_resume(&send->source, send_clock());
     }
@@ -119,6 +123,7 @@ static void handle_signals(struct send *send)
             reload(send);
             break;
         case SIGALRM:
+            send_destinations_revive(&send->destinations);
             send_source_all(&send->source);
             break;
         case SIGCHLD:
@@ -158,7 +163,8 @@ static bool has_room(struct send const *send)
 /* Takes messages while there is room. True when there is more to look at now. */
 static bool take(struct send *send)
 {
-    struct send_candidate candidate;
+    struct send_candidate candidate = {.from = NULL};
+    bool const drawn = send_park_draw(send, STEPS_A_TURN, has_room) == STEPS_A_TURN;
     for (unsigned int step = 0; step < STEPS_A_TURN; step++) {
         if (!has_room(send))
             return false;
@@ -169,7 +175,7 @@ static bool take(struct send *send)
         case SEND_SOURCE_MORE:
             break;
         case SEND_SOURCE_EMPTY:
-            return false;
+            return drawn;
         }
     }
     return true;
@@ -180,7 +186,8 @@ static bool work(struct send *send)
 {
     bool more = false;
     if (!send->stopping) {
-        send_source_tick(&send->source, send_now(), send_clock());
+        if (send_source_tick(&send->source, send_now(), send_clock()))
+            send_backlog_clear_more(&send->backlog);
         more = take(send);
         more = send_dispatch_turn(send) || more;
     }
@@ -233,7 +240,11 @@ static int wait_milliseconds(struct send const *send, bool more, uint64_t stop_a
     if (send->source.look_at < clock + wait)
         wait = send->source.look_at > clock ? send->source.look_at - clock : 0;
     int const settings = control_watch_wait(&send->watch);
-    return settings >= 0 && (uint64_t)settings < wait * 1000 ? settings : (int)wait * 1000;
+    uint64_t const rate = send_waiting_time(&send->destinations, send_clock_milliseconds());
+    wait *= 1000;
+    if (settings >= 0 && (uint64_t)settings < wait)
+        wait = (uint64_t)settings;
+    return (int)(rate < wait ? rate : wait);
 }
 
 static void handle_polled(struct send *send, struct pollfd const polled[POLL_MAX])

@@ -41,6 +41,9 @@ static void operate_on_active(struct send *send, struct send_message *message,
 void send_operate(struct send *send, struct queue_request const *request,
                   struct queue_answer *answer)
 {
+    /* Whoever asks for a try knows better than a dead destination. */
+    if (request->operation == QUEUE_RETRY || request->operation == QUEUE_RETRY_ALL)
+        send_destinations_revive(&send->destinations);
     if (request->operation == QUEUE_RETRY_ALL) {
         send_source_all(&send->source);
         queue_answer_set(answer, "", QUEUE_DONE, "", 0);

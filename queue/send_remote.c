@@ -1,4 +1,6 @@
 /* The remote lane: all recipients of a message with one destination in one transaction. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <skalibs/types.h>
@@ -10,6 +12,8 @@
 #include "queue/send_srs.h"
 #include "queue/send_step.h"
 #include "queue/verp.h"
+
+#define AGO_SIZE 32
 
 bool send_remote_has_room(struct send const *send)
 {
@@ -76,10 +80,29 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
                             "4.3.5 the keys of forwarded mail (srs) cannot be used");
                 break;
             }
-            send_window_add(window, smtproutes_sum(&route), *next);
+            send_window_add(window, smtproutes_sum(&route, send->destinations_key), *next);
         }
     }
     send_window_close(window);
+}
+
+/* The destination of GROUP, with the limits that it has under the settings of now. */
+static struct send_destination *
+destination_of(struct send *send, struct send_message const *message, uint32_t group, uint64_t now)
+{
+    struct send_destination *const destination =
+        send_destinations_find(&send->destinations, message->window.groups[group].destination, now);
+    char owner[VERP_SIZE];
+    struct smtproute route;
+    uint32_t const index = send_window_first(&message->window, group);
+    if (destination->serial == send->settings_serial || destination == &send->destinations.shared ||
+        find(send, find_sender(message, owner), message->content.recipients + index, &route) !=
+            FOUND_REMOTE)
+        return destination;
+    struct send_limits const limits = send_limits_find(&send->settings.limits, &route);
+    send_destination_set(destination, send->settings_serial, route.hosts[0].name, &limits,
+                         route.auth[0] ? 1 : SEND_DESTINATION_START);
+    return destination;
 }
 
 /* Bytes of the recipients in a job: with what else it holds it stays below SEND_AGENT_BYTES_MAX. */
@@ -122,7 +145,7 @@ static void gather(struct send *send, struct send_message *message, uint32_t gro
 
 /* False when out of memory. */
 static bool put(struct send *send, struct send_message *message, struct remote_job *job,
-                uint32_t const *indexes, uint64_t destination)
+                uint32_t const *indexes, struct send_destination *destination, uint64_t now)
 {
     struct send_job *noted[REMOTE_JOB_RECIPIENTS_MAX];
     stralloc bytes = STRALLOC_ZERO;
@@ -138,6 +161,8 @@ static bool put(struct send *send, struct send_message *message, struct remote_j
         remote_job_format(&bytes, job) &&
         send_agent_put(send->agents + agent, &bytes, job->count, &message->descriptor, 1);
     stralloc_free(&bytes);
+    if (done)
+        send_destination_begin(&send->destinations, destination, now);
     unsigned int const transaction =
         done ? send_transactions_begin(&send->transactions, destination, job->count) : 0;
     for (unsigned int i = 0; i < job->count; i++) {
@@ -150,12 +175,13 @@ static bool put(struct send *send, struct send_message *message, struct remote_j
     return done;
 }
 
-static enum send_step hand_out(struct send *send, struct send_message *message, uint32_t group)
+static enum send_step hand_out(struct send *send, struct send_message *message, uint32_t group,
+                               uint64_t now)
 {
     uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX];
     char sender[VERP_SIZE], rewritten[SRS_SIZE];
     struct queue_message const *const content = &message->content;
-    uint64_t const destination = message->window.groups[group].destination;
+    struct send_destination *const destination = destination_of(send, message, group, now);
     struct remote_job job = {.sender = content->sender,
                              .body_8bit = content->body_8bit,
                              .smtputf8 = content->smtputf8,
@@ -167,7 +193,7 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
     if (job.count == 1)
         job.sender = verp_sender(sender, content->sender, job.recipients[0].address);
     job.sender = send_srs_sender(rewritten, send, content, job.sender);
-    if (put(send, message, &job, indexes, destination))
+    if (put(send, message, &job, indexes, destination, now))
         return SEND_STEP_MORE;
     /* They are looked at once more. */
     for (unsigned int i = 0; i < job.count; i++)
@@ -179,15 +205,50 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
     return SEND_STEP_FAILED;
 }
 
-/* The first group with a destination that may have one more transaction; group_count: none. */
-static uint32_t choose(struct send const *send, struct send_window const *window)
+/* The first group whose destination is ready, or dead (*state); group_count: none. */
+static uint32_t choose(struct send *send, struct send_message const *message, uint64_t now,
+                       enum send_destination_state *state)
 {
     uint32_t group = 0;
-    while (group < window->group_count &&
-           send_transactions_is_capped(&send->transactions, window->groups[group].destination,
-                                       send->settings.remote))
-        group++;
+    for (; group < message->window.group_count; group++) {
+        struct send_destination const *const destination =
+            destination_of(send, message, group, now);
+        *state =
+            send_destination_state(&send->destinations, destination, send->settings.remote, now);
+        if (*state != SEND_DESTINATION_FULL)
+            break;
+    }
     return group;
+}
+
+/* How long ago, in words. */
+static void say_ago(char text[AGO_SIZE], uint64_t seconds)
+{
+    uint64_t const minutes = seconds / 60;
+    if (minutes)
+        snprintf(text, AGO_SIZE, "%" PRIu64 " minute%s", minutes, minutes == 1 ? "" : "s");
+    else
+        snprintf(text, AGO_SIZE, "%" PRIu64 " second%s", seconds, seconds == 1 ? "" : "s");
+}
+
+/* Puts the recipients of GROUP off without a try: their destination was tried a while ago. That is
+ * the last try of a message whose lifetime was over already then. */
+static enum send_step put_off(struct send *send, struct send_message *message, uint32_t group,
+                              uint64_t now, unsigned int *budget)
+{
+    char text[JOB_TEXT_MAX + 1], ago[AGO_SIZE];
+    struct send_destination const *const destination = destination_of(send, message, group, now);
+    uint64_t const seconds = (now - destination->failed_at) / 1000;
+    say_ago(ago, seconds);
+    snprintf(text, sizeof text, "4.4.1 not tried: %s was not reachable %s ago: %s",
+             destination->name, ago, destination->words);
+    for (bool more = true; more && *budget; --*budget) {
+        uint32_t const index = send_window_first(&message->window, group);
+        send_message_set_handed(message, index, true);
+        send_result_untried(send, message, index, seconds, text);
+        more = send_window_take(&message->window, group);
+    }
+    return SEND_STEP_MORE;
 }
 
 enum send_step send_remote_step(struct send *send, struct send_message *message,
@@ -196,20 +257,23 @@ enum send_step send_remote_step(struct send *send, struct send_message *message,
     struct send_window *const window = &message->window;
     uint32_t *const next = message->next + SEND_LANE_REMOTE;
     uint32_t const count = message->content.recipient_count;
+    uint64_t const now = send_clock_milliseconds();
+    enum send_destination_state state;
     if (!send_window_reserve(window, count - *next))
         return SEND_STEP_FAILED;
     if (window->serial != send->settings_serial) {
         *next = send_window_drop(window, *next);
         window->serial = send->settings_serial;
     }
-    uint32_t group = choose(send, window);
+    uint32_t group = choose(send, message, now, &state);
     if (group == window->group_count && *next < count && send_window_room(window)) {
         fill(send, message, budget);
-        group = choose(send, window);
+        group = choose(send, message, now, &state);
     }
     if (group < window->group_count)
-        return send_remote_has_room(send) ? hand_out(send, message, group) : SEND_STEP_BLOCKED;
+        return state == SEND_DESTINATION_DEAD ? put_off(send, message, group, now, budget)
+                                              : hand_out(send, message, group, now);
     if (*next < count && send_window_room(window))
         return SEND_STEP_MORE;
-    return window->group_count ? SEND_STEP_CAPPED : SEND_STEP_ENDED;
+    return window->group_count ? SEND_STEP_BLOCKED : SEND_STEP_ENDED;
 }

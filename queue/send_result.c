@@ -155,13 +155,13 @@ static void log_result(struct send_message const *message, uint32_t index, enum 
     log_write(&line);
 }
 
-void send_result(struct send *send, struct send_message *message, uint32_t index,
-                 enum job_result result, char const *text)
+/* TRIED: when the recipient's destination was tried, seconds since 1970. */
+static void take(struct send *send, struct send_message *message, uint32_t index,
+                 enum job_result result, uint64_t tried, char const *text)
 {
     char last[TEXT_MAX];
     if ((result == JOB_DEFERRED || result == JOB_UNREACHABLE) &&
-        send_schedule_is_expired(message->content.arrival, message->began,
-                                 send->settings.lifetime)) {
+        send_schedule_is_expired(message->content.arrival, tried, send->settings.lifetime)) {
         give_up(message, last, text);
         result = JOB_FAILED;
         text = last;
@@ -187,6 +187,19 @@ void send_result(struct send *send, struct send_message *message, uint32_t index
         break;
     }
     send_active_touch(&send->active, message);
+}
+
+void send_result(struct send *send, struct send_message *message, uint32_t index,
+                 enum job_result result, char const *text)
+{
+    take(send, message, index, result, message->began, text);
+}
+
+void send_result_untried(struct send *send, struct send_message *message, uint32_t index,
+                         uint64_t ago, char const *text)
+{
+    uint64_t const tried = message->began > ago ? message->began - ago : 0;
+    take(send, message, index, JOB_DEFERRED, tried, text);
 }
 
 /* The notes could not be written: what failed is tried again, and what was delivered is not. */

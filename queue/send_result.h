@@ -12,6 +12,11 @@
 void send_result(struct send *send, struct send_message *message, uint32_t index,
                  enum job_result result, char const *text);
 
+/* Takes in that recipient INDEX is put off without a try, because its destination was not reachable
+ * AGO seconds ago: which is its last try only when the message's lifetime was over then. */
+void send_result_untried(struct send *send, struct send_message *message, uint32_t index,
+                         uint64_t ago, char const *text);
+
 /* Notes durably what is to be noted, in one append. What cannot be noted as failed is put off
  * instead, and is no reason to go without that try. */
 void send_result_note(struct send *send, struct send_message *message);

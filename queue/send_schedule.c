@@ -18,6 +18,13 @@ uint64_t send_clock(void)
     return (uint64_t)now.tv_sec;
 }
 
+uint64_t send_clock_milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* Of a number below 2^40: no libm for one square root. */
 static uint64_t square_root(uint64_t number)
 {

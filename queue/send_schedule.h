@@ -8,6 +8,7 @@
 /* Seconds since 1970, and of the clock that is never set. */
 uint64_t send_now(void);
 uint64_t send_clock(void);
+uint64_t send_clock_milliseconds(void);
 
 #define SEND_SCHEDULE_SHORTEST 60 /* seconds */
 

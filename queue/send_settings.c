@@ -6,6 +6,7 @@
 #include "queue/queue_lifetime.h"
 #include "queue/send_active.h"
 #include "queue/send_jobs.h"
+#include "queue/send_limits.h"
 
 #define WARNING_DEFAULT 14400
 /* Messages of which nothing is on its way, when both kinds of places are taken. So the one kind
@@ -44,12 +45,18 @@ enum control_result send_settings_load(struct send_settings *settings,
         return CONTROL_ERROR;
     if (smtproutes_load(&loaded.routes, control, error) == CONTROL_ERROR)
         return CONTROL_ERROR;
+    if (send_limits_load(&loaded.limits, control, error) == CONTROL_ERROR) {
+        table_free(&loaded.routes);
+        return CONTROL_ERROR;
+    }
     if (routing_load(&loaded.routing, control, error) == CONTROL_ERROR) {
         table_free(&loaded.routes);
+        table_free(&loaded.limits);
         return CONTROL_ERROR;
     }
     if (srs_settings_load(&loaded.srs, control, loaded.routing.me, error) == CONTROL_ERROR) {
         table_free(&loaded.routes);
+        table_free(&loaded.limits);
         routing_free(&loaded.routing);
         return CONTROL_ERROR;
     }
@@ -64,6 +71,7 @@ void send_settings_free(struct send_settings *settings)
         routing_free(&settings->routing);
         table_free(&settings->routes);
         srs_settings_free(&settings->srs);
+        table_free(&settings->limits);
     }
     settings->loaded = false;
 }

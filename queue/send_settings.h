@@ -23,6 +23,7 @@ struct send_settings {
     bool paused[PAUSED_COUNT]; /* `paused`: the lanes in which nothing is handed out */
     struct routing routing;    /* owned */
     struct table routes;       /* owned: lib/smtproutes.h */
+    struct table limits;       /* owned: queue/send_limits.h */
     struct srs_settings srs;   /* owned: what forwarded mail is sent as */
     bool loaded;
 };

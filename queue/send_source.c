@@ -123,20 +123,33 @@ enum send_source_result send_source_next(struct send_source *source,
     return SEND_SOURCE_EMPTY;
 }
 
-void send_source_tick(struct send_source *source, uint64_t now, uint64_t clock)
+bool send_source_tick(struct send_source *source, uint64_t now, uint64_t clock)
 {
     send_wheel_advance(&source->wheel, now);
     if (clock < source->look_at)
-        return;
+        return false;
     source->look_at = clock + SEND_SOURCE_RESCAN;
+    source->looked_at = clock;
     source->rescan = true;
     send_wheel_again_all(&source->wheel);
+    return true;
+}
+
+static void look_before(struct send_source *source, uint64_t clock)
+{
+    if (source->look_at > clock)
+        source->look_at = clock;
 }
 
 void send_source_soon(struct send_source *source, uint64_t clock)
 {
-    if (source->look_at > clock + SEND_SOURCE_SOON)
-        source->look_at = clock + SEND_SOURCE_SOON;
+    look_before(source, clock + SEND_SOURCE_SOON);
+}
+
+void send_source_refill(struct send_source *source, uint64_t clock)
+{
+    uint64_t const earliest = source->looked_at + SEND_SOURCE_REFILL;
+    look_before(source, clock > earliest ? clock : earliest);
 }
 
 void send_source_all(struct send_source *source)

@@ -15,6 +15,9 @@
 #define SEND_SOURCE_SHARE  8
 #define SEND_SOURCE_RESCAN 300 /* seconds between two looks through new/ */
 #define SEND_SOURCE_SOON   30  /* seconds to the next look after an error */
+#define SEND_SOURCE_REFILL 5   /* seconds between two looks for what was too much before */
+
+struct send_backlog_queue;
 
 struct send_source {
     int queue; /* not owned */
@@ -26,6 +29,7 @@ struct send_source {
     enum send_slot deferred_as;  /* what the slot was when its reading began */
     bool rescan;                 /* new/ is to be read once more, from its start */
     uint64_t look_at;            /* seconds of the monotonic clock: the next look at what stayed */
+    uint64_t looked_at;          /* the last one */
     unsigned int turn;           /* counts the steps, for SEND_SOURCE_SHARE */
 };
 
@@ -34,6 +38,7 @@ struct send_candidate {
     int place;
     char id[QUEUE_ID_LENGTH + 1];
     bool sweep; /* from a slot that is not due: only when it was not tried in this sweep */
+    struct send_backlog_queue const *from; /* it was drawn from there; NULL: from a folder */
 };
 
 enum send_source_result {
@@ -50,11 +55,15 @@ bool send_source_start(struct send_source *source, int queue, uint64_t now, uint
 enum send_source_result send_source_next(struct send_source *source,
                                          struct send_candidate *candidate);
 
-/* Notes what time has made due. */
-void send_source_tick(struct send_source *source, uint64_t now, uint64_t clock);
+/* Notes what time has made due. True when the folders are looked through once more. */
+bool send_source_tick(struct send_source *source, uint64_t now, uint64_t clock);
 
 /* Something failed that a later try may cure: look at what stayed behind soon. */
 void send_source_soon(struct send_source *source, uint64_t clock);
+
+/* The same, as soon as the last look was SEND_SOURCE_REFILL seconds ago: there may be more of what
+ * was left behind because it was too much. */
+void send_source_refill(struct send_source *source, uint64_t clock);
 
 /* Everything is to be tried now. */
 void send_source_all(struct send_source *source);

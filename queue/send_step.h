@@ -6,16 +6,16 @@
 
 enum send_step {
     SEND_STEP_MORE,    /* the lane has more to look at */
-    SEND_STEP_BLOCKED, /* the next recipient has to wait for a place */
-    SEND_STEP_CAPPED,  /* what is left has to wait for its destinations */
+    SEND_STEP_BLOCKED, /* what is left has to wait for places */
     SEND_STEP_FAILED,  /* out of memory: nothing more can be handed out for now */
     SEND_STEP_ENDED    /* nothing is left for this lane */
 };
 
 /* Hands recipients of MESSAGE to an agent: of the local lane one, of the remote lane those of one
- * transaction. *BUDGET is the number of recipients that may be looked at, and is counted down. A
- * recipient that is in no lane fails here. Routing is decided now, at each try, and never kept in
- * the queue: a corrected control file helps mail that waits already. */
+ * transaction; or puts those off whose destination is dead. *BUDGET is the number of recipients
+ * that may be looked at, and is counted down. A recipient that is in no lane fails here. Routing is
+ * decided now, at each try, and never kept in the queue: a corrected control file helps mail that
+ * waits already. */
 enum send_step send_local_step(struct send *send, struct send_message *message,
                                unsigned int *budget);
 enum send_step send_remote_step(struct send *send, struct send_message *message,

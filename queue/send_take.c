@@ -102,6 +102,7 @@ static void read_message(struct send *send, struct send_candidate const *candida
     }
     message->descriptor = descriptor;
     message->place = candidate->place;
+    message->drawn = candidate->from;
     memcpy(message->id, candidate->id, sizeof message->id);
     switch (queue_file_read(descriptor, &message->content)) {
     case QUEUE_READ_OK:
@@ -134,10 +135,25 @@ static bool is_message(struct send *send, struct send_candidate const *candidate
     return !candidate->sweep || !send_wheel_is_tried(&send->source.wheel, &status->st_ctim);
 }
 
+/* Is it being tried, or in the backlog? What lies somewhere else now than the backlog has it was
+ * moved by an operator. */
+static bool is_known(struct send *send, struct send_candidate const *candidate)
+{
+    int place;
+    if (send_active_find(&send->active, candidate->id))
+        return true;
+    if (!send_backlog_has(&send->backlog, candidate->id, &place))
+        return false;
+    if (place == candidate->place)
+        return true;
+    send_backlog_drop(&send->backlog, candidate->id);
+    return false;
+}
+
 void send_take(struct send *send, struct send_candidate const *candidate)
 {
     struct stat status;
-    if (send_active_find(&send->active, candidate->id))
+    if (is_known(send, candidate))
         return;
     int const descriptor = send_place_open(send->queue, candidate->place, candidate->id, O_RDONLY);
     if (descriptor < 0) {

@@ -1,22 +1,9 @@
 #include "queue/send_transactions.h"
 
-bool send_transactions_is_capped(struct send_transactions const *transactions, uint64_t destination,
-                                 uint64_t limit)
-{
-    uint64_t const own = limit > 1 ? limit / 2 : 1;
-    unsigned int seen = 0, same = 0;
-    if (transactions->count < own)
-        return false;
-    for (unsigned int i = 0; i < SEND_TRANSACTIONS_MAX && seen < transactions->count; i++)
-        if (transactions->table[i].recipients) {
-            seen++;
-            same += transactions->table[i].destination == destination;
-        }
-    return same >= own;
-}
+#include <stddef.h>
 
-unsigned int send_transactions_begin(struct send_transactions *transactions, uint64_t destination,
-                                     unsigned int recipients)
+unsigned int send_transactions_begin(struct send_transactions *transactions,
+                                     struct send_destination *destination, unsigned int recipients)
 {
     unsigned int place = 0;
     while (transactions->table[place].recipients)
@@ -27,10 +14,32 @@ unsigned int send_transactions_begin(struct send_transactions *transactions, uin
     return place;
 }
 
-bool send_transactions_answer(struct send_transactions *transactions, unsigned int transaction)
+/* C is about the file, not about the destination. */
+static enum send_destination_verdict verdict_of(enum job_result result)
 {
-    if (--transactions->table[transaction].recipients)
-        return false;
+    switch (result) {
+    case JOB_DELIVERED:
+    case JOB_FAILED:
+        return SEND_DESTINATION_WORKS;
+    case JOB_DEFERRED:
+        return SEND_DESTINATION_ANSWERS;
+    case JOB_UNREACHABLE:
+        return SEND_DESTINATION_UNREACHABLE;
+    case JOB_CORRUPT:
+        break;
+    }
+    return SEND_DESTINATION_UNKNOWN;
+}
+
+struct send_transaction const *send_transactions_answer(struct send_transactions *transactions,
+                                                        unsigned int transaction,
+                                                        enum job_result const *result)
+{
+    struct send_transaction *const entry = transactions->table + transaction;
+    if (result && verdict_of(*result) > entry->verdict)
+        entry->verdict = verdict_of(*result);
+    if (--entry->recipients)
+        return NULL;
     transactions->count--;
-    return true;
+    return entry;
 }

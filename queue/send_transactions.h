@@ -1,31 +1,34 @@
-/* The remote transactions that are under way: how many, and how many of them go to one
- * destination. A transaction ends when each of its recipients has been answered. */
+/* The remote transactions that are under way. A transaction ends when each of its recipients has
+ * been answered, and what the answers say of its destination is known then. */
 #ifndef EKIDEN_SEND_TRANSACTIONS_H
 #define EKIDEN_SEND_TRANSACTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "deliver/job.h"
+#include "queue/send_destinations.h"
+
 #define SEND_TRANSACTIONS_MAX 500
 
 struct send_transaction {
-    uint64_t destination;    /* its hash */
+    struct send_destination *destination;
     unsigned int recipients; /* without an answer; 0: a free place */
+    enum send_destination_verdict verdict;
 };
 struct send_transactions {
     struct send_transaction table[SEND_TRANSACTIONS_MAX];
     unsigned int count;
 };
 
-/* One destination may have half of the LIMIT on all transactions, but one at least: whatever
- * becomes of a host, others find a place. True when DESTINATION has all of its. */
-bool send_transactions_is_capped(struct send_transactions const *transactions, uint64_t destination,
-                                 uint64_t limit);
-
 /* Notes one of RECIPIENTS (not 0); there must be room. Returns its number. */
-unsigned int send_transactions_begin(struct send_transactions *transactions, uint64_t destination,
-                                     unsigned int recipients);
-/* A recipient of TRANSACTION was answered. True when it was the last: it has ended. */
-bool send_transactions_answer(struct send_transactions *transactions, unsigned int transaction);
+unsigned int send_transactions_begin(struct send_transactions *transactions,
+                                     struct send_destination *destination, unsigned int recipients);
+
+/* A recipient of TRANSACTION was answered by RESULT, or not at all (NULL). Returns the transaction
+ * when it was the last: it has ended, and its verdict is known; else NULL. */
+struct send_transaction const *send_transactions_answer(struct send_transactions *transactions,
+                                                        unsigned int transaction,
+                                                        enum job_result const *result);
 
 #endif

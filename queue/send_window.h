@@ -13,14 +13,21 @@
 
 #define SEND_WINDOW_MAX 1024 /* recipients */
 
+struct send_destination;
+struct send_message;
+
 struct send_window_entry {
     uint64_t destination; /* a hash: who hands out compares the destinations themselves */
     uint32_t recipient;   /* its index */
 };
-/* Those of one destination that were not taken yet: entries BEGIN to END. */
+/* Those of one destination that were not taken yet: entries BEGIN to END. While it waits for a
+ * place there it is linked (queue/send_waiting.h), and its window must not be changed. */
 struct send_window_group {
     uint64_t destination;
     uint32_t begin, end;
+    struct send_message *message;
+    struct send_destination *at; /* NULL: it does not wait */
+    struct send_window_group *next, **back;
 };
 struct send_window {
     struct send_window_entry *entries; /* owned */

@@ -1,4 +1,4 @@
-/* The remote recipients of a message by destination, and the transactions under way. */
+/* The remote recipients of a message by destination. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "queue/send_transactions.h"
 #include "queue/send_window.h"
 
 static struct send_window window;
@@ -113,40 +112,6 @@ static void it_is_bounded(void **state)
     assert_int_equal(send_window_room(&window), SEND_WINDOW_MAX);
 }
 
-static void a_destination_has_half_of_the_places(void **state)
-{
-    static struct send_transactions transactions;
-    unsigned int numbers[5];
-    (void)state;
-    memset(&transactions, 0, sizeof transactions);
-    for (unsigned int i = 0; i < 5; i++) {
-        assert_false(send_transactions_is_capped(&transactions, 7, 10));
-        numbers[i] = send_transactions_begin(&transactions, 7, i + 1);
-    }
-    assert_true(send_transactions_is_capped(&transactions, 7, 10));
-    assert_false(send_transactions_is_capped(&transactions, 8, 10));
-    assert_true(send_transactions_is_capped(&transactions, 7, 2)); /* a limit that was lowered */
-    for (unsigned int i = 0; i < 2; i++)
-        assert_false(send_transactions_answer(&transactions, numbers[2]));
-    assert_true(send_transactions_answer(&transactions, numbers[2]));
-    assert_int_equal(transactions.count, 4);
-    assert_false(send_transactions_is_capped(&transactions, 7, 10));
-    assert_int_equal(send_transactions_begin(&transactions, 9, 1), numbers[2]);
-}
-
-static void a_destination_has_one_place_at_least(void **state)
-{
-    static struct send_transactions transactions;
-    (void)state;
-    memset(&transactions, 0, sizeof transactions);
-    for (unsigned int limit = 1; limit < 4; limit++)
-        assert_false(send_transactions_is_capped(&transactions, 7, limit));
-    send_transactions_begin(&transactions, 7, 100);
-    for (unsigned int limit = 1; limit < 4; limit++)
-        assert_true(send_transactions_is_capped(&transactions, 7, limit));
-    assert_false(send_transactions_is_capped(&transactions, 7, 4));
-}
-
 int main(void)
 {
     struct CMUnitTest const tests[] = {
@@ -154,8 +119,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_is_filled_again, start, end),
         cmocka_unit_test_setup_teardown(dropped_recipients_are_looked_at_again, start, end),
         cmocka_unit_test_setup_teardown(it_is_bounded, start, end),
-        cmocka_unit_test(a_destination_has_half_of_the_places),
-        cmocka_unit_test(a_destination_has_one_place_at_least),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

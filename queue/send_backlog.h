@@ -1,0 +1,80 @@
+/* Messages that stay in their folders because what they wait for is slow, and more of them wait for
+ * it already than can be of use: their names, in order, so that each can be taken when it is time.
+ *
+ * Nothing in the queue says so: a message here lies in new/ or in its slot as if it had not been
+ * looked at. The memory is bounded. Of the places that are free a queue may take as many as it has,
+ * so one slow destination leaves half of them, two leave a third, and there is always one for the
+ * next. What finds none stays in its folder without a name here, and is found by looking through
+ * the folders once more (`more`). */
+#ifndef EKIDEN_SEND_BACKLOG_H
+#define EKIDEN_SEND_BACKLOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "queue/queue_file.h"
+
+#define SEND_BACKLOG_MAX     32768 /* 32 octets each */
+#define SEND_BACKLOG_BUCKETS 8192  /* a power of two */
+#define SEND_BACKLOG_SHARE   8     /* one in so many is a deferred one, when there are new ones */
+
+struct send_destination;
+
+struct send_backlog_list {
+    uint32_t first, last; /* numbers of entries; 0: none */
+};
+
+/* What waits for one thing: a destination, or the local agents. */
+struct send_backlog_queue {
+    struct send_destination *destination; /* NULL: it is none */
+    struct send_backlog_list fresh, deferred;
+    unsigned int count, turn;
+    bool more; /* something stayed in its folder without a name here */
+    bool listed;
+    struct send_backlog_queue *next, **back; /* links of send_backlog */
+};
+
+struct send_backlog_entry {
+    uint32_t next, in_bucket; /* numbers; 0: none */
+    int16_t place;            /* where its file lies */
+    char id[QUEUE_ID_LENGTH]; /* without a NUL */
+};
+
+struct send_backlog {
+    unsigned int *in_slot; /* not owned: how many messages of each slot are here or active */
+    struct send_backlog_queue *first, **end; /* the queues that have something, or `more` */
+    unsigned int count;
+    uint32_t used, free; /* entries that were ever used; the first free one of these, 0: none */
+    uint32_t buckets[SEND_BACKLOG_BUCKETS];
+    struct send_backlog_entry entries[SEND_BACKLOG_MAX + 1]; /* [0] is none */
+};
+
+/* BACKLOG is all zero. */
+void send_backlog_start(struct send_backlog *backlog, unsigned int *in_slot);
+
+/* Puts the message ID, which lies in PLACE, at the end of QUEUE. False when there is no room for
+ * it: then QUEUE has `more`. */
+bool send_backlog_add(struct send_backlog *backlog, struct send_backlog_queue *queue, int place,
+                      char const *id);
+
+/* Takes the next of QUEUE: new ones before deferred ones, but for one in SEND_BACKLOG_SHARE. False:
+ * none. */
+bool send_backlog_take(struct send_backlog *backlog, struct send_backlog_queue *queue, int *place,
+                       char id[QUEUE_ID_LENGTH + 1]);
+
+/* True when the message ID is here; *place says where its file was. */
+bool send_backlog_has(struct send_backlog const *backlog, char const *id, int *place);
+/* Forgets it: it lies somewhere else now. */
+void send_backlog_drop(struct send_backlog *backlog, char const *id);
+
+/* Moves all of FROM to the end of INTO. */
+void send_backlog_join(struct send_backlog *backlog, struct send_backlog_queue *into,
+                       struct send_backlog_queue *from);
+
+/* QUEUE goes behind the others that have something, so that all have their turn. */
+void send_backlog_rotate(struct send_backlog *backlog, struct send_backlog_queue *queue);
+
+/* The folders are looked through once more: nobody has `more`, until it turns out so again. */
+void send_backlog_clear_more(struct send_backlog *backlog);
+
+#endif

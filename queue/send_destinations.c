@@ -1,0 +1,240 @@
+#include "queue/send_destinations.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LOOKED_AT 64 /* entries, for one that holds nothing */
+
+/* --- the table --- */
+
+static void clear(struct send_destination *destination, uint64_t key)
+{
+    memset(destination, 0, sizeof *destination);
+    destination->key = key;
+    destination->start = destination->window = SEND_DESTINATION_START;
+    destination->end = &destination->first;
+    destination->backlog.destination = destination;
+}
+
+void send_destinations_start(struct send_destinations *destinations)
+{
+    destinations->hungry_end = &destinations->hungry;
+    clear(&destinations->shared, 0);
+}
+
+bool send_destination_is_held(struct send_destination const *destination)
+{
+    return destination->in_flight || destination->waiting || destination->backlog.listed;
+}
+
+/* Would something be forgotten that matters? */
+static bool is_worth(struct send_destination const *destination, uint64_t now)
+{
+    return (destination->window == 0 && now < destination->dead_until) ||
+           now < destination->rate_at;
+}
+
+/* The entry to use anew: of the oldest one that holds nothing, else the oldest that nobody needs.
+ * NULL: all are needed. */
+static struct send_destination *find_idle(struct send_destinations const *destinations,
+                                          uint64_t now)
+{
+    struct send_destination *first = NULL;
+    unsigned int seen = 0;
+    for (struct send_destination *entry = destinations->oldest; entry; entry = entry->newer) {
+        if (send_destination_is_held(entry))
+            continue;
+        if (!is_worth(entry, now))
+            return entry;
+        if (!first)
+            first = entry;
+        if (++seen == LOOKED_AT)
+            break;
+    }
+    return first;
+}
+
+static struct send_destination **bucket_of(struct send_destinations *destinations, uint64_t key)
+{
+    return destinations->buckets + key % SEND_DESTINATIONS_BUCKETS;
+}
+
+static void take_out_of_order(struct send_destinations *destinations,
+                              struct send_destination *entry)
+{
+    *(entry->older ? &entry->older->newer : &destinations->oldest) = entry->newer;
+    *(entry->newer ? &entry->newer->older : &destinations->newest) = entry->older;
+}
+
+static void put_newest(struct send_destinations *destinations, struct send_destination *entry)
+{
+    entry->newer = NULL;
+    entry->older = destinations->newest;
+    *(entry->older ? &entry->older->newer : &destinations->oldest) = entry;
+    destinations->newest = entry;
+}
+
+static void forget(struct send_destinations *destinations, struct send_destination *entry)
+{
+    struct send_destination **link = bucket_of(destinations, entry->key);
+    while (*link != entry)
+        link = &(*link)->in_bucket;
+    *link = entry->in_bucket;
+    take_out_of_order(destinations, entry);
+}
+
+struct send_destination *send_destinations_find(struct send_destinations *destinations,
+                                                uint64_t key, uint64_t now)
+{
+    struct send_destination **const bucket = bucket_of(destinations, key);
+    struct send_destination *entry = *bucket;
+    while (entry && entry->key != key)
+        entry = entry->in_bucket;
+    if (entry) {
+        take_out_of_order(destinations, entry);
+        put_newest(destinations, entry);
+        return entry;
+    }
+    if (destinations->used < SEND_DESTINATIONS_MAX) {
+        entry = destinations->table + destinations->used++;
+    } else {
+        entry = find_idle(destinations, now);
+        if (!entry)
+            return &destinations->shared;
+        forget(destinations, entry);
+    }
+    clear(entry, key);
+    entry->in_bucket = *bucket;
+    *bucket = entry;
+    put_newest(destinations, entry);
+    return entry;
+}
+
+void send_destination_set(struct send_destination *destination, uint64_t serial, char const *name,
+                          struct send_limits const *limits, unsigned int start)
+{
+    bool const is_new = destination->serial == 0;
+    destination->serial = serial;
+    destination->limits = *limits;
+    snprintf(destination->name, sizeof destination->name, "%s", name);
+    destination->start = start;
+    if (is_new)
+        destination->window = start;
+}
+
+/* --- what one may have --- */
+
+unsigned int send_destination_width(struct send_destination const *destination, uint64_t limit)
+{
+    uint64_t width = destination->window ? destination->window : 1;
+    uint64_t const half = limit > 1 ? limit / 2 : 1;
+    if (width > half)
+        width = half;
+    if (destination->limits.connections && width > destination->limits.connections)
+        width = destination->limits.connections;
+    return (unsigned int)width;
+}
+
+enum send_destination_state send_destination_state(struct send_destinations const *destinations,
+                                                   struct send_destination const *destination,
+                                                   uint64_t limit, uint64_t now)
+{
+    unsigned int const own = destination->in_flight, all = destinations->in_flight;
+    if (destination->window == 0 && now < destination->dead_until)
+        return SEND_DESTINATION_DEAD;
+    bool const full = all >= limit || own >= send_destination_width(destination, limit) ||
+                      (own && own >= limit - all) ||
+                      (destination->limits.rate && now < destination->rate_at);
+    return full ? SEND_DESTINATION_FULL : SEND_DESTINATION_READY;
+}
+
+void send_destination_begin(struct send_destinations *destinations,
+                            struct send_destination *destination, uint64_t now)
+{
+    destination->in_flight++;
+    destinations->in_flight++;
+    if (destination->limits.rate) {
+        uint64_t const late = now > SEND_DESTINATION_LATE ? now - SEND_DESTINATION_LATE : 0;
+        uint64_t const from = destination->rate_at > late ? destination->rate_at : now;
+        destination->rate_at =
+            from + (UINT64_C(60000) + destination->limits.rate - 1) / destination->limits.rate;
+    }
+}
+
+/* --- what becomes of them --- */
+
+static void grow(struct send_destination *destination, unsigned int in_flight)
+{
+    if (in_flight < destination->window || destination->window >= SEND_DESTINATION_WIDEST)
+        return;
+    if (destination->steady && ++destination->successes < destination->window)
+        return;
+    destination->successes = 0;
+    destination->window++;
+}
+
+static enum send_destination_change shrink(struct send_destination *destination, uint64_t now)
+{
+    destination->steady = true;
+    destination->successes = 0;
+    if (destination->window > 1) {
+        destination->window--;
+        return SEND_DESTINATION_SAME;
+    }
+    if (destination->window == 0 && now < destination->dead_until)
+        return SEND_DESTINATION_SAME; /* it began before the others died */
+    destination->window = 0;
+    destination->dead_for =
+        destination->dead_for ? 2 * destination->dead_for : SEND_DESTINATION_DEAD_FIRST;
+    if (destination->dead_for > SEND_DESTINATION_DEAD_MAX)
+        destination->dead_for = SEND_DESTINATION_DEAD_MAX;
+    destination->dead_until = now + destination->dead_for;
+    return SEND_DESTINATION_DIED;
+}
+
+/* Without the `4.4.1 ` that they begin with; where they are cut no UTF-8 character is left in two.
+ */
+static void keep_words(struct send_destination *destination, char const *words)
+{
+    size_t const code = strspn(words, "0123456789.");
+    char const *const begin = code && words[code] == ' ' ? words + code + 1 : words;
+    size_t length = strlen(begin);
+    if (length >= sizeof destination->words) {
+        length = sizeof destination->words - 1;
+        while (length && ((unsigned char)begin[length] & 0xc0) == 0x80)
+            length--;
+    }
+    memcpy(destination->words, begin, length);
+    destination->words[length] = 0;
+}
+
+enum send_destination_change send_destination_end(struct send_destinations *destinations,
+                                                  struct send_destination *destination,
+                                                  enum send_destination_verdict verdict,
+                                                  char const *words, uint64_t now)
+{
+    unsigned int const in_flight = destination->in_flight--;
+    destinations->in_flight--;
+    if (verdict == SEND_DESTINATION_UNKNOWN || destination == &destinations->shared)
+        return SEND_DESTINATION_SAME;
+    if (verdict == SEND_DESTINATION_UNREACHABLE) {
+        destination->failed_at = now;
+        keep_words(destination, words);
+        return shrink(destination, now);
+    }
+    destination->dead_for = 0;
+    if (destination->window == 0) {
+        destination->window = destination->start;
+        return SEND_DESTINATION_BACK;
+    }
+    if (verdict == SEND_DESTINATION_WORKS)
+        grow(destination, in_flight);
+    return SEND_DESTINATION_SAME;
+}
+
+void send_destinations_revive(struct send_destinations *destinations)
+{
+    for (unsigned int i = 0; i < destinations->used; i++)
+        destinations->table[i].dead_until = destinations->table[i].dead_for = 0;
+}
