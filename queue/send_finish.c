@@ -190,8 +190,8 @@ void send_finish_turn(struct send *send)
     struct send_message *message;
     while ((message = send_active_pop_touched(&send->active))) {
         if (!send_message_is_over(message)) {
-            send_result_write(send, message, SEND_MARKS_WRITE);
-            send_park_put_back(send, message);
+            if (send_result_write(send, message, SEND_MARKS_WRITE))
+                send_park_put_back(send, message);
         } else if (finish(send, message)) {
             send_active_remove(&send->active, message);
             send_message_free(message);

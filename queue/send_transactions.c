@@ -19,6 +19,9 @@ static enum send_destination_verdict verdict_of(enum job_result result)
 {
     switch (result) {
     case JOB_DELIVERED:
+    case JOB_RELAYED:
+    case JOB_PASSED_ON:
+    case JOB_EXPANDED:
     case JOB_FAILED:
         return SEND_DESTINATION_WORKS;
     case JOB_DEFERRED:

@@ -23,6 +23,7 @@ ANSWERS = {
     "corrupt": ("C", "4.3.0 damaged"),
     "relay": ("R", "2.0.0 taken, and no more said"),
     "pass": ("P", "2.0.0 passed on"),
+    "gone": ("N", "4.4.1 no connection"),
 }
 os.umask(0)  # agents of several users write to the same files
 link = socket.socket(fileno=0)
@@ -101,6 +102,8 @@ def answer(host, numbers, recipients):
         if not behave(what):
             continue
         letter, text = ANSWERS.get(what, ("K", "2.0.0 taken"))
+        if what == "gone" and is_there("reach"):
+            letter, text = "K", "2.0.0 taken"
         if letter == "K":
             note("sent", recipient)
         say(number, letter, f"{text}, says {host}")
