@@ -8,6 +8,13 @@
 static void operate_on_file(struct send *send, struct queue_request const *request,
                             struct queue_answer *answer)
 {
+    int place;
+    /* What waits in the backlog is looked at anew, as it is then. */
+    if (send_backlog_has(&send->backlog, request->id, &place)) {
+        send_backlog_drop(&send->backlog, request->id);
+        send_source_keep(&send->source, place);
+        send_source_soon(&send->source, send_clock());
+    }
     struct queue_hands const hands = {
         .queue = send->queue, .wake = send->source.wake.descriptor, .count = send->count.shared};
     queue_operate(&hands, request, answer);
