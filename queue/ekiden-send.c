@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/sgetopt.h>
@@ -29,7 +30,9 @@
 #define USAGE                                                                                      \
     "ekiden-send [ -C control ] [ -Q queue ] [ -M mailroot ] [ -i inject ] [ -n workers ] "        \
     "[ -x programs ]"
-#define WORKERS_DEFAULT 2
+#define WORKERS_DEFAULT         2
+#define LOCK_TRIES              100
+#define LOCK_PAUSE_MILLISECONDS 10
 
 enum { PERMANENT = 100, TEMPORARY = 111 };
 
@@ -97,13 +100,28 @@ static int open_folder(char const *path, char const *what)
     return descriptor;
 }
 
+/* False: errno. `ekiden queue` has it for a moment at a time while nobody else does. */
+static bool take_lock(int lock)
+{
+    struct timespec const pause = {.tv_nsec = LOCK_PAUSE_MILLISECONDS * 1000000L};
+    for (unsigned int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
 /* Held until this process ends, however it ends. */
 static void lock_queue(int queue, char const *path)
 {
     int const lock = openat(queue, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (lock < 0)
         die(TEMPORARY, "cannot open the queue's lock", path, errno);
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+    if (!take_lock(lock))
         die(TEMPORARY,
             errno == EWOULDBLOCK ? "another ekiden-send runs on this queue; end it first"
                                  : "cannot lock the queue",

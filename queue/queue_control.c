@@ -53,9 +53,7 @@ size_t queue_request_format(char packet[QUEUE_CONTROL_PACKET_MAX],
     for (size_t i = 0; i < PLACES; i++)
         if (places[i].place == request->place)
             place = places[i].name;
-    at = add(packet, at, place);
-    number[uint32_fmt(number, request->operator_uid)] = 0;
-    return add(packet, at, number);
+    return add(packet, at, place);
 }
 
 /* The next field, or NULL where there is no NUL. */
@@ -94,15 +92,14 @@ static bool parse_operation(enum queue_operation *operation, char const *text)
 
 bool queue_request_parse(struct queue_request *request, char const *packet, size_t length)
 {
-    enum { OPERATION, ID, PLACE, OPERATOR, FIELDS };
+    enum { OPERATION, ID, PLACE, FIELDS };
     char const *fields[FIELDS], *at = packet, *const end = packet + length;
     *request = (struct queue_request){.place = QUEUE_PLACE_UNKNOWN};
     for (size_t i = 0; i < FIELDS; i++)
         if (!(fields[i] = next_field(&at, end)))
             return false;
     if (at != end || !parse_operation(&request->operation, fields[OPERATION]) ||
-        !parse_place(&request->place, fields[PLACE]) ||
-        !uint320_scan(fields[OPERATOR], &request->operator_uid))
+        !parse_place(&request->place, fields[PLACE]))
         return false;
     if (request->operation == QUEUE_RETRY_ALL)
         return !*fields[ID];

@@ -2,10 +2,9 @@
  * operation on one message a packet, and one packet of answer to each, in order. Text fields, each
  * ended by NUL:
  *
- *   OPERATION NUL ID NUL PLACE NUL OPERATOR NUL
+ *   OPERATION NUL ID NUL PLACE NUL
  *     OPERATION is one of the letters below; ID is empty for QUEUE_RETRY_ALL. PLACE is where the
  *     asker saw the message: `new`, `hold`, `bad`, a slot's number, or empty; only a hint.
- *     OPERATOR is the uid of the person who asks, for the log.
  *   OUTCOME ID NUL TEXT NUL
  *     OUTCOME is one of the letters below; TEXT says why, and is empty for QUEUE_DONE. */
 #ifndef EKIDEN_QUEUE_CONTROL_H
@@ -14,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "queue/queue_file.h"
 
@@ -34,7 +34,7 @@ enum queue_operation {
 struct queue_request {
     enum queue_operation operation; /* 0: none */
     int place;                      /* enum send_place, a slot, or QUEUE_PLACE_UNKNOWN */
-    uint32_t operator_uid;
+    uid_t who; /* asks, for the log: never what a packet says, but what the kernel does */
     char id[QUEUE_ID_LENGTH + 1];
 };
 

@@ -193,7 +193,7 @@ void queue_operate_log(struct queue_request const *request, struct queue_answer 
         log_text(&line, "id", request->id);
     log_text(&line, "what", queue_operation_name(request->operation));
     log_text(&line, "outcome", names[answer->outcome]);
-    log_number(&line, "operator", request->operator_uid);
+    log_number(&line, "operator", request->who);
     if (*answer->text)
         log_text(&line, "text", answer->text);
     log_write(&line);

@@ -103,16 +103,15 @@ static struct send_control_client *choose_place(struct send_control *control)
 
 /* The file's mode keeps others away already; who is root, or our own user, is asked of the kernel
  * all the same: a queue may have been copied with other modes. */
-static bool is_operator(struct send_control const *control, int socket)
+static bool is_operator(struct send_control const *control, int socket, uid_t *who)
 {
     struct log_line line;
-    uid_t uid;
-    if (!inject_peer_uid(socket, &uid))
+    if (!inject_peer_uid(socket, who))
         return false;
-    if (uid == 0 || uid == control->own)
+    if (*who == 0 || *who == control->own)
         return true;
     log_begin(&line, "operator-refused");
-    log_number(&line, "uid", uid);
+    log_number(&line, "uid", *who);
     log_write(&line);
     return false;
 }
@@ -120,16 +119,17 @@ static bool is_operator(struct send_control const *control, int socket)
 static void accept_one(struct send_control *control)
 {
     int const socket = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    uid_t who;
     if (socket < 0)
         return;
-    if (!is_operator(control, socket)) {
+    if (!is_operator(control, socket, &who)) {
         close(socket);
         return;
     }
     struct send_control_client *const client = choose_place(control);
     if (client->socket >= 0)
         end(client);
-    *client = (struct send_control_client){.socket = socket, .last = control->turn};
+    *client = (struct send_control_client){.socket = socket, .who = who, .last = control->turn};
 }
 
 /* False when the client is gone, or says something that is no request. */
@@ -154,6 +154,7 @@ static bool serve_request(struct send *send, struct send_control_client *client,
     if (length == 0 || !queue_request_parse(&request, packet, (size_t)length))
         return false;
     client->last = send->control_socket.turn;
+    request.who = client->who;
     send_operate(send, &request, &answer);
     *work += request.operation == QUEUE_BOUNCE ? WORK_BOUNCE : 1;
     client->waiting_length = queue_answer_format(client->waiting, &answer);

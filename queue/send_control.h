@@ -18,7 +18,8 @@
 struct send;
 
 struct send_control_client {
-    int socket;            /* -1: a free place */
+    int socket; /* -1: a free place */
+    uid_t who;
     uint64_t last;         /* turn in which it last said something */
     size_t waiting_length; /* of an answer that its socket had no room for; 0: none */
     char waiting[QUEUE_CONTROL_PACKET_MAX];

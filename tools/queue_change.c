@@ -62,7 +62,7 @@ static bool ask(struct progress *progress, enum queue_operation operation, char 
                 int place)
 {
     struct queue_request request = {
-        .operation = operation, .place = place, .operator_uid = progress->arguments->person};
+        .operation = operation, .place = place, .who = progress->arguments->person};
     if (id)
         memcpy(request.id, id, sizeof request.id);
     progress->lost = !queue_link_ask(&progress->link, &request);
@@ -173,10 +173,12 @@ int queue_change(struct queue_arguments *arguments)
     while (strcmp(change->name, arguments->command)) /* it is one of them */
         change++;
     check(arguments, change);
-    queue_command_drop(arguments);
+    queue_command_open(arguments);
     struct progress progress = {
         .arguments = arguments, .change = change, .select = arguments->select};
+    /* As who this is, whom the kernel names to the scheduler; no byte of the queue is read yet. */
     queue_link_start(&progress.link, arguments->queue, take_answer, &progress);
+    queue_command_drop(arguments);
     if (!progress.select.states)
         progress.select.states = change->states;
     if (arguments->word_count)

@@ -151,19 +151,25 @@ static void fence(struct queue_arguments const *arguments)
     sandbox_allow_calls(calls, sizeof calls / sizeof *calls);
 }
 
+void queue_command_open(struct queue_arguments *arguments)
+{
+    arguments->queue = open(arguments->queue_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (arguments->queue < 0)
+        queue_command_fail(arguments->queue_path, errno);
+}
+
 void queue_command_drop(struct queue_arguments *arguments)
 {
     struct privilege_user owner = {.name = "owner of the queue"};
     struct stat status;
-    arguments->queue = open(arguments->queue_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (arguments->queue < 0 || fstat(arguments->queue, &status) != 0)
+    if (fstat(arguments->queue, &status) != 0)
         queue_command_fail(arguments->queue_path, errno);
     owner.uid = status.st_uid;
     owner.gid = status.st_gid;
     if (privilege_is_root() && (!owner.uid || !owner.gid))
         queue_command_fail("no scheduler was ever started on this queue: it is root's", 0);
     privilege_drop(&owner, NULL);
-    if (fchdir(arguments->queue) != 0)
+    if (faccessat(arguments->queue, "new", R_OK | W_OK | X_OK, 0) != 0)
         queue_command_fail("the queue is for root, and for the user that ekiden-send runs as",
                            errno);
     fence(arguments);

@@ -23,7 +23,7 @@ struct queue_arguments {
     bool json, yes, message;
     char *const *words; /* what is no option, behind the command */
     size_t word_count;
-    int queue;    /* the folder, open, and the working directory */
+    int queue;    /* the folder, once it is open */
     uid_t person; /* who runs this */
 };
 
@@ -37,9 +37,12 @@ void queue_command_say(char const *id, char const *text);
 _Noreturn void queue_command_usage(char const *what);
 _Noreturn void queue_command_fail(char const *what, int number);
 
-/* Opens the queue and, started by root, becomes who owns it, before the first byte of it is read:
- * the scheduler's user with the injector's group, or whoever runs a queue of his own. Fenced in with
- * the queue and what this command needs. */
+/* Opens the queue. */
+void queue_command_open(struct queue_arguments *arguments);
+
+/* Started by root, becomes who owns the queue, before the first byte of it is read:
+ * the scheduler's user with the injector's group, or whoever runs a queue of his own. Fenced in
+ * with the queue and what this command needs. */
 void queue_command_drop(struct queue_arguments *arguments);
 
 #endif

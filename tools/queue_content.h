@@ -4,8 +4,8 @@
 
 #include "queue/queue_item.h"
 
-#define QUEUE_CONTENT_HEADER (64u << 10) /* bytes: of a longer header only the beginning is shown  \
-                                          */
+/* Bytes: of a longer header only the beginning is shown. */
+#define QUEUE_CONTENT_HEADER (64u << 10)
 
 /* Prints the header of ITEM, whose file is DESCRIPTOR, or its WHOLE message, escaped but for its
  * line ends. Dies when it cannot be read; what is damaged is said. Nothing for a bad item. */

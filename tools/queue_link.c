@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
@@ -17,13 +19,6 @@
 #define START_SECONDS      10  /* for a scheduler that has the lock and no socket yet */
 #define PAUSE_MILLISECONDS 20
 
-void queue_link_start(struct queue_link *link, int queue, queue_link_answer_func *answer,
-                      void *context)
-{
-    *link = (struct queue_link){
-        .hands = {.queue = queue, .wake = -1}, .socket = -1, .answer = answer, .context = context};
-}
-
 static bool fail(struct queue_link *link, char const *why, int number)
 {
     link->why = why;
@@ -31,24 +26,52 @@ static bool fail(struct queue_link *link, char const *why, int number)
     return false;
 }
 
-/* Not the same as the caller's errno: ENOENT and ECONNREFUSED say that nobody is there. */
+/* The very socket of the queue, opened so that no link leads elsewhere: this may be root. -1:
+ * errno. */
+static int open_address(struct queue_link const *link, struct sockaddr_un *address)
+{
+    struct stat status;
+    int const file = openat(link->hands.queue, QUEUE_CONTROL_NAME, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (file < 0)
+        return -1;
+    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d", file);
+    if (fstat(file, &status) == 0 && S_ISSOCK(status.st_mode))
+        return file;
+    close(file);
+    errno = ENOTSOCK;
+    return -1;
+}
+
+/* False: errno; ENOENT and ECONNREFUSED say that nobody is there. */
 static bool connect_scheduler(struct queue_link *link)
 {
-    struct sockaddr_un const address = {.sun_family = AF_UNIX, .sun_path = QUEUE_CONTROL_NAME};
+    struct sockaddr_un address;
     struct timeval const deadline = {.tv_sec = ANSWER_SECONDS};
-    int const descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (descriptor < 0)
-        return false;
-    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline) == 0 &&
+    int const file = open_address(link, &address);
+    int const descriptor = file < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    bool const connected =
+        descriptor >= 0 &&
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline) == 0 &&
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline) == 0 &&
-        connect(descriptor, (struct sockaddr const *)&address, sizeof address) == 0) {
-        link->socket = descriptor;
-        return true;
-    }
+        connect(descriptor, (struct sockaddr const *)&address, sizeof address) == 0;
     int const number = errno;
-    close(descriptor);
+    if (file >= 0)
+        close(file);
+    if (connected)
+        link->socket = descriptor;
+    else if (descriptor >= 0)
+        close(descriptor);
     errno = number;
-    return false;
+    return connected;
+}
+
+void queue_link_start(struct queue_link *link, int queue, queue_link_answer_func *answer,
+                      void *context)
+{
+    *link = (struct queue_link){
+        .hands = {.queue = queue, .wake = -1}, .socket = -1, .answer = answer, .context = context};
+    (void)connect_scheduler(link);
 }
 
 /* The lock, when it is free. -1: errno, EWOULDBLOCK where a scheduler has it. */

@@ -12,7 +12,7 @@
 typedef void queue_link_answer_func(void *context, struct queue_answer const *answer);
 
 struct queue_link {
-    struct queue_hands hands; /* the folder is the working directory, and not owned */
+    struct queue_hands hands; /* the folder is not owned */
     int socket;               /* -1: no scheduler */
     unsigned int awaited;     /* requests without an answer */
     char const *why;          /* after a failure: what failed; errno says more, or is 0 */
@@ -20,7 +20,7 @@ struct queue_link {
     void *context;
 };
 
-/* QUEUE is the folder. */
+/* QUEUE is the folder. Connects, where a scheduler listens. */
 void queue_link_start(struct queue_link *link, int queue, queue_link_answer_func *answer,
                       void *context);
 

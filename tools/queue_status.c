@@ -91,6 +91,7 @@ int queue_status_show(struct queue_arguments *arguments)
     if (control_open(&control, arguments->control_path, &error) == CONTROL_ERROR ||
         paused_load(paused, &control, &error) == CONTROL_ERROR)
         queue_command_fail(error.text, 0);
+    queue_command_open(arguments);
     queue_command_drop(arguments);
     for (int place = SEND_PLACE_BAD; place < QUEUE_SLOTS; place++)
         count_folder(arguments->queue, place, counts + queue_item_state_of(place));

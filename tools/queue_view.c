@@ -61,6 +61,7 @@ int queue_view_list(struct queue_arguments *arguments)
     refuse_change(arguments);
     if (arguments->word_count || arguments->message)
         queue_command_usage("list takes a selection; `show ID` is for one message");
+    queue_command_open(arguments);
     queue_command_drop(arguments);
     if (!queue_walk(arguments->queue, true, list_one, &view))
         queue_command_fail("the queue cannot be read", errno);
@@ -185,6 +186,7 @@ int queue_view_show(struct queue_arguments *arguments)
     for (size_t i = 0; i < arguments->word_count; i++)
         if (!queue_file_is_name(arguments->words[i]))
             queue_command_usage("the id of a message has 20 characters");
+    queue_command_open(arguments);
     queue_command_drop(arguments);
     for (size_t i = 0; i < arguments->word_count; i++)
         if (!show_one(arguments, arguments->words[i])) {

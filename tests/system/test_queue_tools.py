@@ -337,8 +337,8 @@ def connect(scheduler):
     return client
 
 
-def request(letter, name, place="", who="0"):
-    return "\0".join((letter, name, place, who, "")).encode()
+def request(letter, name, place=""):
+    return "\0".join((letter, name, place, "")).encode()
 
 
 def test_a_stuck_client_holds_up_nobody(tool):
@@ -350,9 +350,9 @@ def test_a_stuck_client_holds_up_nobody(tool):
     with pytest.raises(BlockingIOError):
         while True:
             clients[-1].send(request("r", "0" * 20))
-    for rubbish in (b"x", b"h\0", b"h\0../../../../etc/passwd\0\0000\0", b"d" * 200, b"d" * 5000,
+    for rubbish in (b"x", b"h\0", b"h\0../../../../etc/passwd\0\0", b"d" * 200, b"d" * 5000,
                     request("h", name, "512"), request("h", name, "-1"), request("z", name),
-                    request("h", name, "new", "99999999999"), request("h", name) + b"x"):
+                    request("h", name, "wheel/1"), request("h", name) + b"x"):
         with connect(scheduler) as client:
             try:
                 client.send(rubbish)
@@ -388,15 +388,21 @@ def test_other_users_may_nothing(tool):
 
 
 def test_a_scheduler_that_starts_gets_the_lock(alone):
-    """The tool has it for one operation at a time."""
+    """The tool has it for one operation at a time, however many it has to do."""
     scheduler = alone.scheduler
-    lock = os.open(scheduler.queue / "lock", os.O_RDWR)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    subprocess.run(["sh", "-c", f"sleep 1 <&{lock} >/dev/null 2>&1 &"], pass_fds=[lock], check=True)
-    os.close(lock)
-    scheduler.start()
     scheduler.inject(at("ok"))
-    scheduler.await_event("done")
+    (name,) = scheduler.files()
+    content = scheduler.path(name).read_bytes()
+    for number in range(3000):
+        (scheduler.queue / "hold" / f"{name[:14]}{number:06}").write_bytes(content)
+    with subprocess.Popen(alone.command("release", "--state", "held"), stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True) as process:
+        scheduler.wait(lambda: len(os.listdir(scheduler.queue / "new")) > 50, "the first ones")
+        scheduler.start()
+        assert "3000 messages released" in process.stdout.read()
+    assert process.returncode == DONE
+    scheduler.wait(lambda: not scheduler.files(), "their delivery")
+    assert 0 < len(scheduler.events("operation")) < 3000  # some by the tool, some by the scheduler
 
 
 # --- what does not belong there ---
