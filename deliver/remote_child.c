@@ -174,6 +174,7 @@ void remote_child_end(struct remote_child *child)
     do
         waited = waitpid(child->pid, &status, 0);
     while (waited < 0 && errno == EINTR);
-    if (waited == child->pid && status != 0)
+    bool const killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    if (waited == child->pid && status != 0 && !(killed && !child->waiting))
         log_end(child->pid, status);
 }

@@ -11,14 +11,15 @@
 #include <skalibs/tai.h>
 
 #include "deliver/agent_link.h"
-#include "deliver/remote_child.h"
+#include "deliver/remote_children.h"
 #include "deliver/remote_fence.h"
 #include "lib/control_watch.h"
 #include "lib/log.h"
 #include "lib/signals.h"
 
-#define STOP_SECONDS 8 /* for deliveries on their way when we are to end */
-#define RESOLV_CONF  "/etc/resolv.conf"
+#define STOP_SECONDS  8 /* for deliveries on their way when we are to end */
+#define LEAVE_SECONDS 1 /* for goodbyes when nobody hears results any more */
+#define RESOLV_CONF   "/etc/resolv.conf"
 
 struct master {
     struct control const *control;
@@ -33,18 +34,9 @@ struct master {
     int exit_code;
     tain end;        /* counts when ending */
     uint64_t serial; /* of what a process was given when it began: settings, refused logins */
-    unsigned int count;
-    struct remote_child children[REMOTE_CHILDREN_MAX];
+    struct remote_children children;
     struct agent_link link;
 };
-
-/* Lets go of all idle processes. */
-static void let_go_all(struct master *master)
-{
-    for (unsigned int i = 0; i < master->count; i++)
-        if (master->children[i].state == REMOTE_CHILD_IDLE)
-            remote_child_let_go(master->children + i);
-}
 
 static void end(struct master *master, int exit_code)
 {
@@ -53,14 +45,31 @@ static void end(struct master *master, int exit_code)
     if (!master->ending)
         tain_addsec_g(&master->end, STOP_SECONDS);
     master->ending = true;
-    let_go_all(master);
+    remote_children_let_go(&master->children);
+}
+
+/* The scheduler is gone. What has no result yet ends at once, for its mail will be tried again. */
+static void end_alone(struct master *master, int exit_code)
+{
+    struct remote_children *const children = &master->children;
+    end(master, exit_code);
+    if (master->alone)
+        return;
+    master->alone = true;
+    tain_addsec_g(&master->end, LEAVE_SECONDS);
+    for (unsigned int i = children->count; i-- > 0;)
+        if (children->entries[i].state == REMOTE_CHILD_BUSY) {
+            children->entries[i].waiting = 0; /* nobody is told of those that were lost */
+            remote_child_end(children->entries + i);
+            children->entries[i] = children->entries[--children->count];
+        }
 }
 
 /* What processes have that run now is not what new ones get. */
 static void renew(struct master *master)
 {
     master->serial++;
-    let_go_all(master);
+    remote_children_let_go(&master->children);
 }
 
 /* --- settings --- */
@@ -113,34 +122,23 @@ static void answer(struct master *master, uint64_t number, char const *text)
 /* Defers what CHILD did not answer, and forgets it. */
 static void drop(struct master *master, unsigned int index, char const *text)
 {
-    struct remote_child *const child = master->children + index;
+    struct remote_child *const child = master->children.entries + index;
     remote_child_end(child);
     for (unsigned int i = 0; i < child->count; i++)
         if (!child->answered[i])
             answer(master, child->numbers[i], text);
-    *child = master->children[--master->count];
+    *child = master->children.entries[--master->children.count];
 }
 
-/* The process at INDEX may have become idle: one more than may be, or one of no use. */
-static void bound_idle(struct master *master, unsigned int index)
+/* CHILD may have become idle: of use, or as one more than may be. */
+static void take_state(struct master *master, struct remote_child *child)
 {
-    struct remote_child *const child = master->children + index;
-    struct remote_child *oldest = child;
-    unsigned int count = 0;
     if (child->state != REMOTE_CHILD_IDLE)
         return;
-    if (master->ending || child->serial != master->serial) {
+    if (master->ending || child->serial != master->serial)
         remote_child_let_go(child);
-        return;
-    }
-    for (unsigned int i = 0; i < master->count; i++)
-        if (master->children[i].state == REMOTE_CHILD_IDLE) {
-            count++;
-            if (tain_less(&master->children[i].deadline, &oldest->deadline))
-                oldest = master->children + i;
-        }
-    if (count > REMOTE_IDLE_MAX)
-        remote_child_let_go(oldest);
+    else
+        remote_children_bound_idle(&master->children, child);
 }
 
 /* True when the child is gone: another one is at INDEX now, or none. */
@@ -148,17 +146,18 @@ static bool receive(struct master *master, unsigned int index)
 {
     struct job_answer received;
     char buffer[REMOTE_CHILD_BUFFER];
+    struct remote_child *const child = master->children.entries + index;
     unsigned int const refused = master->refusals.next;
-    switch (remote_child_receive(master->children + index, &received, buffer, &master->refusals)) {
+    switch (remote_child_receive(child, &received, buffer, &master->refusals)) {
     case REMOTE_CHILD_ANSWER:
         if (!agent_link_answer(&master->link, &received))
             end(master, 111);
-        bound_idle(master, index);
+        take_state(master, child);
         return false;
     case REMOTE_CHILD_NONE:
         if (master->refusals.next != refused)
             renew(master);
-        bound_idle(master, index);
+        take_state(master, child);
         return false;
     case REMOTE_CHILD_ENDED:
         drop(master, index, "4.3.0 the delivery process ended before it had a result");
@@ -171,61 +170,47 @@ static bool receive(struct master *master, unsigned int index)
     }
 }
 
-/* --- places --- */
-
-/* The one that waits for nothing but its server's goodbye, or for more mail; master->count: none.
- * Idle ones last. */
-static unsigned int find_dispensable(struct master const *master)
-{
-    unsigned int found = master->count;
-    for (unsigned int i = 0; i < master->count; i++)
-        if (!master->children[i].waiting &&
-            (found == master->count || master->children[i].state != REMOTE_CHILD_IDLE))
-            found = i;
-    return found;
-}
+/* --- jobs --- */
 
 static bool may_take(struct master const *master)
 {
     return !master->ending &&
-           (master->count < REMOTE_CHILDREN_MAX || find_dispensable(master) < REMOTE_CHILDREN_MAX);
+           (master->children.count < REMOTE_CHILDREN_MAX ||
+            remote_children_dispensable(&master->children) < REMOTE_CHILDREN_MAX);
 }
 
-/* A place for one more, when there may be one: no job waits for a goodbye. */
-static void make_room(struct master *master)
+/* Ends a process that has no result to give, so that no job waits for a goodbye. False: each has.
+ */
+static bool make_room(struct master *master)
 {
-    if (master->count == REMOTE_CHILDREN_MAX)
-        drop(master, find_dispensable(master), "");
+    unsigned int const index = remote_children_dispensable(&master->children);
+    if (index == master->children.count)
+        return false;
+    drop(master, index, "");
+    return true;
 }
 
-/* --- jobs --- */
-
-/* Gives JOB to a process whose connection waits for it, the one that waits least: so as many as are
- * needed stay. */
+/* Gives JOB to a process whose connection waits for it. */
 static bool reuse(struct master *master, struct remote_job const *job, unixmessage const *message)
 {
-    struct remote_child *found = NULL;
-    for (unsigned int i = 0; i < master->count; i++) {
-        struct remote_child *const child = master->children + i;
-        if (child->state == REMOTE_CHILD_IDLE &&
-            (!found || tain_less(&found->deadline, &child->deadline)) &&
-            smtproutes_are_same(&child->route, &job->route))
-            found = child;
-    }
-    return found && remote_child_give(found, job, message->s, message->len, message->fds[0],
+    struct remote_child *const child =
+        remote_children_find(&master->children, &job->route, master->serial);
+    return child && remote_child_give(child, job, message->s, message->len, message->fds[0],
                                       &master->settings);
 }
 
 static bool start_child(struct master *master, struct remote_job const *job, int descriptor)
 {
-    make_room(master);
-    struct remote_child *const child = master->children + master->count;
-    if (!remote_child_start(child, job, descriptor, master->tls_service, &master->settings,
-                            &master->refusals))
-        return false;
-    child->serial = master->serial;
-    master->count++;
-    return true;
+    struct remote_children *const children = &master->children;
+    bool has_room = children->count < REMOTE_CHILDREN_MAX || make_room(master);
+    /* other bounds are the system's */
+    while (has_room &&
+           !remote_child_start(children->entries + children->count, job, descriptor,
+                               master->tls_service, &master->settings, &master->refusals))
+        has_room = make_room(master);
+    if (has_room)
+        children->entries[children->count++].serial = master->serial;
+    return has_room;
 }
 
 static void take_job(struct master *master, unixmessage const *message)
@@ -257,7 +242,7 @@ static void take_jobs(struct master *master)
         case AGENT_LINK_NONE:
             return;
         case AGENT_LINK_END:
-            master->alone = true;
+            end_alone(master, 0);
             return;
         case AGENT_LINK_FAILED:
         default:
@@ -285,18 +270,18 @@ static void find_deadline(struct master *master, tain *deadline)
     }
     if (master->ending && tain_less(&master->end, deadline))
         *deadline = master->end;
-    for (unsigned int i = 0; i < master->count; i++)
-        if (tain_less(&master->children[i].deadline, deadline))
-            *deadline = master->children[i].deadline;
+    for (unsigned int i = 0; i < master->children.count; i++)
+        if (tain_less(&master->children.entries[i].deadline, deadline))
+            *deadline = master->children.entries[i].deadline;
 }
 
 static void drop_late(struct master *master)
 {
-    for (unsigned int i = 0; i < master->count;)
-        if (tain_future(&master->children[i].deadline))
+    for (unsigned int i = 0; i < master->children.count;)
+        if (tain_future(&master->children.entries[i].deadline))
             i++;
-        else if (master->children[i].state == REMOTE_CHILD_IDLE)
-            remote_child_let_go(master->children + i);
+        else if (master->children.entries[i].state == REMOTE_CHILD_IDLE)
+            remote_child_let_go(master->children.entries + i);
         else
             drop(master, i, "4.4.7 the delivery took too long and was given up");
 }
@@ -322,7 +307,7 @@ static void handle_signals(struct master *master)
 static void turn(struct master *master)
 {
     static iopause_fd polled[POLL_CHILDREN + REMOTE_CHILDREN_MAX];
-    unsigned int const count = master->count;
+    unsigned int const count = master->children.count;
     tain deadline;
     polled[POLL_SIGNALS] = (iopause_fd){.fd = master->signals, .events = IOPAUSE_READ};
     polled[POLL_WATCH] = (iopause_fd){.fd = master->watch.descriptor, .events = IOPAUSE_READ};
@@ -330,7 +315,7 @@ static void turn(struct master *master)
         .fd = may_take(master) ? agent_link_descriptor(&master->link) : -1, .events = IOPAUSE_READ};
     for (unsigned int i = 0; i < count; i++)
         polled[POLL_CHILDREN + i] =
-            (iopause_fd){.fd = master->children[i].socket, .events = IOPAUSE_READ};
+            (iopause_fd){.fd = master->children.entries[i].socket, .events = IOPAUSE_READ};
     find_deadline(master, &deadline);
     if (iopause_g(polled, POLL_CHILDREN + count, &deadline) < 0) {
         if (errno == EINTR)
@@ -350,18 +335,17 @@ static void turn(struct master *master)
     case AGENT_LINK_NONE:
         break;
     case AGENT_LINK_END:
-        master->alone = true;
+        end_alone(master, 0);
         break;
     default:
-        master->alone = true;
-        end(master, 111);
+        end_alone(master, 111);
         break;
     }
 }
 
 static bool is_done(struct master const *master)
 {
-    return master->alone || (master->ending && (!master->count || !tain_future(&master->end)));
+    return master->ending && (!master->children.count || !tain_future(&master->end));
 }
 
 static bool start(struct master *master, int socket)

@@ -8,9 +8,6 @@
 #include "deliver/remote_settings.h"
 #include "lib/control.h"
 
-#define REMOTE_CHILDREN_MAX 1000 /* further jobs wait; the scheduler has a limit of its own */
-#define REMOTE_IDLE_MAX     100  /* processes that wait for more mail */
-
 /* Serves the scheduler at the other end of SOCKET until it leaves or SIGTERM or SIGINT comes; then
  * deliveries get a few seconds to end. TLS_SERVICE is where they ask for TLS, or -1. The settings,
  * from CONTROL, are loaded anew when files change, for jobs that come after. Returns the exit code:

@@ -312,14 +312,22 @@ def test_new_settings_count_behind_a_transaction_that_began_before(send, remote,
     assert [len(session.messages) for session in server.sessions] == [1, 1]
 
 
-def test_the_master_ends(send, remote, serve):
-    """SIGTERM: idle connections end in good order, and at once."""
-    server = serve()
+@pytest.mark.parametrize("by_signal", [True, False])
+def test_the_master_ends(send, remote, message, serve, by_signal):
+    """Idle connections end in good order; when the scheduler is gone, others at once."""
+    server, silent = serve(), serve({"connect": SILENCE}, address=TWO)
     assert send.letters(1, server) == "K"
-    os.kill(remote.process.pid, signal.SIGTERM)
-    assert remote.process.wait(60) == 0
+    if by_signal:
+        os.kill(remote.process.pid, signal.SIGTERM)
+        assert remote.process.wait(60) == 0
+    else:
+        remote.give(TWO, {1000: "a@x.test"}, message, silent.port, "host")
+        wait_for(lambda: silent.sessions, what="a connection")
+        assert remote.end() == 0
+        silent.wait()
     server.wait()
     assert stages(server.sessions[0]).endswith(" QUIT")
+    assert not remote.events("remote-ended")
 
 
 def test_a_process_that_is_killed_while_it_is_idle(send, remote, serve):
