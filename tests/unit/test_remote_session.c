@@ -28,7 +28,7 @@
 #include "deliver/remote_session.h"
 #include "lib/checksum.h"
 
-#define STEPS_MAX        24
+#define STEPS_MAX        36
 #define HELLO            "<220 hi\r\n", ">EHLO us.example\r\n", "<250 hi\r\n"
 #define HELLO_PIPELINING "<220 hi\r\n", ">EHLO us.example\r\n", "<250-hi\r\n250 PIPELINING\r\n"
 #define MAIL             ">MAIL FROM:<s@x.example>\r\n"
@@ -739,6 +739,216 @@ static void answers_before_commands_are_none(void **state)
     free(recipients);
 }
 
+/* --- one after the other --- */
+
+#define FIRST HELLO, MAIL, OK, RCPT_A, OK, DATA, GO, MESSAGE, OK
+#define RSET  ">RSET\r\n", OK
+
+/* What one more transaction with two recipients comes to, on a connection that had one. */
+struct further {
+    char const *name;
+    char const *steps[STEPS_MAX]; /* from the greeting to the end */
+    char const *results;          /* of the further one; a scene has the letters */
+    enum remote_outcome outcome;
+    enum remote_session_state state;
+    char const *text; /* of the failure, where the outcome is REMOTE_STALE */
+};
+
+static enum remote_outcome run_transaction(struct remote_session *session, unsigned int count,
+                                           char results[3], struct failure *failure)
+{
+    struct remote_recipient recipients[] = {{.address = "a@y.example"}, {.address = "b@y.example"}};
+    struct remote_transaction transaction = {.sender = "s@x.example",
+                                             .message = message_of(PLAIN, strlen(PLAIN)),
+                                             .recipients = recipients,
+                                             .count = count};
+    enum remote_outcome const outcome = remote_session_run(session, &transaction, failure);
+    close(transaction.message.descriptor);
+    memset(results, 0, 3);
+    for (unsigned int i = 0; i < count; i++)
+        results[i] = recipients[i].settled ? (char)recipients[i].failure.result : '-';
+    return outcome;
+}
+
+static void play_further(struct further const *scene)
+{
+    char results[3];
+    int descriptor;
+    struct failure failure = {.text = ""};
+    pid_t const server = start_server(scene->steps, &descriptor);
+    struct remote_session session = session_of(descriptor, 2);
+    assert_int_equal(run_transaction(&session, 1, results, &failure), REMOTE_SETTLED);
+    assert_string_equal(results, "K");
+    assert_int_equal(session.state, REMOTE_SESSION_READY);
+    enum remote_outcome const outcome = run_transaction(&session, 2, results, &failure);
+    if (outcome != scene->outcome || session.state != scene->state ||
+        strcmp(results, scene->results) != 0 ||
+        (outcome == REMOTE_STALE && strncmp(failure.text, scene->text, strlen(scene->text)) != 0))
+        fail_msg("%s: outcome %d, state %d, %s `%s`", scene->name, outcome, session.state, results,
+                 failure.text);
+    if (session.state == REMOTE_SESSION_MIDWAY)
+        remote_session_reset(&session);
+    if (session.state == REMOTE_SESSION_READY) {
+        assert_int_equal(run_transaction(&session, 1, results, &failure), REMOTE_SETTLED);
+        assert_string_equal(results, "K");
+    }
+    remote_session_quit(&session);
+    remote_session_close(&session);
+    assert_int_equal(session.state, REMOTE_SESSION_OVER);
+    int const code = exit_of(server);
+    if (code != 0)
+        fail_msg("%s: the server ended with %d", scene->name, code);
+}
+
+static void a_session_is_used_again(void **state)
+{
+    (void)state;
+    static struct further const scenes[] = {
+        {"all is well",
+         {FIRST, MAIL, OK, RCPT_A, OK, RCPT_B, OK, DATA,    GO, MESSAGE,
+          OK,    MAIL, OK, RCPT_A, OK, DATA,   GO, MESSAGE, OK, QUIT},
+         "KK",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_READY,
+         ""},
+        {"one is refused",
+         {FIRST, MAIL, OK,     RCPT_A, "<550 no\r\n", RCPT_B, OK,      DATA, GO,  MESSAGE, OK,
+          MAIL,  OK,   RCPT_A, OK,     DATA,          GO,     MESSAGE, OK,   QUIT},
+         "DK",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_READY,
+         ""},
+        {"all are refused",
+         {FIRST, MAIL, OK, RCPT_A, "<550 no\r\n", RCPT_B, "<550 no\r\n", RSET, MAIL, OK, RCPT_A, OK,
+          DATA, GO, MESSAGE, OK, QUIT},
+         "DD",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_MIDWAY,
+         ""},
+        {"no RSET",
+         {FIRST, MAIL, OK, RCPT_A, "<550 no\r\n", RCPT_B, "<550 no\r\n", ">RSET\r\n", "<502 no\r\n",
+          QUIT},
+         "DD",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_MIDWAY,
+         ""},
+        {"421 to RSET",
+         {FIRST, MAIL, OK, RCPT_A, "<550 no\r\n", RCPT_B, "<550 no\r\n", ">RSET\r\n", "<421 no\r\n",
+          "~"},
+         "DD",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_MIDWAY,
+         ""},
+        {"one is put off",
+         {FIRST, MAIL, OK, RCPT_A, "<450 no\r\n", RCPT_B, OK, DATA, GO, MESSAGE, OK, QUIT},
+         "ZK",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_OVER,
+         ""},
+        {"all are put off",
+         {FIRST, MAIL, OK, RCPT_A, "<450 no\r\n", RCPT_B, "<550 no\r\n", QUIT},
+         "-D",
+         REMOTE_STALE,
+         REMOTE_SESSION_OVER,
+         "4.2.0 "},
+        {"no MAIL",
+         {FIRST, MAIL, "<550 no\r\n", QUIT},
+         "--",
+         REMOTE_STALE,
+         REMOTE_SESSION_OVER,
+         "5.0.0 "},
+        {"no MAIL for now",
+         {FIRST, MAIL, "<451 no\r\n", QUIT},
+         "--",
+         REMOTE_STALE,
+         REMOTE_SESSION_OVER,
+         "4.0.0 "},
+        {"no DATA for now",
+         {FIRST, MAIL, OK, RCPT_A, OK, RCPT_B, OK, DATA, "<451 no\r\n", QUIT},
+         "--",
+         REMOTE_STALE,
+         REMOTE_SESSION_OVER,
+         "4.0.0 "},
+        {"no DATA",
+         {FIRST, MAIL, OK, RCPT_A, OK, RCPT_B, OK, DATA, "<554 no\r\n", RSET, MAIL, OK, RCPT_A, OK,
+          DATA, GO, MESSAGE, OK, QUIT},
+         "DD",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_MIDWAY,
+         ""},
+        {"the message is refused",
+         {FIRST,         MAIL, OK, RCPT_A, OK, RCPT_B, OK, DATA,    GO, MESSAGE,
+          "<554 no\r\n", MAIL, OK, RCPT_A, OK, DATA,   GO, MESSAGE, OK, QUIT},
+         "DD",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_READY,
+         ""},
+        {"the message is put off",
+         {FIRST, MAIL, OK, RCPT_A, OK, RCPT_B, OK, DATA, GO, MESSAGE, "<451 no\r\n", QUIT},
+         "ZZ",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_OVER,
+         ""},
+        {"421 to the message",
+         {FIRST, MAIL, OK, RCPT_A, OK, RCPT_B, OK, DATA, GO, MESSAGE, "<421 no\r\n", "~"},
+         "ZZ",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_OVER,
+         ""},
+        {"the end behind the final dot",
+         {FIRST, MAIL, OK, RCPT_A, OK, RCPT_B, OK, DATA, GO, MESSAGE},
+         "ZZ",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_OVER,
+         ""},
+        {"421 in between",
+         {FIRST, MAIL, "<421 no\r\n", "~"},
+         "--",
+         REMOTE_STALE,
+         REMOTE_SESSION_OVER,
+         "4.3.2 "},
+        {"an end in between", {FIRST}, "--", REMOTE_STALE, REMOTE_SESSION_OVER, "4.4.2 "},
+        {"silence",
+         {FIRST, MAIL, "~"},
+         "--",
+         REMOTE_STALE,
+         REMOTE_SESSION_OVER,
+         "4.4.2 mx[192.0.2.1]:25 does not answer in time (MAIL)"},
+        {"garbage",
+         {FIRST, MAIL, "<what?\r\n", "~"},
+         "--",
+         REMOTE_STALE,
+         REMOTE_SESSION_OVER,
+         "4.5.0 "},
+        {"an end behind DATA",
+         {FIRST, MAIL, OK, RCPT_A, "<550 no\r\n", RCPT_B, OK, DATA},
+         "D-",
+         REMOTE_STALE,
+         REMOTE_SESSION_OVER,
+         "4.4.2 "},
+    };
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++)
+        play_further(scenes + i);
+}
+
+/* What comes with the answer to the final dot is not for the next transaction. */
+static void a_session_with_something_left_is_not(void **state)
+{
+    (void)state;
+    static char const *const steps[] = {
+        HELLO, MAIL, OK, RCPT_A, OK, DATA, GO, MESSAGE, "<250 ok\r\n421 bye\r\n", "~", NULL};
+    char results[3];
+    int descriptor;
+    struct failure failure = {.text = ""};
+    pid_t const server = start_server(steps, &descriptor);
+    struct remote_session session = session_of(descriptor, 2);
+    assert_int_equal(run_transaction(&session, 1, results, &failure), REMOTE_SETTLED);
+    assert_string_equal(results, "K");
+    assert_int_equal(session.state, REMOTE_SESSION_OVER);
+    remote_session_close(&session);
+    assert_int_equal(exit_of(server), 0);
+}
+
 int main(void)
 {
     struct CMUnitTest const tests[] = {
@@ -750,6 +960,8 @@ int main(void)
         cmocka_unit_test(a_damaged_message_is_cut_off),
         cmocka_unit_test(long_pipelines_do_not_block),
         cmocka_unit_test(answers_before_commands_are_none),
+        cmocka_unit_test(a_session_is_used_again),
+        cmocka_unit_test(a_session_with_something_left_is_not),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, 0, 0);
