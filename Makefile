@@ -78,6 +78,9 @@ $(BUILD)/tests/%: tests/unit/%.c $(archives)
 	$(call say,TEST) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(if $(SANITIZE),$(LINK)) -o $@ $< \
 	  -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS) -lcmocka
 
+# A test that cannot wait for hours.
+$(BUILD)/tests/test_remote_master: private LDLIBS += -Wl,--wrap=remote_delivery_seconds
+
 unit: $(tests) $(if $(SANITIZE),,crash-tools)
 
 check: all unit
