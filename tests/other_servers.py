@@ -1,4 +1,4 @@
-"""Other mail servers: Debian's Postfix, Exim and OpenSMTPD.
+"""Other mail servers: Debian's Postfix, Exim and OpenSMTPD, and Dovecot, which takes LMTP.
 
 Each keeps to a folder of its own as far as it can be told to, listens on a port of 127.0.0.1,
 delivers DOMAIN to a Maildir for each user, and relays everything else to one port. ROOT is what the
@@ -58,17 +58,20 @@ class OtherServer:
     def install(self, packages):
         """Unpacks what its packages and those that they need hold into ROOT, which is not `/`."""
         assert self.root != Path("/")
-        for archive in sorted(Path(packages).glob("*.deb")):
-            # dpkg -x would put a folder in the place of the symbolic link /lib
-            content = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], check=True,
-                                     stdout=subprocess.PIPE).stdout  # fmt: skip
-            subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", self.root], check=True,
-                           input=content)  # fmt: skip
+        self.unpack(sorted(Path(packages).glob("*.deb")))
         for name, number in self.accounts.items():
             user = f"{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin\n"
             for table, line in ("passwd", user), ("group", f"{name}:x:{number}:\n"):
                 with open(self.outside(f"/etc/{table}"), "a") as file:
                     file.write(line)
+
+    def unpack(self, archives):
+        for archive in archives:
+            # dpkg -x would put a folder in the place of the symbolic link /lib
+            content = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], check=True,
+                                     stdout=subprocess.PIPE).stdout  # fmt: skip
+            subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", self.root], check=True,
+                           input=content)  # fmt: skip
 
     def configure(self):
         """Makes the folder and writes the settings."""
@@ -346,3 +349,101 @@ match from any for any action "out"
 
     def command(self):
         return ["/usr/sbin/smtpd", "-d"]
+
+
+class Dovecot(OtherServer):
+    """Its LMTP service, with two sockets (lmtp-system for the user of our deliveries, lmtp-nobody for
+    nobody) and a port. FULL, one of the users, has no room left.
+
+    Its programs are where they are installed; else they are unpacked into ROOT and lie over /usr in a
+    mount namespace of its own, so that its sockets are in the folder that everybody sees.
+    """
+
+    name = "dovecot"
+    packages = ("dovecot-lmtpd",)
+    program = "/usr/sbin/dovecot"
+
+    settings = """
+base_dir = {folder}/run
+state_dir = {folder}/run/state
+log_path = {folder}/log
+protocols = lmtp
+listen = 127.0.0.1
+ssl = no
+hostname = mail.{domain}
+default_internal_user = daemon
+default_internal_group = daemon
+default_login_user = bin
+mail_location = maildir:~/Maildir
+mail_plugins = quota
+plugin {{
+  quota = maildir:here
+}}
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = passwd-file
+  args = username_format=%n {folder}/users
+}}
+service lmtp {{
+  unix_listener {folder}/lmtp-system {{
+    mode = 0600
+    user = {remote}
+  }}
+  unix_listener {folder}/lmtp-nobody {{
+    mode = 0600
+    user = nobody
+  }}
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+}}
+"""
+
+    def __init__(self, *arguments, remote, full=(), **more):
+        super().__init__(*arguments, **more)
+        self.remote, self.full = remote, full
+
+    @classmethod
+    def is_installed(cls):
+        return os.path.exists(cls.program) and os.path.exists("/usr/lib/dovecot/lmtp")
+
+    @classmethod
+    def missing(cls, packages):
+        if os.geteuid() == 0 and cls.is_installed():
+            return None
+        return super().missing(packages)
+
+    def outside(self, path=""):
+        return self.folder / path
+
+    def install(self, packages):
+        """Into ROOT, where nothing of another machine is."""
+        if self.is_installed():
+            return
+        for name in ("usr/lib", "usr/bin", "usr/sbin"):
+            (self.root / name).mkdir(parents=True)
+            (self.root / Path(name).name).symlink_to(name)
+        packages = Path(packages)
+        self.unpack([*packages.glob("dovecot-*.deb"), *packages.glob("lib*.deb")])
+
+    def configure(self):
+        for name in ("run", "mail"):
+            (self.folder / name).mkdir(parents=True)
+        os.chown(self.folder / "mail", NOBODY, NOBODY)
+        self.write("dovecot.conf", self.settings, remote=self.remote)
+        lines = [f"{user}::{NOBODY}:{NOBODY}::{self.folder}/mail/{user}::"
+                 + ("userdb_quota_rule=*:bytes=1" if user in self.full else "")
+                 for user in self.users]  # fmt: skip
+        self.write("users", "\n".join(lines) + "\n")
+
+    def command(self):
+        line = [self.program, "-F", "-c", f"{self.folder}/dovecot.conf"]
+        if self.is_installed():
+            return line
+        lay_over = 'mount -t overlay overlay -o ro,lowerdir="$0/usr:/usr" /usr && exec "$@"'
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", lay_over, self.root,
+                *line]  # fmt: skip

@@ -125,6 +125,7 @@ def test_starttls_between_chunks(make_instance):
     assert body_of(message) == b"Subject: inside\n\n"
 
 
+@pytest.mark.heavy
 def test_too_large(make_instance):
     """The chunk's size is enough to say 552; its octets are dropped in flat memory."""
     instance = make_instance({"databytes": "1000\n"})

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from hostile_server import CLOSE, SILENCE, HostileServer, pause
-from test_remote_session import BIG, Remote
+from test_remote_session import Remote
 
 MESSAGE = b"Subject: x\n\n.dot\n.\nlast"
 WIRE = b"Subject: x\r\n\r\n.dot\r\n.\r\nlast\r\n"
 MIB = 1 << 20
+BIG = b"Subject: x\n\n" + (b"x" * 70 + b"\n") * (7 * MIB // 144)  # three chunks, and half a one
 TWO = ["a@y.example", "b@y.example"]
 
 
@@ -45,7 +46,7 @@ def test_one_chunk(remote, extensions, message):
     assert server.commands[3:] == [b"BDAT %d LAST" % len(expected), b"QUIT"]
 
 
-@pytest.mark.parametrize("length", [MIB - 1, MIB, MIB + 1, 2 * MIB, 8 * MIB + 5])
+@pytest.mark.parametrize("length", [MIB - 1, MIB, MIB + 1, 2 * MIB, 4 * MIB + 5])
 def test_many_chunks(remote, extensions, length):
     message = (b"x" * 62 + b"\n") * (length // 64 - 1)
     message += b"y" * (length - len(wire(message)) - 2) + b"\n"
@@ -57,10 +58,10 @@ def test_many_chunks(remote, extensions, length):
     assert sizes[-1] == b"BDAT %d LAST" % ((length - 1) % MIB + 1)
 
 
-@pytest.mark.parametrize("cut", range(-3, 4))
+@pytest.mark.parametrize("cut", range(-2, 3))
 def test_line_ends_where_pieces_end(remote, cut):
     """A CR LF, a lone CR and an LF across the pieces that are read, up to the end of the message."""
-    for end in (b"\r\n", b"\r", b"\n", b"\r\n\r\n", b"\r\rx"):
+    for end in (b"\r\n", b"\r", b"\r\n\r\rx"):
         message = b"x" * (8192 + cut) + end
         with HostileServer(extensions=["CHUNKING"]) as server:
             assert remote(server, message=message).letters == "rK"
@@ -90,10 +91,10 @@ def test_a_chunk_is_refused(remote, extensions, refusal):
 
 
 @pytest.mark.parametrize("early", ["550 5.7.1 never", "450 4.7.1 not now"])
-@pytest.mark.parametrize("stage", [0, 1, 7], ids=["first", "second", "last"])
+@pytest.mark.parametrize("stage", [0, 1, 3], ids=["first", "second", "last"])
 def test_a_refusal_before_the_chunk_is_there(remote, extensions, early, stage):
     script = {"chunk": [None] * stage + [(early, SILENCE)]}
-    with HostileServer(script, extensions, small=True) as server:
+    with HostileServer(script, extensions, small=stage < 2) as server:
         result = remote(server, message=BIG, timeout=5)
     assert result.recipients == ("h" if early[0] == "5" else "s")
     assert early[:3] in result.text
