@@ -2,6 +2,7 @@
 that hold up nobody else."""
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -77,8 +78,8 @@ def test_a_dead_destination_is_tried_once_for_all_its_mail(stopped):
     assert dead["destination"] == "gone.test" and dead["seconds"] == "300"
     assert len(stopped.transactions()) == START + 1
     untried = [row for row in stopped.events("delivery", result="deferred")
-               if row["text"].startswith("4.4.1 not tried: gone.test was not reachable 0 seconds ago: "
-                                         "no connection")]
+               if re.match("4.4.1 not tried: gone.test was not reachable [0-9]+ (second|minute)s? "
+                           "ago: no connection", row["text"])]
     assert len(untried) == 30 - START
     assert stopped.recipients() == ["ok"] * 30 and stopped.sent() == ["user@fine.test"]
     # A new one is put off at once, and an order has one of them tried.
