@@ -23,7 +23,7 @@ void batch_free(struct batch *batch)
 
 static bool is_good(struct batch_slot const *slot)
 {
-    return slot->failure.result == JOB_DELIVERED;
+    return job_is_delivered(slot->failure.result);
 }
 
 static bool has_good_file(struct batch_slot const *slot)

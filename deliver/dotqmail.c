@@ -194,7 +194,8 @@ static void follow_all(struct dotqmail *dotqmail, size_t count, bool may_make,
     char id[QUEUE_ID_LENGTH + 16] = "";
     if (report->forwards)
         snprintf(id, sizeof id, ", queued as %s", dotqmail->client.id);
-    report->failure.result = JOB_DELIVERED;
+    if (!report->forwards || report->files || report->programs)
+        report->failure.result = JOB_DELIVERED;
     snprintf(report->failure.text, sizeof report->failure.text, "2.0.0 did %u+%u+%u%s",
              report->files, report->forwards, report->programs, id);
 }

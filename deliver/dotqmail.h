@@ -39,13 +39,14 @@ struct dotqmail {
     stralloc instructions; /* an array of struct dotqmail_instruction */
     stralloc text;         /* the default delivery, where it takes the file's place */
     stralloc new_sender;
-    int stage;            /* the message for programs; -1: not made yet */
-    long long deadline;   /* of the programs: program_clock */
+    int stage;          /* the message for programs; -1: not made yet */
+    long long deadline; /* of the programs: program_clock */
 };
 
 /* How one delivery went. */
 struct dotqmail_report {
-    struct failure failure; /* on JOB_DELIVERED the text is "2.0.0 did FILES+FORWARDS+PROGRAMS" */
+    struct failure
+        failure; /* when it is delivered the text is "2.0.0 did FILES+FORWARDS+PROGRAMS" */
     unsigned int files, forwards, programs;
     bool abandoned;                   /* the partner is gone */
     bool said;                        /* a program failed and said why: the output has it */

@@ -23,7 +23,7 @@ static void log_delivery(struct job const *job, struct dotqmail const *dotqmail,
                          struct failure const *failure)
 {
     struct log_line line;
-    bool const delivered = failure->result == JOB_DELIVERED;
+    bool const delivered = job_is_delivered(failure->result);
     log_begin(&line, delivered                         ? "delivered"
                      : failure->result == JOB_DEFERRED ? "delivery-deferred"
                      : failure->result == JOB_FAILED   ? "delivery-failed"

@@ -10,13 +10,17 @@ static void forward(struct dotqmail *dotqmail, struct dotqmail_instruction const
                     size_t count, struct job const *job, int message, struct failure *failure)
 {
     struct inject_client *const client = &dotqmail->client;
-    inject_client_begin(client, dotqmail->new_sender.s, strlen(dotqmail->new_sender.s),
-                        job->body_8bit, job->smtputf8);
-    inject_client_forwarded(client);
+    bool const list = strcmp(dotqmail->new_sender.s, job->sender) != 0;
+    enum forward_dsn const dsn = list         ? FORWARD_DSN_NONE
+                                 : count == 1 ? FORWARD_DSN_ALL
+                                              : FORWARD_DSN_NO_SUCCESS;
+    forward_begin(client, job, dotqmail->new_sender.s, dsn);
     for (size_t i = 0; i < count; i++)
         if (instructions[i].kind == DOTQMAIL_FORWARD)
-            inject_client_recipient(client, instructions[i].text, strlen(instructions[i].text));
+            forward_recipient(client, job, instructions[i].text, strlen(instructions[i].text), dsn);
     forward_message(client, &dotqmail->copy, job, message, failure);
+    if (failure->result == JOB_DELIVERED)
+        failure->result = forward_result(job, dsn);
 }
 
 bool dotqmail_forward(struct dotqmail *dotqmail, struct dotqmail_instruction const *instructions,
@@ -29,5 +33,5 @@ bool dotqmail_forward(struct dotqmail *dotqmail, struct dotqmail_instruction con
     }
     forward(dotqmail, instructions, count, job, message, failure);
     inject_client_close(client);
-    return failure->result == JOB_DELIVERED;
+    return job_is_delivered(failure->result);
 }

@@ -115,7 +115,7 @@ static void write_text(int descriptor, char const *text, size_t length)
 static int say_result(struct dotqmail_report const *report)
 {
     struct failure const *const failure = &report->failure;
-    bool const delivered = failure->result == JOB_DELIVERED;
+    bool const delivered = job_is_delivered(failure->result);
     char const *text = failure->text;
     if (delivered && *text)
         text += strlen("2.0.0 ");

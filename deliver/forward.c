@@ -14,7 +14,14 @@ struct collection {
     struct job const *job;
     size_t count;
     bool begun;
+    enum forward_dsn dsn; /* once it is begun */
 };
+
+static bool is_included(char const *target, size_t length)
+{
+    return length > strlen(ALIASES_INCLUDE) &&
+           !memcmp(target, ALIASES_INCLUDE, strlen(ALIASES_INCLUDE));
+}
 
 static void begin(struct collection *collection)
 {
@@ -22,10 +29,12 @@ static void begin(struct collection *collection)
     /* What bounces goes to the list's owner; but a bounce never gets a sender (RFC 5321 4.5.5), nor
      * does a double bounce, or else postmaster's broken alias would make reports without an end. */
     bool const bounce = !*job->sender || !strcmp(job->sender, "#@[]");
-    char const *const sender = *job->extension && !bounce ? job->extension : job->sender;
-    inject_client_begin(&collection->forward->client, sender, strlen(sender), job->body_8bit,
-                        job->smtputf8);
-    inject_client_forwarded(&collection->forward->client);
+    bool const list = *job->extension && !bounce;
+    bool const single =
+        !strchr(job->target, '\n') && !is_included(job->target, strlen(job->target));
+    collection->dsn = list ? FORWARD_DSN_NONE : single ? FORWARD_DSN_ALL : FORWARD_DSN_NO_SUCCESS;
+    forward_begin(&collection->forward->client, job, list ? job->extension : job->sender,
+                  collection->dsn);
     collection->begun = true;
 }
 
@@ -40,7 +49,8 @@ static bool add_address(struct collection *collection, char const *address, size
     }
     if (!collection->begun)
         begin(collection);
-    inject_client_recipient(&collection->forward->client, address, length);
+    forward_recipient(&collection->forward->client, collection->job, address, length,
+                      collection->dsn);
     return true;
 }
 
@@ -51,7 +61,7 @@ static bool take_included(void *context, char const *line, size_t length, unsign
     char target[CONTROL_LINE_MAX];
     size_t used = 0;
     (void)number;
-    if (length > strlen(ALIASES_INCLUDE) && !memcmp(line, ALIASES_INCLUDE, strlen(ALIASES_INCLUDE)))
+    if (is_included(line, length))
         return control_fail_hint(error, "an address", line, length,
                                  "an included file includes no other");
     if (!aliases_target(line, length, NULL, 0, target, sizeof target, &used, error))
@@ -105,9 +115,9 @@ static bool add_targets(struct collection *collection)
     char const *target = collection->job->target;
     for (;;) {
         size_t const length = strcspn(target, "\n");
-        bool const included = length > prefix && !memcmp(target, ALIASES_INCLUDE, prefix);
-        if (included ? !add_included(collection, target + prefix, length - prefix)
-                     : !add_address(collection, target, length))
+        if (is_included(target, length)
+                ? !add_included(collection, target + prefix, length - prefix)
+                : !add_address(collection, target, length))
             return false;
         if (!target[length])
             return true;
@@ -128,6 +138,8 @@ static void forward_now(struct forward *forward, struct message_copy *copy, stru
             failure_set(failure, JOB_DELIVERED, "2.0.0 thrown away, as the alias says");
         else
             forward_message(&forward->client, copy, job, message, failure);
+        if (collection.begun && failure->result == JOB_DELIVERED)
+            failure->result = forward_result(job, collection.dsn);
     }
     inject_client_close(&forward->client); /* what was not committed is discarded by that */
 }

@@ -21,9 +21,10 @@ struct forward {
 
 /* Hands JOB's message (JOB_ALIAS; read from MESSAGE by pread) on to all targets at once, with a
  * Delivered-To field for the alias, from which loops are known. FAILURE says how it went: on
- * JOB_DELIVERED the new message is durable in the queue, and the text has its id. COPY is room for
- * the work. After an injector that did not answer in time, aliases are deferred at once for
- * FORWARD_REST_MILLISECONDS: mailboxes of the same batch wait for one of them, not for each. */
+ * JOB_DELIVERED or another of its kinds the new message is durable in the queue, and the text has
+ * its id. COPY is room for the work. After an injector that did not answer in time, aliases are
+ * deferred at once for FORWARD_REST_MILLISECONDS: mailboxes of the same batch wait for one of them,
+ * not for each. */
 void forward_alias(struct forward *forward, struct message_copy *copy, struct job const *job,
                    int message, struct failure *failure);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "deliver/dsn_fields.h"
 #include "lib/fields.h"
 
 /* FLAGS: each letter at most once, in this order. */
@@ -28,7 +29,9 @@ bool job_format(stralloc *out, struct job const *job)
         fields_add_text(out, job->target) && fields_add_text(out, job->extension) &&
         fields_add_text(out, job->recipient) && fields_add_text(out, job->sender) &&
         fields_add_number(out, job->offset) && fields_add_number(out, job->length) &&
-        fields_add_sum(out, job->sum) && add_flags(out, job))
+        fields_add_sum(out, job->sum) && add_flags(out, job) &&
+        dsn_fields_add_message(out, &job->dsn) &&
+        dsn_fields_add_recipient(out, &job->dsn_recipient))
         return true;
     out->len = before;
     return false;
@@ -57,7 +60,11 @@ bool job_parse(struct job *job, char const *bytes, size_t length)
     if (!length || !memchr(bytes, 0, length) || !fields_scan_number(bytes, &parsed.number))
         return false;
     job->number = parsed.number;
-    if (!fields_split(fields, COUNT, bytes, length))
+    for (size_t i = 0; i < COUNT; i++)
+        if (!(fields[i] = fields_next(&bytes, &length)))
+            return false;
+    if (!dsn_fields_next_message(&parsed.dsn, &bytes, &length) ||
+        !dsn_fields_next_recipient(&parsed.dsn_recipient, &bytes, &length) || length)
         return false;
     char const kind = fields[KIND][0];
     if (!kind || fields[KIND][1] || !memchr(kinds, kind, sizeof kinds))

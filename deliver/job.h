@@ -3,10 +3,11 @@
  *
  * job, with one descriptor (the queue file, read-only, shared: use pread):
  *   JOB NUL KIND NUL TARGET NUL EXTENSION NUL RECIPIENT NUL SENDER NUL OFFSET NUL LENGTH NUL SUM
- * NUL FLAGS NUL answer: JOB NUL LETTER NUL TEXT NUL JOB is the scheduler's number of the delivery
- * (decimal); OFFSET and LENGTH (decimal) say where the message bytes lie, SUM (16 hexadecimal
- * digits) is their checksum. FLAGS are letters: `8` for an 8BITMIME body, `U` for SMTPUTF8. The
- * KINDs are those of enum job_kind. */
+ * NUL FLAGS NUL DSN answer: JOB NUL LETTER NUL TEXT NUL JOB is the scheduler's number of the
+ * delivery (decimal); OFFSET and LENGTH (decimal) say where the message bytes lie, SUM (16
+ * hexadecimal digits) is their checksum. FLAGS are letters: `8` for an 8BITMIME body, `U` for
+ * SMTPUTF8. The KINDs are those of enum job_kind. DSN are the fields of deliver/dsn_fields.h: the
+ * message's, then the recipient's. */
 #ifndef EKIDEN_JOB_H
 #define EKIDEN_JOB_H
 
@@ -15,6 +16,8 @@
 #include <stdint.h>
 
 #include <skalibs/stralloc.h>
+
+#include "lib/dsn.h"
 
 #define JOB_TEXT_MAX    400  /* bytes of an answer's text; longer is cut */
 #define JOB_MAILBOX_MAX 511  /* bytes of a mailbox path: ROUTING_MAILBOX_MAX without its NUL */
@@ -50,6 +53,8 @@ struct job {
     char const *target, *extension, *recipient, *sender; /* NUL-terminated, into the bytes parsed */
     uint64_t offset, length, sum;
     bool body_8bit, smtputf8;
+    struct dsn_message dsn; /* what the sender asked for, of the message and of RECIPIENT */
+    struct dsn_recipient dsn_recipient;
 };
 struct job_answer {
     uint64_t number;

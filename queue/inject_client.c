@@ -248,6 +248,24 @@ void inject_client_recipient(struct inject_client *client, char const *address, 
     put_address(client, ENVELOPE_TODO, address, length);
 }
 
+static void put_record(struct inject_client *client, enum envelope_letter letter, char const *text)
+{
+    if (text && *text)
+        put_address(client, (char)letter, text, strlen(text));
+}
+
+void inject_client_dsn(struct inject_client *client, struct dsn_message const *dsn)
+{
+    put_record(client, ENVELOPE_ENVID, dsn->envid);
+    put_record(client, ENVELOPE_RETURN, (char const[]){(char)dsn->return_wish, 0});
+}
+
+void inject_client_dsn_recipient(struct inject_client *client, struct dsn_recipient const *dsn)
+{
+    put_record(client, ENVELOPE_NOTIFY, dsn_notify_letters(dsn->notify));
+    put_record(client, ENVELOPE_ORCPT, dsn->orcpt);
+}
+
 static void end_envelope(struct inject_client *client)
 {
     if (!client->in_message)

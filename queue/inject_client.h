@@ -44,6 +44,10 @@ void inject_client_begin(struct inject_client *client, char const *sender, size_
                          bool body_8bit, bool smtputf8);
 /* After begin: the message is one that was in the queue, and goes on to others. */
 void inject_client_forwarded(struct inject_client *client);
+/* What RFC 3461 asks for: of the message behind begin, of a recipient behind him. What was not
+ * given stays away. */
+void inject_client_dsn(struct inject_client *client, struct dsn_message const *dsn);
+void inject_client_dsn_recipient(struct inject_client *client, struct dsn_recipient const *dsn);
 void inject_client_recipient(struct inject_client *client, char const *address, size_t length);
 void inject_client_message(struct inject_client *client, char const *bytes, size_t length);
 

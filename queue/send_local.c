@@ -56,15 +56,18 @@ static bool deliver(struct send *send, struct send_message *message, uint32_t in
     static stralloc whole = STRALLOC_ZERO; /* kept for the next one */
     static char targets[JOB_TARGET_MAX + 1], sender[VERP_SIZE];
     struct queue_message const *const content = &message->content;
+    struct queue_recipient const *const recipient = content->recipients + index;
     struct job job = {.kind = JOB_MAILBOX,
                       .target = route->mailbox,
                       .extension = route->extension,
-                      .recipient = complete(send, content->recipients + index, &whole),
+                      .recipient = complete(send, recipient, &whole),
                       .offset = content->message_offset,
                       .length = content->message_length,
                       .sum = content->message_sum,
                       .body_8bit = content->body_8bit,
-                      .smtputf8 = content->smtputf8};
+                      .smtputf8 = content->smtputf8,
+                      .dsn = {content->envid, content->return_wish},
+                      .dsn_recipient = {recipient->notify, queue_recipient_orcpt(recipient)}};
     if (!job.recipient)
         return false;
     job.sender = verp_sender(sender, content->sender, job.recipient);

@@ -52,7 +52,9 @@ static void submit(struct sendmail_options const *options)
                                     .ignore_return_path = true,
                                     .name = options->name,
                                     .dot_ends = !options->ignore_dots,
-                                    .body_8bit = options->body_8bit};
+                                    .body_8bit = options->body_8bit,
+                                    .notify = options->notify,
+                                    .dsn = options->dsn};
     if (options->sender)
         submission.sender = read_sender(options->sender, &address);
     submission_run(&submission);

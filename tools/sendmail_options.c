@@ -6,7 +6,7 @@
 #include "tools/problem.h"
 
 /* What a letter has behind it. Of other sendmails' options those are passed over that say how and
- * not what: aliases (n), metoo (m), errors (e), delivery reports (N, R, V), and so on. */
+ * not what: aliases (n), metoo (m), errors (e), and so on. */
 static char const with_value[] = "ABCFLNORVXbefhopr";
 static char const with_attached_value[] = "dq"; /* never in the next argument */
 static char const alone[] = "EGIUcimnstvx";
@@ -43,6 +43,24 @@ static void take_value(struct sendmail_options *options, char letter, char const
         break;
     case 'F':
         options->name = value;
+        break;
+    case 'N':
+        options->notify = dsn_parse_notify(value, strlen(value));
+        if (!options->notify)
+            problem_die(PROBLEM_USAGE,
+                        "-N is followed by never, or by a list of success, failure, delay", 0);
+        break;
+    case 'R':
+        options->dsn.return_wish = !strcasecmp(value, "full")   ? DSN_RETURN_FULL
+                                   : !strcasecmp(value, "hdrs") ? DSN_RETURN_HEADERS
+                                                                : DSN_RETURN_UNSET;
+        if (!options->dsn.return_wish)
+            problem_die(PROBLEM_USAGE, "-R is followed by full or hdrs", 0);
+        break;
+    case 'V':
+        options->dsn.envid = value;
+        if (!dsn_is_envid(value, strlen(value)))
+            problem_die(PROBLEM_USAGE, "-V is followed by an envelope id in xtext (RFC 3461)", 0);
         break;
     case 'o':
         options->ignore_dots |= *value == 'i';

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "lib/dsn.h"
+
 enum sendmail_mode { SENDMAIL_SUBMIT, SENDMAIL_SMTP, SENDMAIL_QUEUE, SENDMAIL_ALIASES };
 
 struct sendmail_options {
@@ -14,6 +16,8 @@ struct sendmail_options {
     bool body_8bit;               /* -B8BITMIME */
     char const *sender;           /* -f, -r: as given; 0: none */
     char const *name;             /* -F; 0: none */
+    unsigned int notify;          /* -N; 0: none */
+    struct dsn_message dsn;       /* -R, -V */
     char const *const *arguments; /* the recipients, NULL-terminated */
 };
 

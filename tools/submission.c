@@ -155,11 +155,15 @@ static void die_refused(enum queue_status status, int number)
 static void send_copy(struct work *work, struct inject_client *client, stralloc const *sender,
                       char const *first, char const *end)
 {
+    struct dsn_recipient const wish = {.notify = work->submission->notify};
     char const *bytes;
     ssize_t length;
     inject_client_begin(client, sender->s, sender->len, work->body_8bit, work->smtputf8);
-    for (char const *recipient = first; recipient < end; recipient += strlen(recipient) + 1)
+    inject_client_dsn(client, &work->submission->dsn);
+    for (char const *recipient = first; recipient < end; recipient += strlen(recipient) + 1) {
         inject_client_recipient(client, recipient, strlen(recipient));
+        inject_client_dsn_recipient(client, &wish);
+    }
     inject_client_message(client, work->compose.header.s, work->compose.header.len);
     inject_client_message(client, "\n", 1);
     while ((length = spool_read(&work->body, &bytes)) > 0)

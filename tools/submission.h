@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "lib/dsn.h"
+
 enum submission_recipients {
     SUBMISSION_ARGUMENTS, /* those of the command line only */
     SUBMISSION_HEADER,    /* those of the header only */
@@ -20,9 +22,11 @@ struct submission {
                                      environment */
     bool sender_is_from;          /* SENDER stands in a From that is missing, too */
     bool ignore_return_path;
-    char const *name;             /* 0: by the environment */
-    bool dot_ends;                /* a line `.` ends the message */
-    bool body_8bit;               /* the caller says so; else it is seen */
+    char const *name;    /* 0: by the environment */
+    bool dot_ends;       /* a line `.` ends the message */
+    bool body_8bit;      /* the caller says so; else it is seen */
+    unsigned int notify; /* which reports are wanted of each recipient (RFC 3461); 0: unsaid */
+    struct dsn_message dsn;
     bool print;                   /* to standard output instead of the queue */
     char const *control, *inject; /* 0: the usual ones */
 };

@@ -1,8 +1,11 @@
 """DSN (RFC 3461, 3464, 6533): what a sender asks for is kept on the whole way, and told once."""
 
+import os
+import subprocess
+
 import pytest
 from hostile_server import HostileServer
-from instance import DOMAIN
+from instance import DOMAIN, PATIENCE
 from report import Report
 from smtp_client import to_wire
 
@@ -126,3 +129,52 @@ def test_servers_with_and_without(make):
         b"RCPT TO:<c@offers.test> ORCPT=utf-8;j\\x{FC}rgen@x.test",
     ]
     assert [line for line in lacks.commands if b" ENVID" in line or b" NOTIFY" in line] == []
+
+
+def test_forwards(make):
+    """RFC 3461 5.2.7: one address in place of another keeps all; of several only the fork is told; a list
+    with an owner is where the way ends."""
+    instance = make("one", aliases="single: bob@one.test\nseveral: bob, jürgen\nlist: bob, jürgen\n"
+                                   "owner-list: postmaster\nbroken: nobody\nbroken2: nobody, bob\n")
+    send(instance, "alice@one.test", {
+        f"single@{DOMAIN}": f"NOTIFY=SUCCESS ORCPT=rfc822;{OLD}",
+        f"several@{DOMAIN}": "NOTIFY=SUCCESS",
+        f"list@{DOMAIN}": "NOTIFY=SUCCESS,FAILURE",
+        f"broken@{DOMAIN}": "NOTIFY=NEVER",
+        f"broken2@{DOMAIN}": "NOTIFY=SUCCESS",
+    }, " ENVID=id RET=HDRS")  # fmt: skip
+    instance.wait_for_empty_queue()
+    found = told(instance, "one.test", 2)
+    assert sorted(found) == [
+        ("delivered", "bob@one.test"),
+        ("delivered", f"list@{DOMAIN}"),
+        ("expanded", f"broken2@{DOMAIN}"),
+        ("expanded", f"several@{DOMAIN}"),
+    ]
+    head, fields, _ = found["delivered", "bob@one.test"]
+    assert head["Original-Envelope-Id"] == "id"
+    assert fields["Original-Recipient"] == "rfc822; Old.Bob+x@old.test"
+    instance.wait_for_mail("bob", 4)
+    instance.wait_for_mail("jürgen", 2)
+
+
+def sendmail(instance, *arguments, code=0):
+    environment = {**os.environ, "EKIDEN_CONTROL": str(instance.control),
+                   "EKIDEN_INJECT": str(instance.folder / "inject")}
+    done = subprocess.run(instance.command("sendmail", "-f", "alice@one.test", *arguments),
+                          input=b"Subject: x\n\nhello\n", env=environment, timeout=PATIENCE)
+    assert done.returncode == code
+
+
+def test_sendmail(make):
+    instance = make("one", aliases="broken: nobody@one.test\n")
+    sendmail(instance, "-N", "success,delay", "-V", "x+2By", "bob@one.test")
+    sendmail(instance, "-Nnever", f"broken@{DOMAIN}")
+    sendmail(instance, "-Rhdrs", f"broken@{DOMAIN}")
+    instance.wait_for_empty_queue()
+    found = told(instance, "one.test", 2)
+    assert sorted(found) == [("delivered", "bob@one.test"), ("failed", "nobody@one.test")]
+    assert found["delivered", "bob@one.test"][0]["Original-Envelope-Id"] == "x+y"
+    assert found["failed", "nobody@one.test"][2].original[0] == "text/rfc822-headers"
+    for wrong in (("-N", "always"), ("-N", "never,success"), ("-R", "some"), ("-V", "a=b")):
+        sendmail(instance, *wrong, "bob@one.test", code=64)

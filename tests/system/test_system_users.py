@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from instance import DOMAIN, wait_for
+from report import Report
 from test_launch import FIRST_UID, IS_ROOT, can_unshare
 
 CONTROL = {"systemusers": "ann\nben\n"}
@@ -91,6 +92,25 @@ def test_forwards_and_programs(accounts):
     assert f"Delivered-To: ann-list@{DOMAIN}" in fields
     seen = (accounts.instance.folder / "home/ann/seen").read_bytes()
     assert seen.endswith(b"\nSubject: hello\n\nbody\n") and b"Delivered-To" not in seen
+
+
+def test_reports_of_forwards(accounts):
+    """RFC 3461: a forward and nothing else keeps what the sender asks for; beside a mailbox it is the
+    mailbox that is told of."""
+    instance = accounts.instance
+    accounts.write("ann", ".qmail-away", f"&{BEN}\n")
+    accounts.write("ann", ".qmail-both", f"&{BEN}\n./mbox\n")
+    with instance.session() as client:
+        client.command(f"MAIL FROM:<{BEN}> ENVID=x")
+        for name in ("away", "both"):
+            assert client.command(f"RCPT TO:<ann-{name}@{DOMAIN}> NOTIFY=SUCCESS").code == 250
+        assert client.data(b"Subject: hello\r\n\r\nbody\r\n.\r\n").code == 250
+    reports = [mail for mail in accounts.wait_for_mail("ben", 4) if b"multipart/report" in mail]
+    told = [Report(mail, DOMAIN).status[1] for mail in reports]
+    assert sorted((fields["Action"], fields["Final-Recipient"]) for fields in told) == [
+        ("delivered", f"rfc822; ann-both@{DOMAIN}"),
+        ("delivered", f"rfc822; {BEN}"),
+    ]
 
 
 def test_a_circle_ends(accounts):

@@ -60,6 +60,36 @@ static void a_job_survives_its_way(void **state)
     stralloc_free(&out);
 }
 
+static void dsn_survives_its_way(void **state)
+{
+    (void)state;
+    struct job const job = {.number = 1,
+                            .kind = JOB_ALIAS,
+                            .target = "t",
+                            .extension = "",
+                            .recipient = "r",
+                            .sender = "s",
+                            .dsn = {"id", DSN_RETURN_FULL},
+                            .dsn_recipient = {DSN_SUCCESS | DSN_FAILURE, "rfc822;a@b"}};
+    static char const wire[] = "1\0a\0t\0\0r\0s\0000\0000\0000000000000000000\0\0"
+                               "Vid\0RF\0NSF\0Orfc822;a@b";
+    stralloc out = STRALLOC_ZERO;
+    struct job parsed;
+    assert_true(job_format(&out, &job));
+    assert_int_equal(out.len, sizeof wire);
+    assert_memory_equal(out.s, wire, sizeof wire);
+    assert_true(parse_job(&parsed, out.s, out.len));
+    assert_string_equal(parsed.dsn.envid, "id");
+    assert_int_equal(parsed.dsn.return_wish, DSN_RETURN_FULL);
+    assert_int_equal(parsed.dsn_recipient.notify, DSN_SUCCESS | DSN_FAILURE);
+    assert_string_equal(parsed.dsn_recipient.orcpt, "rfc822;a@b");
+    assert_true(stralloc_0(&out));
+    assert_false(parse_job(&parsed, out.s, out.len));
+    out.s[out.len - 3] = '=';
+    assert_false(parse_job(&parsed, out.s, out.len - 1));
+    stralloc_free(&out);
+}
+
 #define SUM16 "0123456789abcdef"
 
 static void malformed_jobs_are_refused(void **state)
@@ -216,6 +246,7 @@ int main(void)
 {
     struct CMUnitTest const tests[] = {
         cmocka_unit_test(a_job_survives_its_way),
+        cmocka_unit_test(dsn_survives_its_way),
         cmocka_unit_test(malformed_jobs_are_refused),
         cmocka_unit_test(lengths_of_strings_are_bounded),
         cmocka_unit_test(an_alias_has_lines),
