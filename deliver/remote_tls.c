@@ -1,12 +1,15 @@
 #include "deliver/remote_tls.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <skalibs/djbunix.h>
 #include <skalibs/iopause.h>
+
+#include "lib/packet.h"
 
 void remote_tls_clear(struct remote_tls *tls)
 {
@@ -60,6 +63,28 @@ static bool receive(struct remote_tls *tls, enum tls_answer_kind kind, tain cons
     return fail(tls, reason, failed.reason);
 }
 
+struct asking {
+    struct remote_tls *tls;
+    int service, descriptor;
+    struct tls_request const *request;
+    tain const *deadline;
+};
+
+static bool send_request(void *context)
+{
+    struct asking const *const asking = context;
+    return tls_request_send(&asking->tls->link, asking->service, asking->request,
+                            asking->descriptor, asking->descriptor);
+}
+
+static bool pause_request(void *context, int milliseconds)
+{
+    struct asking const *const asking = context;
+    (void)poll(NULL, 0, milliseconds);
+    tain_now_g();
+    return tain_future(asking->deadline);
+}
+
 bool remote_tls_ask(struct remote_tls *tls, int service, struct tls_request const *request,
                     int descriptor, tain const *deadline, char reason[TLS_REASON_MAX + 1])
 {
@@ -67,8 +92,13 @@ bool remote_tls_ask(struct remote_tls *tls, int service, struct tls_request cons
     if (service < 0)
         return fail(tls, reason, "there is no TLS service");
     /* A service that hangs does not read: the packet alone would then wait for good. */
-    if (!await(service, IOPAUSE_WRITE, deadline) ||
-        !tls_request_send(&tls->link, service, request, descriptor, descriptor)) {
+    struct asking asking = {.tls = tls,
+                            .service = service,
+                            .descriptor = descriptor,
+                            .request = request,
+                            .deadline = deadline};
+    struct packet_attempt const attempt = {send_request, pause_request, &asking};
+    if (!await(service, IOPAUSE_WRITE, deadline) || !packet_insist(&attempt, INT64_MAX)) {
         int const number = errno;
         remote_tls_clear(tls);
         return fail(tls, reason,

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define PAUSE_MILLISECONDS 10
+
 bool packet_pair(int ends[2])
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
@@ -50,6 +52,24 @@ bool packet_offer(int socket, struct iovec const *pieces, unsigned int count, in
                   unsigned int fd_count)
 {
     return send_packet(socket, MSG_DONTWAIT, pieces, count, fds, fd_count);
+}
+
+bool packet_is_crowded(int number)
+{
+    return number == ETOOMANYREFS || number == ENOBUFS || number == ENOMEM;
+}
+
+bool packet_insist(struct packet_attempt const *attempt, int64_t milliseconds)
+{
+    for (int64_t waited = 0; !attempt->send(attempt->context); waited += PAUSE_MILLISECONDS) {
+        int const number = errno;
+        bool const again = packet_is_crowded(number) && waited < milliseconds &&
+                           attempt->pause(attempt->context, PAUSE_MILLISECONDS);
+        errno = number;
+        if (!again)
+            return false;
+    }
+    return true;
 }
 
 /* Takes the descriptors out of MESSAGE. All are closed when there are more than *fd_count. */

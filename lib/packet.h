@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -25,6 +26,21 @@ bool packet_send(int socket, struct iovec const *pieces, unsigned int count, int
  * somebody who may have been taken over: it may be full, and never be read. */
 bool packet_offer(int socket, struct iovec const *pieces, unsigned int count, int const *fds,
                   unsigned int fd_count);
+
+/* True for an errno of a send that passes by itself. The kernel counts the descriptors that all
+ * processes of a user have on their way (ETOOMANYREFS): those of many that ask at once have to be
+ * read first. */
+bool packet_is_crowded(int number);
+
+/* A send, and the wait before it is tried again; false for a wait that is not to go on. */
+struct packet_attempt {
+    bool (*send)(void *context);
+    bool (*pause)(void *context, int milliseconds);
+    void *context;
+};
+
+/* Tries until it is not too crowded any more, for MILLISECONDS in all. False: errno. */
+bool packet_insist(struct packet_attempt const *attempt, int64_t milliseconds);
 
 /* Receives one packet into SIZE bytes at BUFFER. Returns its length, 0 at the end (the partner is
  * gone), -1 with errno (EMSGSIZE: it was longer than SIZE; EBADMSG: it was empty, or had more

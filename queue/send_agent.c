@@ -11,6 +11,7 @@
 #include <skalibs/error.h>
 
 #include "lib/log.h"
+#include "lib/packet.h"
 #include "lib/program_path.h"
 
 static bool fail(char const *what)
@@ -126,9 +127,8 @@ bool send_agent_flush(struct send_agent *agent)
 {
     if (unixmessage_sender_isempty(&agent->sender))
         return true;
-    /* ETOOMANYREFS and ENOBUFS pass when the agent has read some descriptors. */
     return unixmessage_sender_flush(&agent->sender) || error_isagain(errno) ||
-           errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM;
+           packet_is_crowded(errno);
 }
 
 bool send_agent_is_behind(struct send_agent const *agent)

@@ -8,23 +8,25 @@
 #include "lib/log.h"
 #include "lib/packet.h"
 
-#define REQUEST_MILLISECONDS       30000
-#define REQUEST_PAUSE_MILLISECONDS 10
-#define START_MILLISECONDS         10000
+#define REQUEST_MILLISECONDS 30000
+#define START_MILLISECONDS   10000
 
-/* The kernel counts the descriptors that all processes of a user have on their way (ETOOMANYREFS):
- * many dialogues that ask at once may have to wait for one another. */
-static bool send_request(int requests, char const *request, size_t length, int end)
+struct asking {
+    int requests, end;
+    struct iovec request;
+};
+
+static bool send_request(void *context)
 {
-    struct iovec const piece = {.iov_base = (char *)request, .iov_len = length};
-    for (int waited = 0; waited < REQUEST_MILLISECONDS; waited += REQUEST_PAUSE_MILLISECONDS) {
-        if (packet_send(requests, &piece, 1, &end, 1))
-            return true;
-        if (errno != ETOOMANYREFS && errno != ENOBUFS && errno != ENOMEM)
-            return false;
-        (void)poll(NULL, 0, REQUEST_PAUSE_MILLISECONDS);
-    }
-    return false;
+    struct asking const *const asking = context;
+    return packet_send(asking->requests, &asking->request, 1, &asking->end, 1);
+}
+
+static bool pause_request(void *context, int milliseconds)
+{
+    (void)context;
+    (void)poll(NULL, 0, milliseconds);
+    return true;
 }
 
 int helper_request(int requests, char const *request, size_t length)
@@ -34,7 +36,11 @@ int helper_request(int requests, char const *request, size_t length)
         log_failure("helper-not-asked", "socketpair", errno);
         return -1;
     }
-    bool const sent = send_request(requests, request, length, ends[1]);
+    struct asking asking = {.requests = requests,
+                            .end = ends[1],
+                            .request = {.iov_base = (char *)request, .iov_len = length}};
+    bool const sent = packet_insist(&(struct packet_attempt){send_request, pause_request, &asking},
+                                    REQUEST_MILLISECONDS);
     if (!sent)
         log_failure("helper-not-asked", "request to the keeper", errno);
     close(ends[1]);

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/packet.h"
 #include "smtpd/ucspi_tls.h"
 
-#define READY_SECONDS      10
-#define PAUSE_MILLISECONDS 10
-#define GRACE_SECONDS      5 /* the engine has the same deadline, and says more about it */
+#define READY_SECONDS 10
+#define GRACE_SECONDS 5 /* the engine has the same deadline, and says more about it */
 
 static enum stream_result fail(struct tunnel *tunnel, enum stream_result result, char const *reason)
 {
@@ -45,24 +45,35 @@ static enum stream_result await(struct tunnel *tunnel, enum tls_answer_kind kind
     return fail(tunnel, STREAM_LOST, "the TLS engine died");
 }
 
-/* The kernel counts the descriptors that all processes of a user have on their way (ETOOMANYREFS):
- * many sessions that ask at once may have to wait for one another. */
+struct asking {
+    struct tunnel *tunnel;
+    struct tls_request const *request;
+    enum stream_result result; /* of the last wait */
+};
+
+static bool send_request(void *context)
+{
+    struct asking const *const asking = context;
+    struct tunnel *const tunnel = asking->tunnel;
+    return tls_request_send(&tunnel->link, tunnel->connection->tls_requests, asking->request,
+                            tunnel->stream->from, tunnel->stream->to);
+}
+
+static bool pause_request(void *context, int milliseconds)
+{
+    struct asking *const asking = context;
+    asking->result = stream_pause(asking->tunnel->stream, milliseconds);
+    return asking->result == STREAM_OK;
+}
+
 static enum stream_result ask(struct tunnel *tunnel, struct tls_request const *request,
                               int64_t milliseconds)
 {
-    struct stream *const stream = tunnel->stream;
-    for (int64_t waited = 0; waited < milliseconds; waited += PAUSE_MILLISECONDS) {
-        if (tls_request_send(&tunnel->link, tunnel->connection->tls_requests, request, stream->from,
-                             stream->to))
-            return STREAM_OK;
-        if (errno != ETOOMANYREFS && errno != ENOBUFS && errno != ENOMEM)
-            break;
-        int const number = errno;
-        enum stream_result const result = stream_pause(stream, PAUSE_MILLISECONDS);
-        if (result != STREAM_OK)
-            return fail(tunnel, result, "the session ended meanwhile");
-        errno = number;
-    }
+    struct asking asking = {.tunnel = tunnel, .request = request, .result = STREAM_OK};
+    if (packet_insist(&(struct packet_attempt){send_request, pause_request, &asking}, milliseconds))
+        return STREAM_OK;
+    if (asking.result != STREAM_OK)
+        return fail(tunnel, asking.result, "the session ended meanwhile");
     return fail(tunnel, STREAM_LOST, strerror(errno));
 }
 
