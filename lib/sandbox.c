@@ -111,9 +111,12 @@ void sandbox_allow_calls(int const *calls, size_t count)
     (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |                                 \
      LANDLOCK_ACCESS_FS_REMOVE_FILE | ACCESS_REFER | ACCESS_TRUNCATE)
 #define ACCESS_MAKE_DIRECTORY (LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR)
-#define ACCESS_REFER          (1ULL << 13) /* rename between folders, since ABI 2 */
-#define ACCESS_TRUNCATE       (1ULL << 14) /* since ABI 3 */
-#define ACCESS_FIRST          ((1ULL << 13) - 1)
+#define ACCESS_MOVE_ANY                                                                            \
+    (ACCESS_MAKE_DIRECTORY | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_MAKE_FIFO |          \
+     LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
+#define ACCESS_REFER    (1ULL << 13) /* rename between folders, since ABI 2 */
+#define ACCESS_TRUNCATE (1ULL << 14) /* since ABI 3 */
+#define ACCESS_FIRST    ((1ULL << 13) - 1)
 
 /* Without ACCESS_REFER (ABI 1) no file could be renamed from one folder to another: no fence then.
  */
@@ -144,6 +147,8 @@ void sandbox_allow_paths(struct sandbox_path const *paths, size_t count)
             allowed |= ACCESS_WRITE;
         if (paths[i].access & SANDBOX_MAKE_DIRECTORY)
             allowed |= ACCESS_MAKE_DIRECTORY;
+        if (paths[i].access & SANDBOX_MOVE_ANY)
+            allowed |= ACCESS_MOVE_ANY;
         struct landlock_path_beneath_attr const rule = {.allowed_access = allowed & handled,
                                                         .parent_fd = paths[i].directory};
         if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)

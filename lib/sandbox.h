@@ -33,7 +33,8 @@ void sandbox_allow_calls(int const *calls, size_t count);
 enum sandbox_access {
     SANDBOX_READ = 1,  /* open files for reading, list folders */
     SANDBOX_WRITE = 2, /* create, write, rename, remove files */
-    SANDBOX_MAKE_DIRECTORY = 4
+    SANDBOX_MAKE_DIRECTORY = 4,
+    SANDBOX_MOVE_ANY = 8 /* rename folders, links, FIFOs, sockets and devices as well */
 };
 
 struct sandbox_path {

@@ -142,6 +142,7 @@ static void enter_sandbox(int queue, int control)
         SYS_readv,
         SYS_writev,
         SYS_fsync,
+        SYS_fchmod,
         SYS_ftruncate,
         SYS_unlinkat,
         SYS_flock,

@@ -13,13 +13,12 @@
 #define CALLS_MAX   96
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-static int const session[] = {SANDBOX_TALK_CALLS, SYS_writev, SYS_openat,    SYS_unlinkat,
-                              SYS_fsync,          SYS_flock,  SYS_ftruncate, SYS_rt_sigaction,
-                              SYS_tgkill,         SYS_fstatfs};
+static int const session[] = {SANDBOX_TALK_CALLS, SYS_writev,  SYS_openat,    SYS_unlinkat,
+                              SYS_fsync,          SYS_flock,   SYS_ftruncate, SYS_rt_sigaction,
+                              SYS_tgkill,         SYS_fstatfs, SYS_fchmod};
 
-static int const lister[] = {SYS_getdents64, SYS_fstat, SYS_newfstatat, SYS_statx,
-                             SYS_pread64,    SYS_fcntl, SYS_lseek, SYS_faccessat,
-                             SYS_faccessat2};
+static int const lister[] = {SYS_getdents64, SYS_fstat, SYS_newfstatat, SYS_statx,     SYS_pread64,
+                             SYS_fcntl,      SYS_lseek, SYS_faccessat,  SYS_faccessat2};
 
 static int const listener[] = {
     SYS_accept4,

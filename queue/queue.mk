@@ -1,7 +1,7 @@
 # queue: the injector, the scheduler, the form of the queue.
 queue_programs := ekiden-queue ekiden-send ekiden-bounce
 queue_modules  := envelope queue_file queue_form queue_read queue_layout queue_count queue_room injector wake \
-                  send_place send_schedule send_wheel send_wake send_folder send_source send_active \
+                  send_place send_schedule send_wheel send_wake send_folder send_odd send_tidy send_source send_active \
                   send_jobs send_agent send_settings send_take send_marks send_finish send_dispatch \
                   send_loop send_fence send_local send_remote send_report send_result send_start \
                   send_count send_srs send_transactions send_destinations send_limits send_waiting \

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -153,7 +154,7 @@ enum queue_status queue_file_create(struct queue_file *file, int folder, char co
     checksum_start(&file->head_sum);
     checksum_start(&file->message_sum);
     file->descriptor =
-        openat(folder, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
+        openat(folder, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, QUEUE_FILE_MODE);
     if (file->descriptor < 0)
         return fail(file, errno == EACCES || errno == ENOENT ? QUEUE_FOLDER : status_of(errno));
     lock(file);
@@ -237,6 +238,9 @@ enum queue_status queue_file_commit(struct queue_file *file)
                    checksum_end(&file->message_sum));
     if (file->status == QUEUE_OK)
         write_out(file, end, sizeof end);
+    /* Where the file system has no such bit, all is as it was without it. */
+    if (file->status == QUEUE_OK)
+        (void)fchmod(file->descriptor, QUEUE_FILE_MODE | QUEUE_FILE_ACCEPTED);
     if (file->status == QUEUE_OK)
         sync_descriptor(file, file->descriptor);
     if (file->status == QUEUE_OK)

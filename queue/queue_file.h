@@ -9,7 +9,8 @@
  *     "\nend HEAD MESSAGE HEADSUM MESSAGESUM\n", the lengths of head and message in 20 digits,
  * their checksums in 16 hexadecimal digits. The checksum of the head takes each mark as T.
  *
- * A file without a valid end record belongs to a writer (which holds a lock) or is garbage. */
+ * A file without a valid end record, and without QUEUE_FILE_ACCEPTED in its mode, belongs to a
+ * writer (which holds a lock) or is garbage. */
 #ifndef EKIDEN_QUEUE_FILE_H
 #define EKIDEN_QUEUE_FILE_H
 
@@ -23,7 +24,12 @@
 
 #define QUEUE_ID_LENGTH 20 /* letters and digits, in order of arrival; also the file's name */
 #define QUEUE_END_SIZE  81 /* "\nend " 20 " " 20 " " 16 " " 16 "\n": 5+20+1+20+1+16+1+16+1 */
-#define QUEUE_BUFFER    (64u << 10)
+/* A bit of the mode of what was accepted, beside its end record: so a file that is cut off later is
+ * not taken for one that was never finished, which is removed in the end. */
+#define QUEUE_FILE_MODE     0660
+#define QUEUE_FILE_ACCEPTED 01000
+
+#define QUEUE_BUFFER (64u << 10)
 
 /* qmail-queue's exit codes, which are also the answers of an injector session. */
 enum queue_status {
@@ -43,8 +49,8 @@ enum queue_status {
     QUEUE_BUSY = 71,   /* a limit is reached that time lifts */
     QUEUE_PAUSED = 75, /* the operator takes no new mail for now */
     QUEUE_BUG = 81,
-    QUEUE_CUSTOM = 82,  /* the text is on fd 6: D or Z first (permanent, temporary), as in the patch
-                           world */
+    QUEUE_CUSTOM = 82, /* the text is on fd 6: D or Z first (permanent, temporary), as in the patch
+                          world */
     QUEUE_ENVELOPE = 91, /* malformed envelope */
     QUEUE_UNKNOWN = 256  /* no exit code: who was to say has gone, and the message may be queued */
 };

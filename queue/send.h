@@ -17,6 +17,7 @@
 #include "queue/send_schedule.h"
 #include "queue/send_settings.h"
 #include "queue/send_source.h"
+#include "queue/send_tidy.h"
 
 struct send {
     int queue; /* descriptor of the queue folder */
@@ -25,6 +26,7 @@ struct send {
     uint64_t settings_serial; /* counts the loads */
     struct send_source source;
     struct send_count count;
+    struct send_tidy tidy;
     struct send_active active;
     struct send_jobs jobs;
     struct send_transactions transactions;

@@ -16,7 +16,7 @@ static int const calls[] = {
     /* the queue */
     SYS_openat, SYS_close, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_lseek,
     SYS_read, SYS_pread64, SYS_pwrite64, SYS_fdatasync, SYS_flock, SYS_renameat, SYS_renameat2,
-    SYS_unlinkat, SYS_faccessat, SYS_faccessat2, SYS_ioctl, SYS_fcntl,
+    SYS_unlinkat, SYS_mkdirat, SYS_faccessat, SYS_faccessat2, SYS_ioctl, SYS_fcntl,
     /* agents, operators and log */
     SYS_sendmsg, SYS_recvmsg, SYS_write, SYS_writev, SYS_accept4, SYS_getsockopt,
     /* control files and their tables when they changed; the fence of folders refuses to write one
@@ -34,7 +34,7 @@ void send_fence(int queue, int control, int accounts)
     struct sandbox_limits const limits = {
         .descriptors = DESCRIPTORS, .file_size = UINT64_MAX, .processes = 0};
     struct sandbox_path const paths[] = {
-        {.directory = queue, .access = SANDBOX_READ | SANDBOX_WRITE},
+        {.directory = queue, .access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_MOVE_ANY},
         {.directory = control, .access = SANDBOX_READ},
         {.directory = accounts, .access = SANDBOX_READ}};
     sandbox_limit(&limits);

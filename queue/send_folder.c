@@ -5,37 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/log.h"
 #include "queue/send_place.h"
-
-static uint64_t hash(int place, char const *name)
-{
-    uint64_t value = UINT64_C(14695981039346656037) ^ (uint64_t)(unsigned int)place; /* FNV-1a */
-    for (; *name; name++)
-        value = (value ^ (unsigned char)*name) * UINT64_C(1099511628211);
-    return value;
-}
-
-void send_odd_note(struct send_odd *odd, int place, char const *name, char const *why)
-{
-    struct log_line line;
-    char folder[SEND_PLACE_PATH_MAX];
-    uint64_t const value = hash(place, name);
-    for (unsigned int i = 0; i < odd->count; i++)
-        if (odd->seen[i] == value)
-            return;
-    if (odd->count == SEND_ODD_MAX)
-        return;
-    odd->seen[odd->count++] = value;
-    send_place_folder(folder, place);
-    log_begin(&line, "ignored");
-    log_text(&line, "folder", folder);
-    log_text(&line, "name", name);
-    log_text(&line, "why", why);
-    if (odd->count == SEND_ODD_MAX)
-        log_text(&line, "note", "further ones are not logged");
-    log_write(&line);
-}
 
 bool send_folder_open(struct send_folder *folder, int queue, int place)
 {
@@ -61,8 +31,7 @@ void send_folder_close(struct send_folder *folder)
     folder->stream = NULL;
 }
 
-enum send_folder_result send_folder_next(struct send_folder *folder, struct send_odd *odd,
-                                         char id[QUEUE_ID_LENGTH + 1])
+enum send_folder_result send_folder_entry(struct send_folder *folder, char name[NAME_MAX + 1])
 {
     errno = 0;
     struct dirent const *const entry = readdir(folder->stream);
@@ -72,12 +41,25 @@ enum send_folder_result send_folder_next(struct send_folder *folder, struct send
         errno = saved;
         return saved ? SEND_FOLDER_ERROR : SEND_FOLDER_END;
     }
+    size_t const length = strnlen(entry->d_name, NAME_MAX);
     if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
         return SEND_FOLDER_OTHER;
-    if (!queue_file_is_name(entry->d_name)) {
-        send_odd_note(odd, folder->place, entry->d_name, "not the name of a queue file");
+    memcpy(name, entry->d_name, length);
+    name[length] = 0;
+    return SEND_FOLDER_FILE;
+}
+
+enum send_folder_result send_folder_next(struct send_folder *folder, struct send_odd *odd,
+                                         char id[QUEUE_ID_LENGTH + 1])
+{
+    char name[NAME_MAX + 1];
+    enum send_folder_result const result = send_folder_entry(folder, name);
+    if (result != SEND_FOLDER_FILE)
+        return result;
+    if (!queue_file_is_name(name)) {
+        send_odd_found(odd, folder->place, name, "not the name of a queue file");
         return SEND_FOLDER_OTHER;
     }
-    memcpy(id, entry->d_name, QUEUE_ID_LENGTH + 1);
+    memcpy(id, name, QUEUE_ID_LENGTH + 1);
     return SEND_FOLDER_FILE;
 }

@@ -4,21 +4,12 @@
 #define EKIDEN_SEND_FOLDER_H
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "queue/queue_file.h"
-
-#define SEND_ODD_MAX 256
-
-/* What does not belong into the queue is logged once, not at every look. */
-struct send_odd {
-    uint64_t seen[SEND_ODD_MAX]; /* hashes of place and name */
-    unsigned int count;
-};
-
-/* Logs that NAME in PLACE is ignored, and WHY, unless that was said before. */
-void send_odd_note(struct send_odd *odd, int place, char const *name, char const *why);
+#include "queue/send_odd.h"
 
 struct send_folder {
     DIR *stream; /* NULL: not open */
@@ -31,12 +22,15 @@ void send_folder_close(struct send_folder *folder);
 
 enum send_folder_result {
     SEND_FOLDER_FILE,  /* ID is the next name */
-    SEND_FOLDER_OTHER, /* an entry that is no queue file was passed over */
+    SEND_FOLDER_OTHER, /* an entry that is no queue file was passed over or set aside */
     SEND_FOLDER_END,   /* the folder was read to its end and closed */
     SEND_FOLDER_ERROR  /* errno: it was closed before its end */
 };
 
-/* Reads one entry. */
+/* Reads one entry, whatever it is, save . and .. */
+enum send_folder_result send_folder_entry(struct send_folder *folder, char name[NAME_MAX + 1]);
+
+/* Reads one entry. What has no name of a queue file is given to ODD. */
 enum send_folder_result send_folder_next(struct send_folder *folder, struct send_odd *odd,
                                          char id[QUEUE_ID_LENGTH + 1]);
 

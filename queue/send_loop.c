@@ -197,6 +197,8 @@ static bool work(struct send *send)
     if (!send->stopping)
         send_report_turn(send);
     if (!send->stopping)
+        more = send_tidy_turn(send, send_clock()) || more;
+    if (!send->stopping)
         more = send_count_turn(&send->count, send->queue, send->settings.room.maxqueue > 0,
                                send_clock()) ||
                more;

@@ -17,6 +17,15 @@ void send_place_folder(char path[SEND_PLACE_PATH_MAX], int place)
     case SEND_PLACE_BAD:
         snprintf(path, SEND_PLACE_PATH_MAX, "bad");
         break;
+    case SEND_PLACE_NOTES:
+        snprintf(path, SEND_PLACE_PATH_MAX, "notes");
+        break;
+    case SEND_PLACE_WHEEL:
+        snprintf(path, SEND_PLACE_PATH_MAX, "wheel");
+        break;
+    case SEND_PLACE_QUEUE:
+        snprintf(path, SEND_PLACE_PATH_MAX, ".");
+        break;
     default:
         snprintf(path, SEND_PLACE_PATH_MAX, "wheel/%03u", (unsigned int)place % QUEUE_SLOTS);
     }
@@ -40,23 +49,35 @@ int send_place_open(int queue, int place, char const *id, int flags)
     return descriptor;
 }
 
-bool send_place_move(int queue, int from, int to, char const *id)
+bool send_place_rename(int queue, char const *from, char const *to)
 {
-    char source[SEND_PLACE_PATH_MAX], target[SEND_PLACE_PATH_MAX];
-    file_path(source, from, id);
-    file_path(target, to, id);
     /* A plain rename would silently replace another message that has this name. */
-    if (renameat2(queue, source, queue, target, RENAME_NOREPLACE) == 0)
+    if (renameat2(queue, from, queue, to, RENAME_NOREPLACE) == 0)
         return true;
     if (errno != EINVAL)
         return false;
     /* A file system without the flag: look first. Nobody else moves files, so nothing comes
      * between. */
-    if (faccessat(queue, target, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (faccessat(queue, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
         errno = EEXIST;
         return false;
     }
-    return errno == ENOENT && renameat(queue, source, queue, target) == 0;
+    return errno == ENOENT && renameat(queue, from, queue, to) == 0;
+}
+
+bool send_place_move(int queue, int from, int to, char const *id)
+{
+    char source[SEND_PLACE_PATH_MAX], target[SEND_PLACE_PATH_MAX];
+    file_path(source, from, id);
+    file_path(target, to, id);
+    return send_place_rename(queue, source, target);
+}
+
+bool send_place_stat(int queue, int place, char const *id, struct stat *status)
+{
+    char path[SEND_PLACE_PATH_MAX];
+    file_path(path, place, id);
+    return fstatat(queue, path, status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 bool send_place_remove(int queue, int place, char const *id)

@@ -4,12 +4,21 @@
 #define EKIDEN_SEND_PLACE_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "queue/queue_file.h"
 #include "queue/queue_layout.h"
 
-/* A place is a slot of the wheel (0 to QUEUE_SLOTS - 1) or one of these. */
-enum send_place { SEND_PLACE_NEW = -1, SEND_PLACE_HOLD = -2, SEND_PLACE_BAD = -3 };
+/* A place is a slot of the wheel (0 to QUEUE_SLOTS - 1) or one of these. No message lies in the
+ * last three: they are folders to be looked through. */
+enum send_place {
+    SEND_PLACE_NEW = -1,
+    SEND_PLACE_HOLD = -2,
+    SEND_PLACE_BAD = -3,
+    SEND_PLACE_NOTES = -4,
+    SEND_PLACE_WHEEL = -5, /* itself */
+    SEND_PLACE_QUEUE = -6  /* itself */
+};
 
 #define SEND_PLACE_PATH_MAX (sizeof "wheel/000/" + QUEUE_ID_LENGTH)
 
@@ -21,6 +30,12 @@ int send_place_open(int queue, int place, char const *id, int flags);
 
 /* Renames the file ID from FROM to TO. A file that is there already is never replaced (EEXIST). */
 bool send_place_move(int queue, int from, int to, char const *id);
+
+/* The same for any two paths below QUEUE. */
+bool send_place_rename(int queue, char const *from, char const *to);
+
+/* What the entry ID is, a link not followed. False: errno. */
+bool send_place_stat(int queue, int place, char const *id, struct stat *status);
 
 bool send_place_remove(int queue, int place, char const *id);
 

@@ -7,8 +7,10 @@
 
 bool send_source_start(struct send_source *source, int queue, uint64_t now, uint64_t clock)
 {
-    *source =
-        (struct send_source){.queue = queue, .rescan = true, .look_at = clock + SEND_SOURCE_RESCAN};
+    *source = (struct send_source){.queue = queue,
+                                   .odd = {.aside = true, .queue = queue},
+                                   .rescan = true,
+                                   .look_at = clock + SEND_SOURCE_RESCAN};
     if (!send_wake_open(&source->wake, queue)) {
         log_failure("queue-not-opened", "wake: expected a FIFO", errno);
         return false;

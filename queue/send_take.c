@@ -48,8 +48,14 @@ bool send_take_aside(struct send *send, int place, char const *id, char const *r
     return false;
 }
 
-/* In new/ a writer may be at work, or died. In the wheel there are no writers: what has no end
- * there was whole once, and is never removed. */
+bool send_take_is_garbage(struct stat const *status)
+{
+    uint64_t const changed = (uint64_t)status->st_mtime, now = send_now();
+    return status->st_mtime >= 0 && changed <= now && now - changed >= SEND_GARBAGE_SECONDS;
+}
+
+/* In new/ a writer may be at work, or died. What was accepted once, as the wheel or its mode says,
+ * is never removed. */
 static void judge_incomplete(struct send *send, struct send_candidate const *candidate,
                              int descriptor)
 {
@@ -58,14 +64,16 @@ static void judge_incomplete(struct send *send, struct send_candidate const *can
         send_take_aside(send, candidate->place, candidate->id, "no valid end record");
         return;
     }
-    if (fstat(descriptor, &status) != 0 || status.st_mtime < 0)
+    if (fstat(descriptor, &status) != 0)
         return;
-    uint64_t const changed = (uint64_t)status.st_mtime, now = send_now();
-    if (changed > now || now - changed < SEND_GARBAGE_SECONDS)
+    bool const accepted = status.st_mode & QUEUE_FILE_ACCEPTED;
+    if (!accepted && !send_take_is_garbage(&status))
         return;
     if (flock(descriptor, LOCK_EX | LOCK_NB) != 0)
         return;
-    if (send_place_remove(send->queue, candidate->place, candidate->id))
+    if (accepted)
+        send_take_aside(send, candidate->place, candidate->id, "cut off behind its acceptance");
+    else if (send_place_remove(send->queue, candidate->place, candidate->id))
         log_event("collected", candidate->id, "never finished, and its writer is gone", 0);
     else if (errno != ENOENT)
         log_event("not-removed", candidate->id, "unfinished file", errno);
@@ -125,14 +133,20 @@ static void read_message(struct send *send, struct send_candidate const *candida
     send_message_free(message);
 }
 
-static bool is_message(struct send *send, struct send_candidate const *candidate,
-                       struct stat const *status)
+/* What is not a regular file is set aside: asked without opening it, which for a device may be more
+ * than a look. */
+static bool is_file(struct send *send, struct send_candidate const *candidate)
 {
-    if (!S_ISREG(status->st_mode)) {
-        send_odd_note(&send->source.odd, candidate->place, candidate->id, "not a file");
+    struct stat status;
+    if (!send_place_stat(send->queue, candidate->place, candidate->id, &status)) {
+        if (errno != ENOENT) /* the FIFO named what a look through new/ had found */
+            keep(send, candidate, "stat", errno);
         return false;
     }
-    return !candidate->sweep || !send_wheel_is_tried(&send->source.wheel, &status->st_ctim);
+    if (S_ISREG(status.st_mode))
+        return !candidate->sweep || !send_wheel_is_tried(&send->source.wheel, &status.st_ctim);
+    send_odd_found(&send->source.odd, candidate->place, candidate->id, "not a file");
+    return false;
 }
 
 /* Is it being tried, or in the backlog? What lies somewhere else now than the backlog has it was
@@ -152,23 +166,11 @@ static bool is_known(struct send *send, struct send_candidate const *candidate)
 
 void send_take(struct send *send, struct send_candidate const *candidate)
 {
-    struct stat status;
-    if (is_known(send, candidate))
+    if (is_known(send, candidate) || !is_file(send, candidate))
         return;
     int const descriptor = send_place_open(send->queue, candidate->place, candidate->id, O_RDONLY);
-    if (descriptor < 0) {
-        if (errno == ELOOP || errno == ENXIO || errno == ENODEV)
-            send_odd_note(&send->source.odd, candidate->place, candidate->id, "not a file");
-        else if (errno != ENOENT) /* ENOENT: the FIFO named what a look through new/ had found */
-            keep(send, candidate, "open", errno);
-        return;
-    }
-    if (fstat(descriptor, &status) != 0) {
-        keep(send, candidate, "fstat", errno);
-        close(descriptor);
-    } else if (is_message(send, candidate, &status)) {
+    if (descriptor >= 0)
         read_message(send, candidate, descriptor);
-    } else {
-        close(descriptor);
-    }
+    else if (errno != ENOENT)
+        keep(send, candidate, "open", errno);
 }

@@ -2,6 +2,8 @@
 #ifndef EKIDEN_SEND_TAKE_H
 #define EKIDEN_SEND_TAKE_H
 
+#include <sys/stat.h>
+
 #include "queue/send.h"
 
 #define SEND_GARBAGE_SECONDS                                                                       \
@@ -10,6 +12,9 @@
 /* Opens and reads the file of CANDIDATE. A message that can be tried becomes active and waits for
  * its delivery; what cannot be read is left, set aside or collected, and logged. */
 void send_take(struct send *send, struct send_candidate const *candidate);
+
+/* True when nothing has happened to a file for so long that nobody can be at work on it. */
+bool send_take_is_garbage(struct stat const *status);
 
 /* Sets the file aside in bad/. False when it stays where it is. */
 bool send_take_aside(struct send *send, int place, char const *id, char const *reason);

@@ -22,8 +22,8 @@ static int const common[] = {SANDBOX_TALK_CALLS,  SYS_readv,    SYS_writev,
 static int const dialogue[] = {SYS_socketpair, SYS_getpeername, SYS_getsockname,
                                SYS_setsockopt, SYS_shutdown,    SYS_fstatfs};
 
-static int const injector[] = {SYS_openat, SYS_unlinkat,  SYS_fsync, SYS_fdatasync,
-                               SYS_flock,  SYS_ftruncate, SYS_umask};
+static int const injector[] = {SYS_openat, SYS_unlinkat,  SYS_fsync,  SYS_fdatasync,
+                               SYS_flock,  SYS_ftruncate, SYS_fchmod, SYS_umask};
 
 static int const template_only[] = {
     SYS_clone,       SYS_wait4,           SYS_kill,

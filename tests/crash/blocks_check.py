@@ -242,6 +242,7 @@ class Bench:
         timer = threading.Timer(PATIENCE, process.kill)
         timer.start()
         started = asked = False
+        self.ended = set()
         with process.stderr as log:
             for line in log:
                 self.log += line
@@ -261,8 +262,10 @@ class Bench:
         fields = {key: value.strip('"') for key, value in FIELD.findall(line)}
         if fields["event"] in ENDED:
             waiting.discard(fields.get("id"))
+            self.ended.add(fields.get("id"))
         elif fields["event"] == "report" and fields.get("result") == "made":
-            waiting.add(fields["text"].split()[-1])
+            report = fields["text"].split()[-1]  # it may be delivered before this is said
+            waiting.update({report} - self.ended)
 
     def look(self, outcome):
         """What is in the mailboxes, and what is left in the queue."""

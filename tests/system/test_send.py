@@ -1,9 +1,11 @@
 """The scheduler: what becomes of a queue file, whatever the agent, the operator or the disk do."""
 
+import grp
 import os
 import pwd
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -696,24 +698,98 @@ def test_garbage_in_the_fifo(scheduler):
     scheduler.await_event("done")
 
 
-def test_foreign_files_are_ignored(scheduler):
-    """P22: names that are none, folders, links, FIFOs; logged once; nothing is changed."""
-    good = "1k0tvbq2nyw6fcdkd6r"
-    folder = scheduler.queue / "new"
-    (folder / "README").write_text("no queue file")
-    (folder / ("x" * 200)).write_text("long")
+NOBODY = pwd.getpwnam("nobody").pw_uid, grp.getgrnam("nogroup").gr_gid
+
+
+def make_foreign(folder, tag):
+    """What does not belong into FOLDER, of every kind. Returns the names."""
+    good = f"1k0tvbq2nyw6fcd{tag:04}"
+    (folder / f"README{tag}").write_text("no queue file")
+    (folder / (f"{tag:x<255}")).write_text("long")
+    (folder / f"evil\nname{tag}").write_text("x")
+    (folder / f"{tag}\udcff").write_text("x")
+    (folder / f"dangling{tag}").symlink_to("/nowhere")
+    (folder / f"hard{tag}").hardlink_to(folder / f"README{tag}")
     (folder / f"{good}0").mkdir()
+    (folder / f"{good}0" / "file").write_text("x")
     (folder / f"{good}1").symlink_to("/etc/passwd")
-    os.mkfifo(folder / f"{good}2")
-    (folder / "evil\nname").write_text("x")
-    before = sorted(os.listdir(folder))
+    (folder / f"{good}2").symlink_to(folder)
+    os.mkfifo(folder / f"{good}3")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(f"/proc/self/fd/{os.open(folder, os.O_PATH)}/{good}4")
+    names = [f"README{tag}", f"{tag:x<255}", f"evil\nname{tag}", f"{tag}\udcff", f"dangling{tag}",
+             f"hard{tag}", *(f"{good}{number}" for number in range(5))]  # fmt: skip
+    if os.geteuid() == 0:
+        os.mknod(folder / f"{good}5", 0o60666, os.makedev(7, 0))
+        os.mknod(folder / f"{good}6", 0o20666, os.makedev(1, 5))
+        names += [f"{good}5", f"{good}6"]
+        for name in names:
+            os.lchown(folder / name, *NOBODY)
+    return names
+
+
+def test_foreign_files_are_set_aside(stopped):
+    """P22: names that are none, folders, links, FIFOs, sockets and devices, in every folder."""
+    stopped.start()
+    stopped.stop()
+    folders = ("new", "wheel/007", "wheel", "notes", ".")
+    names = []
+    for tag, folder in enumerate(folders):
+        names += make_foreign(stopped.queue / folder, tag)
+    (stopped.queue / "bad" / "README0").write_text("was here before")
+    (stopped.queue / "wheel/cursor").unlink()  # all slots are read
+    (stopped.queue / "wheel/100").rmdir()
+    (stopped.queue / "wheel/101").rmdir()
+    (stopped.queue / "wheel/101").write_text("no folder")
+    stopped.start()
+    stopped.inject(at("ok"))
+    stopped.await_event("done")
+    aside = [*(name for name in names if name != "README0"), "101"]
+    bad = stopped.queue / "bad"
+    stopped.wait(lambda: set(aside) <= set(os.listdir(bad)), f"{aside} in bad/")
+    assert (bad / "README0").read_text() == "was here before"
+    (second,) = (name for name in os.listdir(bad) if name.startswith("odd-"))
+    assert (bad / second).read_text() == "no queue file"
+    assert len(os.listdir(bad)) == len(aside) + 2
+    stopped.wait(lambda: (stopped.queue / "wheel/101").is_dir(), "the slot, made anew")
+    stopped.wait(lambda: (stopped.queue / "wheel/100").is_dir(), "the slot, made anew")
+    assert not stopped.events("ignored")
+    assert stopped.stop() == 0
+    assert stopped.recipients() == ["ok"]
+
+
+@pytest.mark.root
+def test_what_cannot_be_set_aside_is_left(scheduler):
+    """A folder that is root's: it is logged once, and nothing else comes of it."""
+    (scheduler.queue / "new" / "of-root").mkdir(mode=0o755)
     for count in (1, 2):
         scheduler.process.send_signal(signal.SIGALRM)
         scheduler.inject(at("ok"))
         scheduler.await_event("done", count)
-    scheduler.await_event("ignored", 6)
-    assert len(scheduler.events("ignored")) == 6
-    assert sorted(os.listdir(folder)) == before
+    scheduler.await_event("ignored")
+    assert len(scheduler.events("ignored")) == 1
+    assert (scheduler.queue / "new" / "of-root").is_dir()
+
+
+def test_notes_without_their_message_are_removed(stopped):
+    """But not those that may just be looked for at the wrong moment, nor those of held mail."""
+    stopped.start()
+    name = stopped.inject_named(at("defer"))
+    stopped.await_event("deferred")
+    stopped.stop()
+    held = "1k0tvbq2nyw6fcdkd6ra"
+    (stopped.queue / "hold" / held).write_text("whatever it is")
+    names = [f"1k0tvbq2nyw6fcdk{number:04}" for number in range(40)]
+    for note in (name, held, *names):
+        path = stopped.queue / "notes" / note
+        path.write_text("\nF 0 5.1.1 no such mailbox here\n")
+        age(path, 36 * 3600 + 60)
+        if os.geteuid() == 0:
+            os.chown(path, *NOBODY)
+    age(stopped.queue / "notes" / names[0], 36 * 3600 - 600)
+    stopped.start()
+    stopped.wait(lambda: stopped.inject(at("ok")) or len(stopped.notes()) == 3, "few notes")
+    assert set(stopped.notes()) == {name, held, names[0]}
 
 
 def damaged(scheduler, change):
@@ -747,6 +823,8 @@ def test_unfinished_is_left_then_collected(stopped):
     fresh = damaged(stopped, lambda data: data[:-90])
     old = damaged(stopped, lambda data: data[:50])
     locked = damaged(stopped, lambda data: data[:60])
+    for name in (fresh, old, locked):
+        stopped.path(name).chmod(0o660)  # as while it is written
     for name in (old, locked):
         age(stopped.path(name), 36 * 3600 + 60)
     age(stopped.path(fresh), 36 * 3600 - 600)
@@ -763,6 +841,17 @@ def test_unfinished_is_left_then_collected(stopped):
         assert stopped.stop() == 0
     stopped.start()
     stopped.await_event("collected", id=locked)
+
+
+def test_truncated_in_new_is_set_aside(stopped):
+    """It was accepted, its mode says."""
+    stopped.start()
+    stopped.stop()
+    names = [damaged(stopped, lambda data, end=end: data[:end]) for end in (0, 50, -90, -1)]
+    stopped.start()
+    for name in names:
+        stopped.await_event("bad", id=name)
+        assert stopped.place(name) == "bad"
 
 
 def test_truncated_in_the_wheel_is_never_removed(stopped):
