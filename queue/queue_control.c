@@ -6,6 +6,7 @@
 
 #include <skalibs/types.h>
 
+#include "lib/fields.h"
 #include "queue/send_place.h"
 
 static struct {
@@ -56,16 +57,6 @@ size_t queue_request_format(char packet[QUEUE_CONTROL_PACKET_MAX],
     return add(packet, at, place);
 }
 
-/* The next field, or NULL where there is no NUL. */
-static char const *next_field(char const **at, char const *end)
-{
-    char const *const field = *at;
-    char const *const nul = memchr(field, 0, (size_t)(end - field));
-    if (nul)
-        *at = nul + 1;
-    return nul ? field : NULL;
-}
-
 static bool parse_place(int *place, char const *text)
 {
     unsigned int slot;
@@ -93,12 +84,10 @@ static bool parse_operation(enum queue_operation *operation, char const *text)
 bool queue_request_parse(struct queue_request *request, char const *packet, size_t length)
 {
     enum { OPERATION, ID, PLACE, FIELDS };
-    char const *fields[FIELDS], *at = packet, *const end = packet + length;
+    char const *fields[FIELDS];
     *request = (struct queue_request){.place = QUEUE_PLACE_UNKNOWN};
-    for (size_t i = 0; i < FIELDS; i++)
-        if (!(fields[i] = next_field(&at, end)))
-            return false;
-    if (at != end || !parse_operation(&request->operation, fields[OPERATION]) ||
+    if (!fields_split(fields, FIELDS, packet, length) ||
+        !parse_operation(&request->operation, fields[OPERATION]) ||
         !parse_place(&request->place, fields[PLACE]))
         return false;
     if (request->operation == QUEUE_RETRY_ALL)
@@ -117,19 +106,19 @@ size_t queue_answer_format(char packet[QUEUE_CONTROL_PACKET_MAX], struct queue_a
 
 bool queue_answer_parse(struct queue_answer *answer, char const *packet, size_t length)
 {
+    enum { OUTCOME_AND_ID, TEXT, FIELDS };
     static char const outcomes[] = {QUEUE_DONE, QUEUE_WAITS, QUEUE_GONE, QUEUE_NOTHING,
                                     QUEUE_FAILED};
-    if (!length || !memchr(outcomes, packet[0], sizeof outcomes))
+    char const *fields[FIELDS];
+    if (!fields_split(fields, FIELDS, packet, length) ||
+        !memchr(outcomes, *fields[OUTCOME_AND_ID], sizeof outcomes))
         return false;
-    char const *at = packet + 1, *const end = packet + length;
-    char const *const id = next_field(&at, end);
-    char const *const text = id ? next_field(&at, end) : NULL;
-    if (!text || at != end || strlen(text) > QUEUE_CONTROL_TEXT_MAX ||
-        (*id && !queue_file_is_name(id)))
+    char const *const id = fields[OUTCOME_AND_ID] + 1;
+    if ((*id && !queue_file_is_name(id)) || !fields_is_text(fields[TEXT], QUEUE_CONTROL_TEXT_MAX))
         return false;
-    answer->outcome = (enum queue_outcome)(unsigned char)packet[0];
+    answer->outcome = (enum queue_outcome)(unsigned char)*fields[OUTCOME_AND_ID];
     memcpy(answer->id, id, strlen(id) + 1);
-    memcpy(answer->text, text, strlen(text) + 1);
+    memcpy(answer->text, fields[TEXT], strlen(fields[TEXT]) + 1);
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* ekiden: the commands of an operator, under one name. See ekiden(1). */
+/* ekiden: the commands of an operator, under one name. See ekiden(8). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static int usage(char const *unknown)
     fputs("usage: ekiden COMMAND ...\ncommands:\n", stderr);
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(stderr, "  %-8s %s\n", commands[i].name, commands[i].what);
-    fputs("`ekiden queue help` tells more of that command; ekiden(1) of all.\n", stderr);
+    fputs("`ekiden queue help` tells more of that command; ekiden(8) of all.\n", stderr);
     return EXIT_USAGE;
 }
 

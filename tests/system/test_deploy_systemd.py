@@ -1,6 +1,7 @@
 """The installation of INSTALL under a real systemd, with the shipped units of both kinds."""
 
 import base64
+import json
 import os
 import re
 from pathlib import Path
@@ -225,6 +226,30 @@ def test_mail_is_delivered_after_a_crash_of_the_scheduler(listener):
     assert len(listener.wait_for_mail("anna", 2)) == 2
     # The crash was ours; it must not count when the machine is cleaned up.
     wait_for(lambda: listener.systemctl("is-active", "ekiden-send.service") == "active")
+
+
+def test_an_operator_changes_the_queue(listener):
+    """By the socket that ekiden-send makes within its unit, as root in a shell."""
+
+    def waiting():
+        return listener.run("/usr/local/sbin/ekiden queue list --json").splitlines()
+
+    listener.install("The queue")
+    listener.run("/usr/local/sbin/ekiden queue pause local")
+    try:
+        before = len(listener.mailbox("anna"))
+        with listener.smtp() as client:
+            client.sendmail("you@example.net", ["anna@example.org"], message("not any more"))
+        (line,) = wait_for(waiting, what="the message that waits")
+        name = json.loads(line)["id"]
+        wait_for(lambda: f"event=paused id={name}" in listener.log(), what="the pause")
+        listener.run(f"/usr/local/sbin/ekiden queue drop {name}")
+        assert waiting() == []
+        assert f"event=operation id={name} what=drop outcome=done operator=0" in listener.log()
+    finally:
+        listener.run("/usr/local/sbin/ekiden queue resume all")
+    deliver(listener, message("after the pause"))
+    assert len(listener.mailbox("anna")) == before + 1
 
 
 NEW_USERS = ("ekident", "ekidenk", "ekidena")

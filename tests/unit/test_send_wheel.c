@@ -193,6 +193,25 @@ static void what_was_kept_during_a_reading_is_not_forgotten(void **state)
     assert_int_equal(read_all(&first), 1);
 }
 
+/* What waits for the end of a pause is not read before, neither again nor when others are kept. */
+static void what_is_parked_is_read_after_the_pause(void **state)
+{
+    int first;
+    (void)state;
+    start(START, START + TICK);
+    int const slot = send_wheel_parking(&wheel);
+    assert_int_equal(slot, slot_of(START));
+    send_wheel_park(&wheel, slot);
+    send_wheel_again_all(&wheel);
+    send_wheel_advance(&wheel, START + 5 * TICK);
+    assert_int_equal(read_all(&first), 5);
+    send_wheel_unpark_all(&wheel);
+    assert_int_equal(read_all(&first), 1);
+    assert_int_equal(first, slot);
+    send_wheel_unpark_all(&wheel);
+    assert_int_equal(read_all(&first), 0);
+}
+
 static void the_cursor_never_passes_what_is_left(void **state)
 {
     char path[] = "/tmp/ekiden-wheel-XXXXXX";
@@ -227,6 +246,10 @@ static void the_cursor_never_passes_what_is_left(void **state)
     send_wheel_save(&wheel, busy);
     assert_int_equal(send_wheel_open(&reader, queue), START + TICK);
     close(reader.cursor);
+    send_wheel_park(&wheel, send_wheel_parking(&wheel)); /* back */
+    send_wheel_save(&wheel, busy);
+    assert_int_equal(send_wheel_open(&reader, queue), START);
+    close(reader.cursor);
     close(wheel.cursor);
 
     unlink(file);
@@ -248,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_sweep_does_not_hide_a_slot_that_becomes_due),
         cmocka_unit_test(a_sweep_knows_what_it_tried),
         cmocka_unit_test(what_was_kept_is_read_again),
+        cmocka_unit_test(what_is_parked_is_read_after_the_pause),
         cmocka_unit_test(what_was_kept_during_a_reading_is_not_forgotten),
         cmocka_unit_test(the_cursor_never_passes_what_is_left),
     };
