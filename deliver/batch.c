@@ -1,9 +1,13 @@
 #include "deliver/batch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
+#include <skalibs/djbunix.h>
+
 #include "deliver/durable.h"
+#include "deliver/maildir_quota.h"
 #include "lib/log.h"
 
 void batch_start(struct batch *batch, int root, char const *host)
@@ -31,6 +35,45 @@ static bool has_good_file(struct batch_slot const *slot)
     return slot->has_file && is_good(slot);
 }
 
+/* Adds up what good slots have for MAILBOX. */
+static struct maildir_usage gather(struct batch const *batch, struct mailbox const *mailbox)
+{
+    struct maildir_usage sum = {.bytes = 0};
+    for (size_t i = 0; i < batch->count; i++) {
+        struct batch_slot const *const slot = &batch->slots[i];
+        if (slot->has_quota && has_good_file(slot) && slot->file.mailbox == mailbox) {
+            sum.bytes += (int64_t)slot->written;
+            sum.messages++;
+        }
+    }
+    return sum;
+}
+
+/* The Maildir of an open mailbox. -1: it is gone. */
+static int open_maildir(struct mailbox const *mailbox)
+{
+    return openat(mailbox->new, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* False: SLOT's mailbox has a quota and no room in it for this message besides those of the batch.
+ * By the length that is known before anything is written; the fields that are added are not. */
+static bool has_room(struct batch *batch, struct batch_slot *slot, struct mailbox const *mailbox)
+{
+    struct maildir_limit limit;
+    if (!batch->quotas || !mail_quotas_find(batch->quotas, mailbox->path, &limit))
+        return true;
+    slot->has_quota = true;
+    int const maildir = open_maildir(mailbox);
+    if (maildir < 0)
+        return true;
+    struct maildir_usage more = gather(batch, mailbox);
+    more.bytes += (int64_t)slot->job.length;
+    more.messages++;
+    bool const fits = maildir_quota_allows(maildir, &limit, &more, &batch->namer);
+    fd_close(maildir);
+    return fits;
+}
+
 /* Writes the message of SLOT to tmp/. */
 static void write_message(struct batch *batch, struct batch_slot *slot, int message)
 {
@@ -38,6 +81,10 @@ static void write_message(struct batch *batch, struct batch_slot *slot, int mess
         mailbox_open(&batch->mailboxes, slot->job.target, &slot->failure);
     if (!mailbox)
         return;
+    if (!has_room(batch, slot, mailbox)) {
+        failure_set(&slot->failure, JOB_FAILED, "5.2.2 the mailbox is full");
+        return;
+    }
     if (!maildir_create(&slot->file, mailbox, &batch->namer)) {
         failure_system(&slot->failure, "no file can be made in Maildir/tmp", mailbox->path, errno);
         return;
@@ -46,6 +93,7 @@ static void write_message(struct batch *batch, struct batch_slot *slot, int mess
                       &slot->failure))
         maildir_remove(&slot->file);
     slot->has_file = is_good(slot);
+    slot->file.size = slot->has_quota ? slot->written : 0;
 }
 
 static void deliver(struct batch *batch, struct batch_slot *slot, int message)
@@ -73,7 +121,9 @@ enum batch_add batch_add(struct batch *batch, char const *bytes, size_t length, 
         return BATCH_NO_MEMORY;
     failure_clear(&slot->failure);
     slot->written = 0;
-    slot->has_file = false;
+    slot->has_file = slot->has_quota = false;
+    if (batch->count == 0 && batch->quotas)
+        mail_quotas_refresh(batch->quotas);
     if (!job_parse(&slot->job, slot->bytes.s, slot->bytes.len)) {
         if (!slot->job.number)
             return BATCH_MALFORMED;
@@ -159,6 +209,27 @@ static void sync_folders(struct batch *batch)
                            entries[i].error);
 }
 
+/* What has come counts, each mailbox once. Before the answers, so that who waits for one finds it
+ * counted; after a crash in between the count is too small, until it is made anew. */
+static void count_usage(struct batch const *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct batch_slot const *const slot = &batch->slots[i];
+        size_t first = 0;
+        if (!slot->has_quota || !has_good_file(slot))
+            continue;
+        while (!batch->slots[first].has_quota || !has_good_file(&batch->slots[first]) ||
+               batch->slots[first].file.mailbox != slot->file.mailbox)
+            first++;
+        int const maildir = first == i ? open_maildir(slot->file.mailbox) : -1;
+        if (maildir < 0)
+            continue;
+        struct maildir_usage const sum = gather(batch, slot->file.mailbox);
+        maildir_quota_add(maildir, &sum);
+        fd_close(maildir);
+    }
+}
+
 static void log_slot(struct batch_slot const *slot)
 {
     struct log_line line;
@@ -182,6 +253,7 @@ void batch_finish(struct batch *batch, batch_answer_func *answer, void *context)
     sync_files(batch);
     publish_files(batch);
     sync_folders(batch);
+    count_usage(batch);
     for (size_t i = 0; i < batch->count; i++) {
         struct batch_slot const *const slot = &batch->slots[i];
         struct job_answer const result = {.number = slot->job.number,

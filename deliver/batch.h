@@ -12,6 +12,7 @@
 
 #include "deliver/forward.h"
 #include "deliver/job.h"
+#include "deliver/mail_quotas.h"
 #include "deliver/maildir.h"
 #include "deliver/message_copy.h"
 
@@ -22,6 +23,7 @@ struct batch_slot {
     struct job job;
     struct maildir_file file;
     uint64_t written;       /* bytes of the file */
+    bool has_quota;         /* the mailbox's: its count is kept */
     bool has_file;          /* a mailbox gets it: the file is to be made durable and published */
     struct failure failure; /* result JOB_DELIVERED: good so far */
 };
@@ -30,7 +32,8 @@ struct batch {
     struct mailbox_cache mailboxes;
     struct maildir_namer namer;
     struct message_copy copy;
-    struct forward *forward; /* the caller's; NULL: aliases are deferred */
+    struct forward *forward;    /* the caller's; NULL: aliases are deferred */
+    struct mail_quotas *quotas; /* the caller's; NULL: there are none */
     size_t count;
     struct batch_slot slots[BATCH_MAX];
 };

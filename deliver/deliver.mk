@@ -1,6 +1,7 @@
 # deliver: the delivery agents.
 deliver_programs := ekiden-local ekiden-remote ekiden-launch ekiden-dotqmail
 deliver_modules  := job dsn_fields agent_link header_filter failure mailbox mailbox_make maildir durable message_copy forward batch worker
+deliver_modules  += maildir_ledger maildir_quota mail_quotas
 deliver_modules  += remote_scan remote_reply remote_extensions remote_data
 deliver_modules  += remote_stream remote_talk remote_envelope remote_reading remote_body remote_chunks remote_tls remote_identity remote_login remote_opening remote_session
 deliver_modules  += remote_job remote_credentials reuselimit remote_settings remote_way remote_refusals remote_ourselves remote_name remote_hosts remote_exchangers remote_connect remote_connection remote_delivery

@@ -92,14 +92,52 @@ static int open_mail_root(struct options const *options)
 static void enter_sandbox(int root, int control)
 {
     static int const calls[] = {
-        SYS_read,       SYS_write,         SYS_writev, /* skalibs: the rest of an answer */
-        SYS_pread64,    SYS_openat,        SYS_close,          SYS_newfstatat, SYS_fstat,
-        SYS_fstatfs,    SYS_fsync,         SYS_syncfs,         SYS_fcntl,      SYS_sync_file_range,
-        SYS_renameat2,  SYS_renameat,      SYS_linkat,         SYS_unlinkat,   SYS_mkdirat,
-        SYS_getdents64, SYS_lseek,         SYS_recvmsg,        SYS_sendmsg,    SYS_ppoll,
-        SYS_signalfd4,  SYS_rt_sigaction,  SYS_uname,          SYS_socket,     SYS_connect,
-        SYS_setsockopt, SYS_clock_gettime, SYS_gettimeofday,   SYS_brk,        SYS_mmap,
-        SYS_munmap,     SYS_mremap,        SYS_rt_sigprocmask, SYS_exit_group, SYS_rt_sigreturn,
+        SYS_read,
+        SYS_write,
+        SYS_writev, /* skalibs: the rest of an answer */
+        SYS_pread64,
+        SYS_openat,
+        SYS_close,
+        SYS_newfstatat,
+        SYS_fstat,
+        SYS_fstatfs,
+        SYS_fsync,
+        SYS_syncfs,
+        SYS_fcntl,
+        SYS_sync_file_range,
+        SYS_renameat2,
+        SYS_renameat,
+        SYS_linkat,
+        SYS_unlinkat,
+        SYS_mkdirat,
+        SYS_getdents64,
+        SYS_lseek,
+        SYS_recvmsg,
+        SYS_sendmsg,
+        SYS_ppoll,
+        SYS_signalfd4,
+        SYS_rt_sigaction,
+        SYS_uname,
+        SYS_socket,
+        SYS_connect,
+        SYS_setsockopt,
+        SYS_clock_gettime,
+        SYS_gettimeofday,
+        SYS_brk,
+        SYS_mmap,
+        SYS_munmap,
+        SYS_mremap,
+        SYS_rt_sigprocmask,
+        SYS_exit_group,
+        SYS_rt_sigreturn,
+        /* quotas: their files, and the table of a control file that changed */
+        SYS_utimensat,
+        SYS_memfd_create,
+        SYS_ftruncate,
+        SYS_fchmod,
+        SYS_fchown,
+        SYS_readv,
+        SYS_getrandom,
 #ifdef SYS_poll
         SYS_poll,
 #endif
@@ -120,6 +158,7 @@ int main(int argc, char const *const *argv)
 {
     static struct batch batch; /* its buffers are large, and there is one a process */
     static struct forward forward;
+    static struct mail_quotas quotas;
     struct control control;
     struct control_error error;
     struct options options;
@@ -143,8 +182,11 @@ int main(int argc, char const *const *argv)
     forward.socket = options.socket;
     forward.milliseconds = INJECT_CLIENT_AGENT_MILLISECONDS;
     batch.forward = &forward;
+    mail_quotas_start(&quotas, forward.control);
+    batch.quotas = &quotas;
     enter_sandbox(root, has_control ? control.directory : -1);
     int const exit_code = worker_serve(0, &batch);
     batch_free(&batch);
+    mail_quotas_free(&quotas);
     return exit_code;
 }

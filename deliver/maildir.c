@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,7 +30,7 @@ void maildir_namer_start(struct maildir_namer *namer, char const *host)
     namer->host[used] = 0;
 }
 
-static void make_name(struct maildir_namer *namer, char name[MAILDIR_NAME_MAX + 1])
+void maildir_name(struct maildir_namer *namer, char name[MAILDIR_NAME_MAX + 1])
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -41,8 +42,9 @@ bool maildir_create(struct maildir_file *file, struct mailbox *mailbox, struct m
 {
     file->mailbox = mailbox;
     file->in_new = false;
+    file->size = 0;
     for (int i = 0; i < MAILDIR_TRIES; i++) {
-        make_name(namer, file->name);
+        maildir_name(namer, file->name);
         file->descriptor = openat(mailbox->tmp, file->name,
                                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (file->descriptor >= 0)
@@ -51,6 +53,13 @@ bool maildir_create(struct maildir_file *file, struct mailbox *mailbox, struct m
             return false;
     }
     return false;
+}
+
+static void add_size(struct maildir_file const *file, char name[MAILDIR_NAME_MAX + 1])
+{
+    size_t const length = strlen(name);
+    if (file->size)
+        snprintf(name + length, MAILDIR_NAME_MAX + 1 - length, ",S=%" PRIu64, file->size);
 }
 
 /* NFS and some others know no RENAME_NOREPLACE; a link never replaces either, and until tmp/NAME is
@@ -68,6 +77,7 @@ bool maildir_publish(struct maildir_file *file, struct maildir_namer *namer)
     struct mailbox const *const mailbox = file->mailbox;
     char name[MAILDIR_NAME_MAX + 1];
     memcpy(name, file->name, sizeof name);
+    add_size(file, name);
     for (int i = 0; i < MAILDIR_TRIES; i++) {
         bool moved = renameat2(mailbox->tmp, file->name, mailbox->new, name, RENAME_NOREPLACE) == 0;
         if (!moved && errno == EINVAL)
@@ -77,10 +87,12 @@ bool maildir_publish(struct maildir_file *file, struct maildir_namer *namer)
             file->in_new = true;
             return true;
         }
-        if (errno == EEXIST)
-            make_name(namer, name);
-        else if (errno != EINTR)
+        if (errno != EEXIST && errno != EINTR)
             return false;
+        if (errno == EEXIST) {
+            maildir_name(namer, name);
+            add_size(file, name);
+        }
     }
     return false;
 }

@@ -3,11 +3,12 @@
 #define EKIDEN_MAILDIR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "deliver/mailbox.h"
 
-#define MAILDIR_HOST_MAX 64 /* bytes of the host in a name; longer is cut */
-#define MAILDIR_NAME_MAX 160
+#define MAILDIR_HOST_MAX 64  /* bytes of the host in a name; longer is cut */
+#define MAILDIR_NAME_MAX 184 /* with the size */
 #define MAILDIR_TRIES    100 /* names tried when somebody has taken them */
 
 #define MAILDIR_OLD_SECONDS (36 * 3600) /* maildir(5): a file in tmp/ this old was abandoned */
@@ -24,11 +25,15 @@ struct maildir_file {
     struct mailbox *mailbox;
     int descriptor; /* -1 once it is closed */
     bool in_new;    /* else in tmp/ */
+    uint64_t size;  /* not 0: it is to stand in the name in new/, as `,S=`, for who counts */
     char name[MAILDIR_NAME_MAX + 1];
 };
 
 /* HOST is this machine's name; `/` and `:` become \057 and \072, as maildir(5) wants. */
 void maildir_namer_start(struct maildir_namer *namer, char const *host);
+
+/* A name that no other file has had. */
+void maildir_name(struct maildir_namer *namer, char name[MAILDIR_NAME_MAX + 1]);
 
 /* Creates a file of a new name in tmp/, mode 0600. False: errno, nothing is left. */
 bool maildir_create(struct maildir_file *file, struct mailbox *mailbox,

@@ -14,6 +14,7 @@ fuzz_credentials_needs := auth/login.c auth/passwords.c auth/hash.c lib/utf8.c l
 fuzz_dns_packet_needs := lib/dns_query.c
 fuzz_data_needs    := lib/hops.c
 fuzz_sasl_needs    := lib/base64.c
+fuzz_maildir_ledger_needs := lib/control_size.c lib/control.c
 fuzz_srs_needs     := lib/base64.c lib/address.c lib/utf8.c
 fuzz_remote_job_needs := deliver/dsn_fields.c lib/dsn.c lib/fields.c lib/smtproutes_parse.c lib/tlspolicy_parse.c lib/address.c lib/utf8.c
 fuzz_smtproutes_parse_needs := lib/tlspolicy_parse.c lib/address.c lib/utf8.c

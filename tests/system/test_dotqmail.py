@@ -55,6 +55,9 @@ class Home:
     def maildir(self, name="Maildir"):
         return [path.read_bytes() for path in sorted((self.folder / name / "new").iterdir())]
 
+    def names(self, name):
+        return sorted(path.name for path in (self.folder / name / "new").iterdir())
+
     def start_injector(self):
         """The server for forwards; their queue files lie in queue/new."""
         queue = self.base / "queue"
@@ -474,3 +477,20 @@ def test_usage(home):
                                 stdin=subprocess.DEVNULL, capture_output=True, check=False,
                                 **NOBODY)
         assert result.returncode == 100, arguments
+
+
+def test_a_maildir_with_a_quota(home):
+    """Maildir++: the user, or his mail reader, has put a maildirsize there."""
+    assert home.deliver(message=b"Subject: x\n\n" + b"x" * 500).returncode == 0
+    assert ",S=" not in home.names("Maildir")[0]
+    home.write("Maildir/maildirsize", "1000S\n")
+    full = home.deliver(message=b"Subject: x\n\n" + b"x" * 500)
+    assert full.returncode == 100 and b"5.2.2" in full.stdout + full.stderr
+    assert home.read("Maildir/maildirsize").startswith(b"1000S\n")
+    home.write("Maildir/maildirsize", "2000S,2C\n")
+    assert home.deliver(message=b"Subject: x\n\n" + b"x" * 500).returncode == 0
+    (size,) = [int(name.rpartition(",S=")[2]) for name in home.names("Maildir") if ",S=" in name]
+    assert home.read("Maildir/maildirsize").splitlines()[-1].split() == [str(size).encode(), b"1"]
+    assert home.deliver(message=b"Subject: x\n\nx").returncode == 100  # of messages
+    home.write("Maildir/maildirsize", "0S\n")
+    assert home.deliver(message=b"Subject: x\n\nx").returncode == 0
