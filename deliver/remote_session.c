@@ -303,6 +303,14 @@ static bool open_session(struct conversation *c, struct remote_session *session)
     return true;
 }
 
+/* Where answers may be left over from the transaction before, as in LMTP, the one to DATA, which is
+ * like no other, shows it; without it the one to RCPT could pass for the one to the message. */
+static bool may_use_chunks(struct conversation const *c, struct remote_session const *session)
+{
+    return c->talk.extensions.chunking && !session->without_chunks &&
+           !(session->way->lmtp && c->is_reused);
+}
+
 static enum part converse(struct conversation *c, struct remote_session *session)
 {
     if (!open_session(c, session))
@@ -313,7 +321,7 @@ static enum part converse(struct conversation *c, struct remote_session *session
     remote_envelope_fit(c->transaction, &c->talk.extensions, session->peer);
     if (remote_envelope_open(c->transaction) == 0)
         return PART_OVER;
-    c->by_chunks = c->talk.extensions.chunking && !session->without_chunks;
+    c->by_chunks = may_use_chunks(c, session);
     enum part const part = give_envelope(c);
     if (c->mail_failure.result != JOB_DELIVERED && !c->is_reused) /* whatever happened afterwards */
         remote_envelope_settle(c->transaction, &c->mail_failure);

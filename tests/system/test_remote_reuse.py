@@ -12,7 +12,7 @@ from pathlib import Path
 
 import authority
 import pytest
-from hostile_server import CLOSE, SILENCE, HostileServer
+from hostile_server import CLOSE, SILENCE, HostileServer, pause
 from instance import wait_for
 from remote import HOST, MESSAGE, Remote, queue_file, run_as
 from tls_service import Service, context
@@ -131,6 +131,31 @@ def test_each_has_its_own_envelope_and_result(send, serve):
     assert third[0] == "D" and f"[{ONE}]:{server.port} said: 554 5.6.0 spam" in third[1]
     (session,) = server.sessions
     assert b"MAIL FROM:<eve@y.test>" in session.commands and session.served == ["a@x.test"]
+
+
+def test_chunks(send, serve):
+    server = serve({}, ["CHUNKING"])
+    assert send.letters(5, server) == "K" * 5
+    assert stages(server.sessions[0]).startswith("EHLO" + " MAIL RCPT BDAT" * 5)
+    assert server.messages == [WIRE] * 5
+
+
+@pytest.mark.parametrize("extensions", [(), ["PIPELINING"], ["CHUNKING"], ["PIPELINING", "CHUNKING"]],
+                         ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("surplus", ["", "250 ok", (pause(0.3), "250 ok"), (pause(0.3), "550 no")],
+                         ids=["none", "at once", "late", "late refusal"])  # fmt: skip
+def test_lmtp(folder, send, serve, extensions, surplus):
+    """An answer too many (case I23) is never one to the next message."""
+    end = ("250 taken\r\n450 4.2.2 full", *([surplus] if isinstance(surplus, str) else surplus))
+    server = serve({"message": end if surplus else "250 taken\r\n550 5.2.2 full"}, extensions,
+                   lmtp=True, path=folder / "lmtp")  # fmt: skip
+    server.port = 0
+    for _ in range(4):
+        (first, _), (second, _) = send(server, ["a@x.test", "b@x.test"], host=str(folder / "lmtp"),
+                                       way="lmtp")  # fmt: skip
+        assert first == "K" and second in "ZD"
+    assert server.messages == [WIRE] * 4
+    assert bool(surplus) or len(server.sessions) == 1
 
 
 def test_two_at_once_stay_two(send, remote, message, serve):

@@ -130,6 +130,9 @@ static void a_route_survives_its_way(void **state)
         "one,two:587 auth=a@b tls=may clear-auth",
         " tls=encrypt",
         ":465",
+        "lmtp:/run/dovecot/lmtp",
+        "lmtp:one:24,lmtp:[::1]:465 tls=encrypt",
+        "one,lmtp:/run/dovecot/lmtp",
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         stralloc out = STRALLOC_ZERO;
@@ -187,6 +190,21 @@ static void malformed_jobs_are_refused(void **state)
         CASE("h\00025\0host\0\0may\0\0\0s\0009223372036854775808\0000\0" SUM16 "\0\0001\0r", false),
         CASE("h\00025\0host\0\0may\0\0\0s\0001\0009223372036854775807\0" SUM16 "\0\0001\0r", false),
         CASE("h\00025\0host\0\0may\0\0\0s\0000\0000\0000\0\0001\0r", false),
+#define LMTP(host, good) CASE(host "\0\0may\0\0\0s\0000\0000\0" SUM16 "\0\0001\0r", good)
+        LMTP("h\00025\0lmtp", true),
+        LMTP("h\00025\0lmtp-tls", true),
+        LMTP("/h\0000\0lmtp", true),
+        LMTP("/h\0000\0lmtp\0h\00025\0host", true),
+        LMTP("h\0000\0lmtp", false),
+        LMTP("/h\00025\0lmtp", false),
+        LMTP("/h\0000\0lmtp-tls", false),
+        LMTP("/h\0000\0host", false),
+        LMTP("/h\0000\0mx", false),
+        LMTP("/h\0000\0lmtp\0i\00025\0mx", false),
+        LMTP("/2345678901234567890123456789012345678901234567890123456789012345678901234567890"
+             "12345678901234567890123456789\0000\0lmtp",
+             false),
+#undef LMTP
 #undef CASE
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
