@@ -126,7 +126,7 @@ void queue_answer_set(struct queue_answer *answer, char const *id, enum queue_ou
                       char const *text, int number)
 {
     answer->outcome = outcome;
-    memcpy(answer->id, id, sizeof answer->id);
+    snprintf(answer->id, sizeof answer->id, "%s", id);
     snprintf(answer->text, sizeof answer->text, "%s%s%s", text, number ? ": " : "",
              number ? strerror(number) : "");
 }

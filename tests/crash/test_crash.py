@@ -24,6 +24,7 @@ from faults import Allocations, Sample, sweep  # noqa: E402
 from ledger import Ledger  # noqa: E402
 from local_faults import Local  # noqa: E402
 from logins import Logins  # noqa: E402
+from operator_faults import Operator  # noqa: E402
 from queue_faults import Queue  # noqa: E402
 from send_faults import Send  # noqa: E402
 from smtp_faults import Listener, Single  # noqa: E402
@@ -116,6 +117,11 @@ def test_listener(make_instance, programs):
 def test_ekiden_send(make_instance, programs):
     """H09, too: whatever is killed between a failure and its report, the sender is told."""
     require(Send(lambda control: make_instance(programs, **control), SMALL), Sample(200, steps=10))
+
+
+@pytest.mark.parametrize("operation, held", [("bounce", True), ("drop", False)])
+def test_ekiden_queue_of_an_operator(make_instance, programs, operation, held):
+    require(Operator(make_instance(programs), Ledger(), operation, held), Sample(8, steps=2))
 
 
 @pytest.mark.parametrize("password", EXPECTED)
