@@ -9,6 +9,7 @@
 #include <skalibs/sig.h>
 
 #include "lib/log.h"
+#include "lib/sender.h"
 
 static bool fail(char const *what, int number)
 {
@@ -81,7 +82,7 @@ bool agent_link_answer(struct agent_link *link, struct job_answer const *answer)
 
 enum agent_link_result agent_link_flush(struct agent_link *link)
 {
-    while (!unixmessage_sender_flush(&link->sender)) {
+    while (!sender_flush(&link->sender)) {
         if (is_gone(errno))
             return AGENT_LINK_END;
         if (!error_isagain(errno)) {

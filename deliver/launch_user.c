@@ -14,6 +14,7 @@
 #include "deliver/program.h"
 #include "lib/log.h"
 #include "lib/packet.h"
+#include "lib/sender.h"
 #include "queue/inject_client.h"
 
 void launch_answer(struct launch *launch, uint64_t number, enum job_result result, char const *text)
@@ -201,7 +202,7 @@ void launch_user_send(struct launch *launch, struct launch_user *user)
         user->taken++;
         user->ahead++;
     }
-    if (user->socket < 0 || unixmessage_sender_flush(&user->sender) || error_isagain(errno) ||
+    if (user->socket < 0 || sender_flush(&user->sender) || error_isagain(errno) ||
         packet_is_crowded(errno))
         return;
     launch_user_receive(launch, user); /* it is gone: its last answers first */

@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "lib/program_path.h"
+#include "lib/sender.h"
 
 static bool fail(char const *what)
 {
@@ -127,7 +128,7 @@ bool send_agent_flush(struct send_agent *agent)
 {
     if (unixmessage_sender_isempty(&agent->sender))
         return true;
-    return unixmessage_sender_flush(&agent->sender) || error_isagain(errno) ||
+    return sender_flush(&agent->sender) || error_isagain(errno) ||
            packet_is_crowded(errno);
 }
 

@@ -37,9 +37,8 @@ struct send_agent {
 #define SEND_AGENT_DESCRIPTOR 3
 #define SEND_AGENT_CONTROL    4
 
-/* Of a job. So much the kernel takes whole or not at all. Of a longer one it takes a part where a
- * socket is nearly full, and skalibs 2.13 then sends the rest and after it the whole once more
- * (unixmessage_sender_flush): a job done twice, and answers that nobody waits for. */
+/* Of a job. So much the kernel takes whole or not at all; a longer one could wait half sent
+ * (lib/sender.h) while others have their turn. */
 #define SEND_AGENT_BYTES_MAX (32u << 10)
 
 /* How an agent is started. */
