@@ -63,7 +63,7 @@ static struct tracee tracees[PROCESSES_MAX];
 static unsigned int tracee_count;
 static pid_t command;
 static int command_status;
-static bool counting;
+static bool counting, ending;  /* all are to die */
 static uint64_t count, wanted; /* 0: no fault */
 static char const *place;      /* NULL: any */
 static uint64_t place_count;
@@ -91,11 +91,16 @@ static struct tracee *find(pid_t pid)
     *free_one = (struct tracee){.pid = pid};
     fault_role(free_one->role, sizeof free_one->role, pid);
     tracee_count++;
+    if (ending) { /* forked, and not seen before the others were killed */
+        free_one->killed = true;
+        kill(pid, SIGKILL);
+    }
     return free_one;
 }
 
 static void end_all(void)
 {
+    ending = true;
     for (unsigned int i = 0; i < PROCESSES_MAX; i++)
         if (tracees[i].pid) {
             tracees[i].killed = true;

@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults import Subject, Trace, environment, tracer
+from faults import Subject, Trace, age_drafts, environment, tracer
 from instance import PATIENCE
 from queue_faults import run_queue
 from rows import Broken
@@ -155,6 +155,7 @@ class Local(Subject):
 
     def attempt(self, fault):
         jobs = self.make_jobs()
+        age_drafts(self.instance.folder / "mail")
         trace, hung = run_local(self.instance, jobs, fault, self.sandbox)
         wrong = [Broken(one.kind, f"{self.name}: {trace}: {one}") for one in hung]
         wrong += self.judge(jobs, trace)
@@ -169,5 +170,10 @@ class Local(Subject):
         return trace, wrong
 
     def settle(self):
+        age_drafts(self.instance.folder / "mail")
+        _, wrong = self.attempt(None)
+        left = 0 if self.fresh else age_drafts(self.instance.folder / "mail")
+        if left:
+            wrong.append(Broken("other", f"{self.name}: {left} files stay in tmp/"))
         mail = [one for box in self.mailboxes for one in self.instance.mailbox(box)]
-        return self.ledger.violations(mail, "mailboxes")
+        return wrong + self.ledger.violations(mail, "mailboxes")

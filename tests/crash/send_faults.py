@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 
-from faults import Control, Subject, Trace, environment, tracer
+from faults import Control, Subject, Trace, age_drafts, environment, tracer
 from instance import PATIENCE, processes_of_session
 from ledger import Ledger
 from queue_faults import ENVELOPE, check, let_time_pass, run_queue, settle
@@ -21,7 +21,7 @@ from rows import Broken
 
 COPIES_MAX = 2  # an answer or a mark can be lost
 RECOVERIES_MAX = 4  # starts until all is done
-NEAR, FAR, LATE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+FAR, LATE = "127.0.0.2", "127.0.0.3"
 PUT_OFF = ("RCPT", "451 4.3.0 later")
 # Carol writes to Dave and to somebody who is not there: Dave gets it, and she gets a report.
 FAILING = b"Fcarol@demo.example\0Tnobody@demo.example\0Tdave@demo.example\0"
@@ -161,6 +161,7 @@ class Send(Subject):
         return True
 
     def attempt(self, fault):
+        age_drafts(self.instance.folder / "mail")
         entries = self.queue_all(str(fault))
         (first, *_) = (self.instance.queue / "wheel").glob("*/*")
         self.due = first.parent

@@ -9,6 +9,7 @@ goes on from fault to fault, is started again when it ends, and takes a message 
 import os
 import socket
 import subprocess
+import threading
 import time
 
 from faults import Control, Subject, Trace, environment, tracer
@@ -183,13 +184,23 @@ class Listener(Session):
             time.sleep(0.02)
         return [Broken("hung", f"{what}: no message is taken any more")]
 
+    def talk_supervised(self, messages):
+        """A session, while a supervisor looks after the listener: who came before it ended waits in
+        the socket, which the supervisor keeps. Returns whether it hung."""
+        client, ended = self.connect(), []
+        thread = threading.Thread(target=lambda: ended.append(talk(client, messages)))
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.02)
+            self.ensure()
+        return ended[0]
+
     def attempt(self, fault):
         self.ensure()
         self.await_idle()
         messages = self.messages()
         self.control.arm(self.path, fault)
-        client = self.connect()
-        hung = talk(client, messages)
+        hung = self.talk_supervised(messages)
         self.await_idle()
         self.control.arm(os.devnull)
         trace = Trace(self.path).read()

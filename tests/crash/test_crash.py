@@ -21,6 +21,8 @@ from auth_faults import EXPECTED, PASSWORD, Auth  # noqa: E402
 from bounce_faults import Bounce  # noqa: E402
 from bouncer import Bouncer  # noqa: E402
 from faults import Allocations, Sample, sweep  # noqa: E402
+from launch_faults import Launch  # noqa: E402
+from launcher import Launcher  # noqa: E402
 from ledger import Ledger  # noqa: E402
 from local_faults import Local  # noqa: E402
 from logins import Logins  # noqa: E402
@@ -143,3 +145,9 @@ def test_kills_at_random_moments(make_instance, programs):
     made, wrong = kills.run(make_instance(programs), SimpleNamespace(kills=30, seed=None))
     assert not wrong, "\n".join(wrong)
     assert made.kills >= 30 and made.counts["acknowledged"]
+
+
+def test_ekiden_launch(new_folder, programs):
+    """Each user's deliveries: Maildir, mbox, forward, program."""
+    subject = Launch(lambda users: Launcher(new_folder(), programs, users, not IS_ROOT), SMALL)
+    require(subject, Sample(40, steps=6))
