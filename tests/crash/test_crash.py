@@ -118,7 +118,7 @@ def test_listener(make_instance, programs):
 
 def test_ekiden_send(make_instance, programs):
     """H09, too: whatever is killed between a failure and its report, the sender is told."""
-    require(Send(lambda control: make_instance(programs, **control), SMALL), Sample(200, steps=10))
+    require(Send(lambda control: make_instance(programs, **control), SMALL), Sample(300, steps=15))
 
 
 @pytest.mark.parametrize("operation, held", [("bounce", True), ("drop", False)])
@@ -131,7 +131,7 @@ def test_ekiden_auth(new_folder, programs, password):
     logins = Logins(new_folder(), programs, "unprivileged")
     logins.add("alice", PASSWORD)
     logins.set("authfailures", "1000\n")
-    require(Auth(logins, password), Sample(12, steps=3))
+    require(Auth(logins, password), Sample(25, steps=4))
 
 
 def test_no_memory(make_instance, new_folder, allocating):
@@ -150,4 +150,4 @@ def test_kills_at_random_moments(make_instance, programs):
 def test_ekiden_launch(new_folder, programs):
     """Each user's deliveries: Maildir, mbox, forward, program."""
     subject = Launch(lambda users: Launcher(new_folder(), programs, users, not IS_ROOT), SMALL)
-    require(subject, Sample(40, steps=6))
+    require(subject, Sample(70, steps=8))
