@@ -191,7 +191,8 @@ static enum command_result set_envid(struct command_mail *mail, struct parameter
 static enum command_result set_notify(struct command_rcpt *rcpt, struct parameter const *parameter)
 {
     rcpt->dsn = true;
-    rcpt->notify = dsn_parse_notify(parameter->value, parameter->value_length);
+    if (parameter->value)
+        rcpt->notify = dsn_parse_notify(parameter->value, parameter->value_length);
     return rcpt->notify ? COMMAND_OK : COMMAND_NOTIFY_UNKNOWN;
 }
 

@@ -3,6 +3,8 @@
 All of them run in one machine's network; see other_servers.py.
 """
 
+from email import message_from_bytes
+
 import oracle
 import pytest
 from conftest import discard
@@ -164,3 +166,28 @@ def test_no_UTF_8(machine, exchange, ekiden):
     report = Report(report, DOMAIN)
     assert report.recipients_reported == [f"bob@{domain}"]
     assert report.status[1]["Status"] == "5.6.7"
+
+
+@pytest.mark.parametrize("way", ["to", "from"])
+def test_DSN(machine, exchange, ekiden, others, way):
+    """RFC 3461: who delivers tells the sender, as he asked, in his words. (Exim offers it to nobody by
+    itself.)"""
+    source, receiver, domain, _ = exchange("postfix", way)
+    reader, home = (ekiden, DOMAIN) if way == "to" else (others("postfix"), "postfix.test")
+    with source() as client:
+        client.greet()
+        for command in (f"MAIL FROM:<alice@{home}> RET=HDRS ENVID=both+2Bways",
+                        f"RCPT TO:<bob@{domain}> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;B+2Bb@old.test"):
+            answer = client.command(command)
+            assert answer.code == 250, answer
+        assert client.data(b"Subject: x\r\n\r\nbody\r\n.\r\n").code == 250
+        client.quit()
+    await_mail(receiver, machine, "bob", 1)
+    (report,) = await_mail(reader, machine, "alice", 1)
+    status = next(part for part in message_from_bytes(report).walk()
+                  if part.get_content_type() == "message/delivery-status")
+    whole, bob = status.get_payload()
+    assert whole["Original-Envelope-Id"] == "both+ways"
+    assert bob["Original-Recipient"].replace(" ", "") == "rfc822;B+b@old.test"
+    assert bob["Final-Recipient"].replace(" ", "") == f"rfc822;bob@{domain}"
+    assert bob["Action"].split(" ")[0] == "delivered" and bob["Status"].startswith("2.")
