@@ -13,7 +13,7 @@ from pathlib import Path
 import authority
 import pytest
 from hostile_server import CLOSE, SILENCE, HostileServer, pause
-from instance import wait_for
+from instance import DOMAIN, wait_for
 from remote import HOST, MESSAGE, Remote, queue_file, run_as
 from tls_service import Service, context
 
@@ -457,3 +457,28 @@ def test_tls_stays(tls_remote, message, serve, implicit):
     gone(tls_remote)
     server.wait()
     assert stages(server.sessions[1]).endswith(" QUIT")
+
+
+# --- a whole instance ---
+
+
+def test_few_connections_for_many_messages(make_instance, serve):
+    """Each message is delivered once, over connections that end in all the ways there are."""
+    count = 60
+    ends = {"message": [*["250 ok"] * 9, ("250 ok", BYE, CLOSE)]}
+    server = serve([ends, {"MAIL": [*["250 ok"] * 4, CLOSE]}, {"RCPT": [*["250 ok"] * 7, BYE]},
+                    {"DATA": [*["354 go"] * 5, (BYE, CLOSE)]}, ends], ["PIPELINING"])
+    instance = make_instance({"smtproutes": f"x.test:{ONE}:{server.port}\n",
+                              "relayclients": "127.0.0.1\n"})
+    with instance.session() as client:
+        for number in range(count):
+            text = f"Subject: {number}.\n\nhello\n".encode()
+            assert client.deliver(f"alice@{DOMAIN}", [f"r{number}@x.test"], text).code == 250
+        client.quit()
+    instance.wait_for_empty_queue()
+    heard = sorted(int(re.search(rb"Subject: (\d+)\.", text)[1]) for text in taken(server))
+    assert heard == list(range(count))
+    assert len(server.sessions) <= count / 3
+    results = [event["result"] for event in instance.log()
+               if event["program"] == "ekiden-send" and event.get("event") == "delivery"]
+    assert results == ["delivered"] * count, "nothing was put off"

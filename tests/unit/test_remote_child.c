@@ -114,7 +114,9 @@ static void a_login_is_refused(void **state)
 {
     (void)state;
     static struct smtproute const route = {
-        .count = 2, .hosts = {{.name = "a.test", .port = 25}, {.name = "b.test", .port = 587}}, .auth = "isp"};
+        .count = 2,
+        .hosts = {{.name = "a.test", .port = 25}, {.name = "b.test", .port = 587}},
+        .auth = "isp"};
     struct remote_way const ways[] = {{.host = "a.test", .port = 25, .reference = "isp"},
                                       {.host = "b.test", .port = 587, .reference = "isp"},
                                       {.host = "b.test", .port = 587, .reference = "other"},
