@@ -43,7 +43,8 @@ static void a_job_survives_its_way(void **state)
         .length = INT64_MAX - 113,
         .sum = 0xab,
         .count = 2,
-        .recipients = {{UINT64_MAX, "ann@example.org"}, {1, "b\303\266rt@example.org"}}};
+        .recipients = {{.number = UINT64_MAX, .address = "ann@example.org"},
+                       {.number = 1, .address = "b\303\266rt@example.org"}}};
     static char const wire[] = "example.org\0"
                                "65535\0"
                                "mx\0\0unset\0\0\0\0"
@@ -136,7 +137,10 @@ static void a_route_survives_its_way(void **state)
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         stralloc out = STRALLOC_ZERO;
-        struct remote_job job = {.sender = "", .count = 1, .recipients = {{7, "r"}}}, parsed;
+        struct remote_job job = {.sender = "",
+                                 .count = 1,
+                                 .recipients = {{.number = 7, .address = "r"}}},
+                          parsed;
         assert_null(smtproutes_parse(&job.route, routes[i], strlen(routes[i])));
         if (job.route.by_mx)
             strcpy(job.route.hosts[0].name, "domain.example");

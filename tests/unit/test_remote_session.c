@@ -743,6 +743,7 @@ static void answers_before_commands_are_none(void **state)
 
 #define FIRST HELLO, MAIL, OK, RCPT_A, OK, DATA, GO, MESSAGE, OK
 #define RSET  ">RSET\r\n", OK
+#define CHUNK ">BDAT 12 LAST\r\n", "=A: b\r\n\r\n.x\r\n"
 
 /* What one more transaction with two recipients comes to, on a connection that had one. */
 struct further {
@@ -900,6 +901,36 @@ static void a_session_is_used_again(void **state)
          "ZZ",
          REMOTE_SETTLED,
          REMOTE_SESSION_OVER,
+         ""},
+        {"the last chunk is refused",
+         {"<220 hi\r\n",
+          ">EHLO us.example\r\n",
+          "<250-hi\r\n250 CHUNKING\r\n",
+          MAIL,
+          OK,
+          RCPT_A,
+          OK,
+          CHUNK,
+          OK,
+          MAIL,
+          OK,
+          RCPT_A,
+          OK,
+          RCPT_B,
+          OK,
+          CHUNK,
+          "<554 no\r\n",
+          RSET,
+          MAIL,
+          OK,
+          RCPT_A,
+          OK,
+          CHUNK,
+          OK,
+          QUIT},
+         "DD",
+         REMOTE_SETTLED,
+         REMOTE_SESSION_MIDWAY,
          ""},
         {"421 in between",
          {FIRST, MAIL, "<421 no\r\n", "~"},
