@@ -334,8 +334,10 @@ static enum remote_session_state state_after(struct conversation const *c, enum 
     struct remote_talk const *const talk = &c->talk;
     if (part != PART_OVER || talk->is_put_off || remote_stream_has_input(&talk->stream))
         return REMOTE_SESSION_OVER;
-    /* RFC 3030 2: a chunk that is refused leaves the transaction in an unknown state */
-    bool const ended = c->sent && (!c->by_chunks || remote_talk_is_ok(talk));
+    /* RFC 3030 2: a chunk that is refused leaves the transaction in an unknown state. What LMTP
+     * says is about recipients. */
+    bool const ended =
+        c->sent && (!c->by_chunks || talk->session->way->lmtp || remote_talk_is_ok(talk));
     if (!c->said_mail || ended)
         return REMOTE_SESSION_READY;
     return c->has_mail ? REMOTE_SESSION_MIDWAY : REMOTE_SESSION_OVER;
