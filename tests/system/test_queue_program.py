@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 import pytest
+from hostile_server import HostileServer
 from instance import DOMAIN, PATIENCE, SENDER
 from smtp_client import body_of
 
@@ -176,6 +177,22 @@ def test_ours_for_another_server(server):
         assert arrived.endswith(message)
         assert arrived.startswith(b"Return-Path: <" + SENDER.encode() + b">\n")
     server.wait_for_empty_queue()
+
+
+def test_ours_with_DSN_and_a_sender_for_each(make_instance):
+    """The records of RFC 3461 behind what they are about, and VERP beside them."""
+    instance = make_instance()
+    envelope = (b"Flist-owner-@demo.example-@[]\0Vid\0RH\0Ta@far.example\0NSF\0Orfc822;A\0"
+                b"Tb@far.example\0NN\0\0")
+    with HostileServer({}, ["DSN"]) as sink:
+        instance.set_at_once("smtproutes", f":127.0.0.1:{sink.port}\n")
+        assert queue(instance, b"Subject: x\n\nbody\n", envelope)[0] == 0
+        instance.wait_for_empty_queue()
+    said = [line for line in sink.commands if line[:4] in (b"MAIL", b"RCPT")]
+    for name, asked in (("a", b"NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;A"), ("b", b"NOTIFY=NEVER")):
+        mail = f"MAIL FROM:<list-owner-{name}=far.example@demo.example> RET=HDRS ENVID=id".encode()
+        rcpt = f"RCPT TO:<{name}@far.example> ".encode() + asked
+        assert said[said.index(mail) + 1] == rcpt
 
 
 def test_ours_with_the_null_sender(server):

@@ -189,6 +189,19 @@ def test_success_report_that_is_put_off(scheduler):
     assert scheduler.recipients() == ["ok"]
 
 
+def test_success_reporter_that_dies(scheduler):
+    """As with a failure: told twice rather than not at all; and not delivered again."""
+    scheduler.tell("bounce", "die")
+    scheduler.inject(notify("ok", "S"))
+    assert scheduler.end() == 111
+    (name,) = scheduler.files()
+    (scheduler.folder / "agent" / "bounce").unlink()
+    scheduler.start()
+    scheduler.await_event("done", id=name)
+    assert scheduler.reports() == 2 * [("success", name, {at("ok"): "S 2.0.0 delivered"})]
+    assert scheduler.recipients() == ["ok"]
+
+
 def test_success_that_cannot_be_noted(scheduler):
     """It is no reason to deliver once more: the report is lost."""
     (scheduler.queue / "notes").rmdir()
