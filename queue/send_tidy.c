@@ -38,8 +38,9 @@ static void found(struct turn const *turn, char const *name, char const *why)
     send_odd_found(&turn->send->source.odd, turn->send->tidy.folder.place, name, why);
 }
 
-/* lost+found is the file system's, where the queue has one of its own; and what begins with a dot
- * somebody has hidden here from programs. */
+/* lost+found is the file system's, where the queue has one of its own; what begins with a dot
+ * somebody has hidden here from programs; and a session that begins makes empty.PID, for a moment
+ * (smtpd/keeper.c). */
 static void look_at_queue(struct turn *turn, char const *name)
 {
     static char const *const known[] = {"new",
@@ -53,7 +54,7 @@ static void look_at_queue(struct turn *turn, char const *name)
                                         QUEUE_CONTROL_NAME,
                                         "lost+found",
                                         NULL};
-    if (name[0] != '.' && !is_one_of(name, known))
+    if (name[0] != '.' && strncmp(name, "empty.", strlen("empty.")) != 0 && !is_one_of(name, known))
         found(turn, name, "none of the queue's");
 }
 

@@ -62,19 +62,37 @@ void keeper_use_settings(struct keeper *keeper, struct settings *settings)
 
 /* A folder that was removed while open: nothing is in it, nothing can be made in it, and nobody
  * else can reach it. */
-static int make_empty_folder(int queue)
+static int make_empty_folder_in(int parent)
 {
     char name[] = "empty.0123456789";
     size_t at = sizeof name - 1;
     for (pid_t pid = getpid(); pid > 0; pid /= 10)
         name[--at] = (char)('0' + pid % 10);
-    if (mkdirat(queue, name, 0500) != 0 && errno != EEXIST)
+    if (mkdirat(parent, name, 0500) != 0 && errno != EEXIST)
         return -1;
-    int const empty = openat(queue, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (unlinkat(queue, name, AT_REMOVEDIR) != 0 && empty >= 0) {
+    int const empty = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && empty >= 0) {
         close(empty);
         return -1;
     }
+    return empty;
+}
+
+/* In the queue, unless its disk is full or can only be read: who comes then has to hear 452, from a
+ * server that has started. */
+static int make_empty_folder(int queue)
+{
+    static char const *const others[] = {"/run", "/tmp", "/dev/shm"};
+    int empty = make_empty_folder_in(queue);
+    int const saved = errno;
+    for (size_t i = 0; empty < 0 && i < sizeof others / sizeof *others; i++) {
+        int const parent = open(others[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (parent < 0)
+            continue;
+        empty = make_empty_folder_in(parent);
+        close(parent);
+    }
+    errno = saved;
     return empty;
 }
 

@@ -38,5 +38,6 @@ $(foreach folder,$(folders),$(foreach program,$(filter $(crash_clocked),$($(fold
 crash: all crash-tools
 	rm -f $(BUILD)/crash/rows && touch $(BUILD)/crash/rows
 	-tests/crash/sweep --build $(BUILD) --rows $(BUILD)/crash/rows
+	-tests/crash/damage_sweep --build $(BUILD) --rows $(BUILD)/crash/rows
 	-tests/crash/blocks --build $(BUILD) --rows $(BUILD)/crash/rows
 	/usr/bin/python3 tests/crash/rows.py $(BUILD)/crash/rows

@@ -1,8 +1,14 @@
 """Short forms of `tests/crash/damage`: damaged files, full disks, clocks that jump."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import damage
 import pytest
+from conftest import BUILD
 
+SWEEP = Path(__file__).with_name("damage_sweep")
 pytestmark = [pytest.mark.heavy]
 
 
@@ -34,3 +40,13 @@ def test_a_copied_queue(folder, programs):
 @pytest.mark.parametrize("case", list(damage.CLOCKS))
 def test_clocks(folder, programs, build, case):
     require(*damage.CLOCKS[case](folder, programs, build))
+
+
+@pytest.mark.root
+@pytest.mark.needs("mkfs.ext4")
+@pytest.mark.skipif(not os.access("/dev/loop-control", os.W_OK), reason="no loop devices")
+def test_disks():
+    """Full, without inodes, read-only: in a process of its own, for its mounts."""
+    line = [SWEEP, "--build", BUILD, "--short", "--only", "full,inodes,read-only"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
