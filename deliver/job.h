@@ -35,9 +35,8 @@ enum job_result {
     JOB_CORRUPT = 'C',    /* the message bytes do not fit their checksum: nothing was delivered */
     JOB_UNREACHABLE = 'N' /* as JOB_DEFERRED, of remote delivery: the destination itself could not
                              be reached or would not speak, none of its hosts (no address, no
-                             connection, a greeting or EHLO refused, a login refused, silence or an
-                             end before MAIL was answered), so other mail for it need not be tried
-                             now */
+                             connection, a greeting or EHLO refused, silence or an end before MAIL
+                             was answered), so other mail for it need not be tried now */
 };
 
 enum job_kind {
