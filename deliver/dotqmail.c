@@ -9,7 +9,7 @@
 
 #include "deliver/mbox.h"
 #include "deliver/message_stage.h"
-#include "deliver/program.h"
+#include "lib/clock.h"
 #include "queue/verp.h"
 
 void dotqmail_start(struct dotqmail *dotqmail, char const *host)
@@ -142,7 +142,7 @@ static bool stage(struct dotqmail *dotqmail, struct dotqmail_instruction const *
 {
     for (size_t i = 0; i < count; i++)
         if (instructions[i].kind == DOTQMAIL_PROGRAM) {
-            dotqmail->deadline = program_clock() + dotqmail->program_seconds * 1000;
+            dotqmail->deadline = clock_milliseconds() + dotqmail->program_seconds * 1000;
             dotqmail->stage = message_stage(job, message, failure);
             return dotqmail->stage >= 0 &&
                    !message_copy_is_loop(&dotqmail->copy, job, message, failure);

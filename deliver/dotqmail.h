@@ -40,7 +40,7 @@ struct dotqmail {
     stralloc text;         /* the default delivery, where it takes the file's place */
     stralloc new_sender;
     int stage;          /* the message for programs; -1: not made yet */
-    long long deadline; /* of the programs: program_clock */
+    long long deadline; /* of the programs: clock_milliseconds */
 };
 
 /* How one delivery went. */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "deliver/forward_message.h"
-#include "deliver/program.h"
 #include "lib/aliases.h"
+#include "lib/clock.h"
 
 /* The recipients of the new message, on their way from the targets. */
 struct collection {
@@ -147,14 +147,14 @@ static void forward_now(struct forward *forward, struct message_copy *copy, stru
 void forward_alias(struct forward *forward, struct message_copy *copy, struct job const *job,
                    int message, struct failure *failure)
 {
-    long long const start = program_clock();
+    long long const start = clock_milliseconds();
     failure_clear(failure);
     if (start < forward->rest_until) {
         failure_set(failure, JOB_DEFERRED, inject_client_explain(QUEUE_NETWORK));
         return;
     }
     forward_now(forward, copy, job, message, failure);
-    long long const end = program_clock();
+    long long const end = clock_milliseconds();
     if (forward->client.status == QUEUE_NETWORK && end - start >= forward->milliseconds)
         forward->rest_until = end + FORWARD_REST_MILLISECONDS;
 }

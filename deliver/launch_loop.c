@@ -9,7 +9,7 @@
 #include <skalibs/selfpipe.h>
 
 #include "deliver/launch_take.h"
-#include "deliver/program.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/signals.h"
 
@@ -33,7 +33,7 @@ enum {
 
 static void stop(struct loop *loop, int exit_code, int seconds)
 {
-    long long const stop_at = program_clock() + seconds * 1000LL;
+    long long const stop_at = clock_milliseconds() + seconds * 1000LL;
     if (exit_code > loop->exit_code)
         loop->exit_code = exit_code;
     if (!loop->stopping || stop_at < loop->stop_at)
@@ -75,7 +75,7 @@ static void process_changed(struct launch *launch, struct launch_user *user, int
     log_end(user, user->pid, status);
     user->pid = 0;
     user->killed = false;
-    user->deadline = program_clock() + LAUNCH_END_SECONDS * 1000;
+    user->deadline = clock_milliseconds() + LAUNCH_END_SECONDS * 1000;
 }
 
 static void reap(struct loop *loop)
@@ -154,7 +154,7 @@ static bool is_running(struct launch_user const *user)
 static void work(struct loop *loop)
 {
     struct launch *const launch = loop->launch;
-    long long const now = program_clock();
+    long long const now = clock_milliseconds();
     struct launch_user *user, *next;
     unsigned int running = 0;
     loop->shed_at = -1;
@@ -193,7 +193,7 @@ static int wait_milliseconds(struct loop const *loop)
     for (struct launch_user const *user = loop->launch->users; user; user = user->next)
         if ((user->pid || user->socket >= 0) && (until < 0 || user->deadline < until))
             until = user->deadline;
-    long long wait = until < 0 ? -1 : until - program_clock();
+    long long wait = until < 0 ? -1 : until - clock_milliseconds();
     if (until >= 0 && wait < 0)
         wait = 0;
     int const settings = control_watch_wait(loop->watch);
@@ -258,7 +258,7 @@ static bool is_done(struct loop const *loop)
 {
     if (!loop->stopping)
         return false;
-    if (program_clock() >= loop->stop_at)
+    if (clock_milliseconds() >= loop->stop_at)
         return true;
     for (struct launch_user const *user = loop->launch->users; user; user = user->next)
         if (is_running(user))

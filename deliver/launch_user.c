@@ -11,7 +11,7 @@
 #include <skalibs/djbunix.h>
 #include <skalibs/error.h>
 
-#include "deliver/program.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "lib/sender.h"
@@ -105,8 +105,10 @@ bool launch_user_add(struct launch *launch, struct launch_user *user, uint64_t n
     struct launch_job *const job = malloc(sizeof *job + length);
     if (!job)
         return false;
-    *job = (struct launch_job){
-        .number = number, .descriptor = descriptor, .since = program_clock(), .length = length};
+    *job = (struct launch_job){.number = number,
+                               .descriptor = descriptor,
+                               .since = clock_milliseconds(),
+                               .length = length};
     memcpy(job->bytes, bytes, length);
     append(&user->waiting, job);
     launch->jobs++;
@@ -133,7 +135,7 @@ _Static_assert(2 * INJECT_CLIENT_AGENT_MILLISECONDS < LAUNCH_MARGIN_SECONDS * 10
 
 static void set_deadline(struct launch *launch, struct launch_user *user)
 {
-    user->since = program_clock();
+    user->since = clock_milliseconds();
     user->deadline =
         user->since + ((long long)launch->settings.program_seconds + LAUNCH_MARGIN_SECONDS) * 1000;
 }
@@ -216,14 +218,14 @@ void launch_user_close(struct launch *launch, struct launch_user *user, char con
     unixmessage_receiver_free(&user->receiver);
     fd_close(user->socket);
     user->socket = -1;
-    user->deadline = program_clock() + LAUNCH_END_SECONDS * 1000;
+    user->deadline = clock_milliseconds() + LAUNCH_END_SECONDS * 1000;
     defer_all(launch, user, &user->sent, text);
 }
 
 static void kill_process(struct launch *launch, struct launch_user *user, char const *text)
 {
     launch_user_close(launch, user, text);
-    user->deadline = program_clock() + LAUNCH_END_SECONDS * 1000;
+    user->deadline = clock_milliseconds() + LAUNCH_END_SECONDS * 1000;
     if (!user->pid)
         return;
     launch_child_kill(user->pid, user->uid);
@@ -292,7 +294,7 @@ void launch_user_expire(struct launch *launch, struct launch_user *user)
 
 long long launch_user_shed(struct launch *launch, struct launch_user *user)
 {
-    long long const now = program_clock(), slow_at = user->since + LAUNCH_SLOW_SECONDS * 1000;
+    long long const now = clock_milliseconds(), slow_at = user->since + LAUNCH_SLOW_SECONDS * 1000;
     bool const delivers = user->socket >= 0 && user->sent.first;
     if (delivers && now >= slow_at)
         launch_user_defer(launch, user, "4.3.2 deliveries to this user take long at present");

@@ -25,7 +25,7 @@ struct launch_job {
     struct launch_job *next;
     uint64_t number;
     int descriptor;  /* the queue file; -1 once it was handed on */
-    long long since; /* program_clock: here */
+    long long since; /* clock_milliseconds: here */
     size_t length;
     char bytes[]; /* as the scheduler sent them */
 };
@@ -44,8 +44,8 @@ struct launch_user {
     uid_t uid;          /* of the process */
     int socket;         /* to the process; -1: none, or it has no more to do */
     bool killed;        /* and not ended yet: his mail is deferred as long */
-    long long since;    /* program_clock: the last answer of the process, or its start */
-    long long deadline; /* program_clock: of the delivery at hand, or of the process's end */
+    long long since;    /* clock_milliseconds: the last answer of the process, or its start */
+    long long deadline; /* clock_milliseconds: of the delivery at hand, or of the process's end */
     unixmessage_sender sender;
     unixmessage_receiver receiver;
     char main_buffer[4096], descriptor_buffer[UNIXMESSAGE_AUXBUFSIZE];
@@ -89,7 +89,7 @@ void launch_user_close(struct launch *launch, struct launch_user *user, char con
 void launch_user_defer(struct launch *launch, struct launch_user *user, char const *text);
 
 /* Defers what has waited for too long, or waits behind a delivery that takes long. Returns when to
- * look again (program_clock), -1: when something has changed. */
+ * look again (clock_milliseconds), -1: when something has changed. */
 long long launch_user_shed(struct launch *launch, struct launch_user *user);
 
 /* Frees USER and what is left of his jobs, unanswered. */

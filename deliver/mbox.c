@@ -14,6 +14,7 @@
 #include <skalibs/djbunix.h>
 
 #include "deliver/mbox_quote.h"
+#include "lib/clock.h"
 
 #define LOCK_PAUSE 20 /* milliseconds from one look at a lock to the next */
 
@@ -24,13 +25,6 @@ struct mbox {
     struct mbox_quote quote;
     char out[mbox_quote_room(sizeof((struct message_copy *)0)->out)];
 };
-
-static long long now_milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static bool is_held_by_another(int number)
 {
@@ -54,7 +48,7 @@ static bool lock(int descriptor, long long deadline)
         }
         if (!is_held_by_another(errno))
             return false;
-        if (now_milliseconds() >= deadline) {
+        if (clock_milliseconds() >= deadline) {
             errno = ETIMEDOUT;
             return false;
         }
@@ -75,7 +69,7 @@ static bool is_current(int descriptor, char const *path)
 static bool open_locked(struct mbox *mbox, char const *path, struct failure *failure)
 {
     int const flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    long long const deadline = now_milliseconds() + MBOX_LOCK_SECONDS * 1000;
+    long long const deadline = clock_milliseconds() + MBOX_LOCK_SECONDS * 1000;
     for (;;) {
         struct stat status;
         mbox->descriptor = open(path, flags);

@@ -9,20 +9,14 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/djbunix.h>
 #include <skalibs/sig.h>
 
-#define LAST_READS 64 /* pieces of the pipe that are read once the program has ended */
+#include "lib/clock.h"
 
-long long program_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+#define LAST_READS 64 /* pieces of the pipe that are read once the program has ended */
 
 static void limit_descriptors(void)
 {
@@ -89,7 +83,7 @@ static enum program_result attend(struct program const *program, int process, in
                                    [PARTNER] = {.fd = program->partner, .events = 0},
                                    [OUTPUT] = {.fd = output, .events = POLLIN}};
     for (;;) {
-        long long const left = program->deadline - program_clock();
+        long long const left = program->deadline - clock_milliseconds();
         if (left <= 0)
             return PROGRAM_TOO_LONG;
         int const ready = poll(polled, COUNT, left > 60000 ? 60000 : (int)left);

@@ -38,7 +38,4 @@ struct program_end {
  * keep the pipe open as long as they like. */
 void program_run(struct program const *program, struct program_end *end);
 
-/* CLOCK_MONOTONIC in milliseconds. */
-long long program_clock(void);
-
 #endif

@@ -6,3 +6,10 @@ time_t clock_seconds(void)
     clock_gettime(CLOCK_MONOTONIC, &time);
     return time.tv_sec;
 }
+
+int64_t clock_milliseconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}

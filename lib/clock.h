@@ -2,9 +2,11 @@
 #ifndef EKIDEN_CLOCK_H
 #define EKIDEN_CLOCK_H
 
+#include <stdint.h>
 #include <time.h>
 
-/* Seconds of CLOCK_MONOTONIC. */
+/* Seconds, and milliseconds, of CLOCK_MONOTONIC. */
 time_t clock_seconds(void);
+int64_t clock_milliseconds(void);
 
 #endif

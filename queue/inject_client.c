@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "configured.h"
+#include "lib/clock.h"
 #include "queue/inject_path.h"
 #include "queue/injection.h"
 #include "queue/queue_list.h"
@@ -46,19 +46,12 @@ static void lose(struct inject_client *client)
     inject_client_close(client);
 }
 
-static int64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 /* False: not in time. */
 static bool await(struct inject_client const *client, short events)
 {
     struct pollfd wanted = {.fd = client->socket, .events = events};
-    int64_t const deadline = now() + client->milliseconds;
-    for (int64_t left; (left = deadline - now()) > 0;) {
+    int64_t const deadline = clock_milliseconds() + client->milliseconds;
+    for (int64_t left; (left = deadline - clock_milliseconds()) > 0;) {
         int const ready = poll(&wanted, 1, (int)left);
         if (ready > 0)
             return true;
@@ -154,11 +147,11 @@ static bool try_to_open(struct inject_client *client, char const *path)
 
 bool inject_client_open(struct inject_client *client, char const *path, int milliseconds)
 {
-    int64_t const deadline = now() + least(BUSY_MAX, milliseconds);
+    int64_t const deadline = clock_milliseconds() + least(BUSY_MAX, milliseconds);
     client->milliseconds = milliseconds;
     int pause = PAUSE_FIRST;
     while (!try_to_open(client, path)) {
-        if (client->status != QUEUE_BUSY || now() >= deadline)
+        if (client->status != QUEUE_BUSY || clock_milliseconds() >= deadline)
             return false;
         (void)poll(NULL, 0, pause);
         pause = least(pause * 2, PAUSE_LAST);

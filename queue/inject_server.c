@@ -12,6 +12,7 @@
 
 #include <skalibs/selfpipe.h>
 
+#include "lib/clock.h"
 #include "lib/control_watch.h"
 #include "lib/log.h"
 #include "lib/signals.h"
@@ -244,9 +245,7 @@ static void signal_sessions(struct listener const *listener, int number)
  * promised is kept. One that takes too long was promised nothing. */
 static void end(struct listener *listener)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    time_t const deadline = time.tv_sec + END_SECONDS;
+    time_t const deadline = clock_seconds() + END_SECONDS;
     close(listener->server->listener);
     listener->server->listener = -1;
     signal_sessions(listener, SIGTERM);
@@ -254,8 +253,7 @@ static void end(struct listener *listener)
         struct pollfd polls = {.fd = listener->signals, .events = POLLIN};
         (void)poll(&polls, 1, 1000);
         handle_signals(listener);
-        clock_gettime(CLOCK_MONOTONIC, &time);
-        if (time.tv_sec >= deadline)
+        if (clock_seconds() >= deadline)
             signal_sessions(listener, SIGKILL);
     }
 }

@@ -8,14 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINGER_MILLISECONDS 1000
+#include "lib/clock.h"
 
-static int64_t now_milliseconds(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+#define LINGER_MILLISECONDS 1000
 
 static int64_t session_deadline(struct stream const *stream)
 {
@@ -28,7 +23,7 @@ void stream_start(struct stream *stream, struct connection const *connection)
     stream->from = connection->input;
     stream->to = connection->output;
     stream->session_deadline =
-        now_milliseconds() + (int64_t)connection->settings->timeoutsession * 1000;
+        clock_milliseconds() + (int64_t)connection->settings->timeoutsession * 1000;
     stream->received = 0;
     stream->output_is_pipe = stream->lost = stream->shared = false;
     stream->start = stream->end = stream->touched = stream->pending = 0;
@@ -38,7 +33,7 @@ void stream_start(struct stream *stream, struct connection const *connection)
 void stream_set_deadline(struct stream *stream)
 {
     stream->deadline =
-        now_milliseconds() + (int64_t)stream->connection->settings->timeoutsmtpd * 1000;
+        clock_milliseconds() + (int64_t)stream->connection->settings->timeoutsmtpd * 1000;
 }
 
 /* Waits for EVENTS on DESCRIPTOR, or with -1 only for DEADLINE. SIGTERM is let through here and
@@ -48,7 +43,7 @@ static enum stream_result wait_for(struct stream *stream, int descriptor, short 
 {
     for (;;) {
         int64_t expiry = session_deadline(stream);
-        int64_t now = now_milliseconds();
+        int64_t now = clock_milliseconds();
         int64_t left = (deadline < expiry ? deadline : expiry) - now;
         if (left <= 0)
             return expiry <= now ? STREAM_EXPIRED : STREAM_TIMEOUT;
@@ -173,7 +168,7 @@ void stream_switch(struct stream *stream, int from, int to)
 enum stream_result stream_wait(struct stream *stream, int descriptor, short events,
                                int64_t milliseconds)
 {
-    return wait_for(stream, descriptor, events, now_milliseconds() + milliseconds);
+    return wait_for(stream, descriptor, events, clock_milliseconds() + milliseconds);
 }
 
 void stream_wipe(struct stream *stream)
@@ -184,7 +179,7 @@ void stream_wipe(struct stream *stream)
 
 enum stream_result stream_pause(struct stream *stream, int64_t milliseconds)
 {
-    enum stream_result result = wait_for(stream, -1, 0, now_milliseconds() + milliseconds);
+    enum stream_result result = wait_for(stream, -1, 0, clock_milliseconds() + milliseconds);
     return result == STREAM_TIMEOUT ? STREAM_OK : result;
 }
 
@@ -193,7 +188,7 @@ void stream_linger(struct stream *stream)
     (void)stream_flush(stream);
     if (stream->lost || shutdown(stream->to, SHUT_WR) < 0)
         return;
-    stream->deadline = now_milliseconds() + LINGER_MILLISECONDS;
+    stream->deadline = clock_milliseconds() + LINGER_MILLISECONDS;
     do
         stream->start = stream->end = 0;
     while (stream_fill(stream) == STREAM_OK);

@@ -2,21 +2,19 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "lib/clock.h"
 
 bool submit_wait(int descriptor, short events, int milliseconds)
 {
     struct pollfd wanted = {.fd = descriptor, .events = events};
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    time_t const deadline = now.tv_sec + milliseconds / 1000;
+    int64_t const deadline = clock_milliseconds() + milliseconds;
     for (;;) {
         int const ready = poll(&wanted, 1, milliseconds);
         if (ready > 0)
             return true;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if (ready == 0 || errno != EINTR || now.tv_sec >= deadline)
+        if (ready == 0 || errno != EINTR || clock_milliseconds() >= deadline)
             return false;
     }
 }

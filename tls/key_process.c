@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/packet.h"
@@ -30,7 +30,7 @@ struct channel {
     unsigned int opens;
     struct key_entry *entry; /* whose chain was given last; 0: none */
     bool waits;              /* for files that are just being replaced */
-    uint64_t since;          /* when that began, in milliseconds */
+    int64_t since;           /* when that began, in milliseconds */
     size_t length;
     char name[KEY_NAME_MAX]; /* for which it waits */
 };
@@ -42,13 +42,6 @@ struct process {
     struct channel *first;
     size_t count, waiting;
 };
-
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
 
 /* --- channels --- */
 
@@ -161,7 +154,8 @@ static bool open_chain(struct process *process, struct channel *channel)
 {
     char text[KEY_TEXT_MAX + 1];
     struct key_entry *entry;
-    bool const may_wait = !channel->waits || now() - channel->since < KEY_FRESH_MILLISECONDS;
+    bool const may_wait =
+        !channel->waits || clock_milliseconds() - channel->since < KEY_FRESH_MILLISECONDS;
     switch (
         key_store_open(&process->store, channel->name, channel->length, may_wait, &entry, text)) {
     case KEY_STORE_FOUND:
@@ -173,7 +167,7 @@ static bool open_chain(struct process *process, struct channel *channel)
     case KEY_STORE_LATER:
         if (!channel->waits) {
             channel->waits = true;
-            channel->since = now();
+            channel->since = clock_milliseconds();
             process->waiting++;
         }
         return true;

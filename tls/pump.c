@@ -6,8 +6,9 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "lib/clock.h"
 
 #define PIPE_PIECE                                                                                 \
     4096               /* bytes that a pipe which polls writable takes without a wait: PIPE_BUF    \
@@ -15,13 +16,6 @@
 #define RECORD_READS 2 /* of a socket in one turn: the header of a record, and the record */
 
 enum { POLL_IN, POLL_OUT, POLL_PLAIN, POLL_COUNT };
-
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
 
 static bool is_socket(int descriptor)
 {
@@ -45,12 +39,12 @@ void pump_start(struct pump *pump, br_ssl_engine_context *tls, struct engine_end
 
 void pump_set_deadline(struct pump *pump, unsigned int seconds)
 {
-    pump->deadline = seconds ? now() + (uint64_t)seconds * 1000 : 0;
+    pump->deadline = seconds ? clock_milliseconds() + (int64_t)seconds * 1000 : 0;
 }
 
 bool pump_is_late(struct pump const *pump)
 {
-    return pump->deadline && now() >= pump->deadline;
+    return pump->deadline && clock_milliseconds() >= pump->deadline;
 }
 
 bool pump_is_ready(struct pump const *pump)
@@ -181,7 +175,7 @@ static int wait_milliseconds(struct pump const *pump)
 {
     if (!pump->deadline)
         return -1;
-    uint64_t const time = now();
+    int64_t const time = clock_milliseconds();
     return time >= pump->deadline ? 0 : (int)(pump->deadline - time);
 }
 

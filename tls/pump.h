@@ -18,12 +18,12 @@ struct pump {
     br_ssl_engine_context *tls;
     struct engine_ends const *ends;
     bool in_is_socket, out_is_socket;
-    bool input_ended;  /* nothing more comes from the connection */
-    bool broken;       /* the connection cannot be used any more */
-    bool asker_gone;   /* the plain socket was closed at its other end */
-    bool closing;      /* we end TLS: close_notify is on its way */
-    bool output_shut;  /* it was sent, and the end of the connection after it */
-    uint64_t deadline; /* milliseconds of the monotonic clock; 0: none */
+    bool input_ended; /* nothing more comes from the connection */
+    bool broken;      /* the connection cannot be used any more */
+    bool asker_gone;  /* the plain socket was closed at its other end */
+    bool closing;     /* we end TLS: close_notify is on its way */
+    bool output_shut; /* it was sent, and the end of the connection after it */
+    int64_t deadline; /* milliseconds of the monotonic clock; 0: none */
 };
 
 /* Begins. The deadline comes after SECONDS; 0: none. */

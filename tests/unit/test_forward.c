@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "deliver/forward.h"
-#include "deliver/program.h"
+#include "lib/clock.h"
 
 #define PATIENCE 300 /* milliseconds */
 
@@ -75,14 +75,14 @@ static unsigned int connected(struct fixture const *fixture)
 static void test_stuck_injector(void **state)
 {
     struct fixture *const fixture = *state;
-    long long const begin = program_clock();
+    long long const begin = clock_milliseconds();
     deliver(fixture);
-    long long const waited = program_clock() - begin;
+    long long const waited = clock_milliseconds() - begin;
     assert_in_range(waited, PATIENCE, INJECT_CLIENT_AGENT_MILLISECONDS);
     assert_int_equal(connected(fixture), 1);
     deliver(fixture); /* another one does not wait for it too */
     assert_int_equal(connected(fixture), 0);
-    fixture->forward.rest_until = program_clock();
+    fixture->forward.rest_until = clock_milliseconds();
     deliver(fixture);
     assert_int_equal(connected(fixture), 1);
 }
