@@ -210,6 +210,14 @@ static enum dns_verdict collect(ns_msg *message, struct dns_query const *query, 
     return DNS_VERDICT_RECORDS;
 }
 
+/* Names are bounded where they are taken from a packet; nothing depends on that here. */
+static void copy_name(char name[DNS_NAME_MAX], char const *from)
+{
+    size_t const length = strnlen(from, DNS_NAME_MAX - 1);
+    memcpy(name, from, length);
+    name[length] = 0;
+}
+
 /* Goes from the name asked for along the CNAMEs in the answer. */
 static enum dns_verdict follow(ns_msg *message, struct dns_query *query, struct dns_answer *answer)
 {
@@ -217,7 +225,7 @@ static enum dns_verdict follow(ns_msg *message, struct dns_query *query, struct 
     unsigned int links = query->links;
     bool const missing = ns_msg_getflag(*message, ns_f_rcode) == CODE_NXDOMAIN;
     struct found found;
-    strcpy(name, query->name);
+    copy_name(name, query->name);
     for (;;) {
         enum dns_verdict const verdict = collect(message, query, name, answer, &found);
         if (verdict != DNS_VERDICT_RECORDS)
@@ -228,12 +236,12 @@ static enum dns_verdict follow(ns_msg *message, struct dns_query *query, struct 
             break;
         if (++links > DNS_CNAME_MAX)
             return DNS_VERDICT_CHAIN;
-        strcpy(name, *found.target ? found.target : ".");
+        copy_name(name, *found.target ? found.target : ".");
     }
     if (missing) /* RFC 6604 section 2: it speaks of the end of the chain */
         return found.others > 0 ? DNS_VERDICT_MALFORMED : DNS_VERDICT_NO_NAME;
     if (links > query->links) {
-        strcpy(query->name, name);
+        copy_name(query->name, name);
         query->links = links;
         return DNS_VERDICT_ALIAS;
     }

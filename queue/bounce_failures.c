@@ -1,6 +1,7 @@
 #include "queue/bounce_failures.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,7 +118,7 @@ static void complete(struct bounce_failures *failures, enum report_kind kind,
         struct queue_recipient const *const recipient = message->recipients + failure->index;
         char const *const orcpt = queue_recipient_orcpt(recipient);
         if (!failure->text[0])
-            strcpy(failure->text, unknown[kind]);
+            snprintf(failure->text, sizeof failure->text, "%s", unknown[kind]);
         if (kind == REPORT_SUCCESS && failure->letter == NOTES_WARNED)
             failure->letter = NOTES_RELAYED;
         failures->utf8 |= bounce_is_utf8(recipient->address, recipient->length) ||

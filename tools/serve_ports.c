@@ -20,10 +20,11 @@
 #define PORT_PAUSE_MILLISECONDS 50
 #define LISTEN_FDS_START        3 /* sd_listen_fds(3) */
 #define EXIT_TEMPORARY          111
+#define NAME_SIZE               16
 
 /* What a port is called by who starts ekiden-serve, and its role by ekiden-smtpd. */
 static struct {
-    char const *option, *role;
+    char option[NAME_SIZE], role[NAME_SIZE];
 } const names[SERVE_ROLES] = {
     {"smtp", "mx"},
     {"submission", "submission"},
@@ -125,13 +126,15 @@ static void announce(unsigned int count, char const *roles)
 int serve_ports_pass(struct serve_ports const *ports, int ready)
 {
     int copies[SERVE_ROLES];
-    char roles[64] = "";
+    char roles[SERVE_ROLES * NAME_SIZE] = "";
+    size_t length = 0;
     unsigned int count = 0;
     ready = move_up(ready);
     for (int i = 0; i < SERVE_ROLES; i++)
         if (ports->of[i].asked) {
             copies[count++] = move_up(ports->of[i].listener);
-            strcat(strcat(roles, count > 1 ? ":" : ""), names[i].role);
+            length += (size_t)snprintf(roles + length, sizeof roles - length, "%s%s",
+                                       count > 1 ? ":" : "", names[i].role);
         }
     for (unsigned int i = 0; i < count; i++)
         place(copies[i], LISTEN_FDS_START + (int)i);
@@ -142,15 +145,12 @@ int serve_ports_pass(struct serve_ports const *ports, int ready)
 
 void serve_ports_print(struct serve_ports const *ports)
 {
-    char line[128] = "ready";
-    size_t length = 5;
+    char line[sizeof "ready\n" + SERVE_ROLES * (2 + NAME_SIZE + USHORT_FMT)] = "ready";
+    size_t length = strlen(line);
     for (int i = 0; i < SERVE_ROLES; i++)
-        if (ports->of[i].chosen) {
-            line[length++] = ' ';
-            length = (size_t)(stpcpy(line + length, names[i].option) - line);
-            line[length++] = '=';
-            length += ushort_fmt(line + length, ports->of[i].port);
-        }
+        if (ports->of[i].chosen)
+            length += (size_t)snprintf(line + length, sizeof line - length, " %s=%u",
+                                       names[i].option, (unsigned int)ports->of[i].port);
     line[length++] = '\n';
     if (write(1, line, length) != (ssize_t)length)
         log_failure("ready-not-told", "write", errno);
