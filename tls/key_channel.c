@@ -10,6 +10,7 @@
 #include "lib/packet.h"
 
 static char const gone[] = "the key process is gone";
+static char const crowded[] = "no more descriptors can be on their way through sockets now";
 static char const silent[] = "the key process does not answer";
 
 char const *key_channel_make(int channels, int *end)
@@ -24,13 +25,14 @@ char const *key_channel_make(int channels, int *end)
     if (!packet_pair(ends))
         return "no socket for the key process";
     bool const sent = packet_send(channels, &piece, 1, ends + 1, 1);
+    int const number = errno;
     close(ends[1]);
     if (sent) {
         *end = ends[0];
         return NULL;
     }
     close(ends[0]);
-    return gone;
+    return packet_is_crowded(number) ? crowded : gone;
 }
 
 /* Asks, and receives the answer into SIZE bytes. Returns its length, 0 when there is none. */
