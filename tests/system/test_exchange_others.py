@@ -3,6 +3,7 @@
 All of them run in one machine's network; see other_servers.py.
 """
 
+import re
 from email import message_from_bytes
 
 import oracle
@@ -127,6 +128,26 @@ def test_byte_for_byte(machine, exchange, name, way):
     sent = contents(BIG)
     submit(source, sent.values(), [f"bob@{domain}"])
     assert_all(await_mail(receiver, machine, "bob", len(sent)), sent, added)
+
+
+CHUNKED = {  # what the log of a server says of BDAT
+    ("postfix", "to"): ("log", r"disconnect from .* bdat=\d"),
+    ("exim", "to"): ("spool/log-main", r" <= .* K "),
+    ("exim", "from"): ("spool/log-main", r" => .* K "),
+}
+
+
+@pytest.mark.parametrize("name, way", CHUNKED, ids=" ".join)
+def test_BDAT_is_spoken(machine, others, exchange, name, way):
+    """By all who know it: what goes byte for byte above goes by chunks."""
+    source, receiver, domain, added = exchange(name, way)
+    sent = contents(3 << 20)["big"]
+    submit(source, [sent], [f"bob@{domain}"])
+    (arrived,) = await_mail(receiver, machine, "bob", 1)
+    assert_same(arrived, sent, added)
+    log, line = CHUNKED[name, way]
+    path = others(name).outside(log)
+    wait_for(lambda: re.search(line, path.read_text()), what=f"{line} in {path.read_text()[-1000:]}")
 
 
 @pytest.mark.parametrize("way", ["to", "from"])
