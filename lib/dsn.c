@@ -44,13 +44,14 @@ static bool check_type(struct dsn_check *check, unsigned char byte)
 }
 
 /* RFC 3461 4: the decoded value goes into a header field, so no control character may hide there.
- */
+ * Postfix writes octets beyond ASCII so, with the type rfc822: that is against the RFC, but nothing
+ * to refuse the mail for. */
 static bool check_digit(struct dsn_check *check, unsigned char byte)
 {
     int const value = digit(byte);
     check->value = check->value << 4 | (unsigned int)(value & 15);
     return value >= 0 && (--check->digits > 0 || check->value == '\t' ||
-                          (check->value >= ' ' && check->value <= '~'));
+                          (check->value >= ' ' && check->value != 0x7f));
 }
 
 bool dsn_check_byte(struct dsn_check *check, unsigned char byte)
@@ -163,14 +164,17 @@ unsigned int dsn_notify_bits(char const *letters, size_t length)
 
 void dsn_decode(char *out, char const *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        if (text[i] == '+' && i + 2 < length) {
-            *out++ = (char)((digit((unsigned char)text[i + 1]) & 15) << 4 |
-                            (digit((unsigned char)text[i + 2]) & 15));
+    for (size_t i = 0; i < length; i++) {
+        int octet = 0;
+        if (text[i] == '+' && i + 2 < length)
+            octet = (digit((unsigned char)text[i + 1]) & 15) << 4 |
+                    (digit((unsigned char)text[i + 2]) & 15);
+        if (octet > 0 && octet < 0x80)
             i += 2;
-        } else {
-            *out++ = text[i];
-        }
+        else
+            octet = (unsigned char)text[i];
+        *out++ = (char)octet;
+    }
     *out = 0;
 }
 

@@ -27,8 +27,8 @@ struct dsn_recipient {
 };
 
 /* Checks a value byte by byte, for who has it in pieces: no control character, blank or `=`; `+`
- * only before two upper-case digits, of a printable octet, a blank or a tab; bytes beyond ASCII in
- * an ORCPT of type utf-8 only; an ORCPT begins with its type, an atom, and `;`. */
+ * only before two upper-case digits, of an octet that is no control but a tab; bytes beyond ASCII
+ * in an ORCPT of type utf-8 only; an ORCPT begins with its type, an atom, and `;`. */
 struct dsn_check {
     bool orcpt, utf8;
     bool typed; /* the `;` was read */
@@ -58,7 +58,8 @@ unsigned int dsn_notify_bits(char const *letters, size_t length);
  * (RFC 6533 3). False when it is no UTF-8, or is longer than DSN_ORCPT_MAX then. */
 bool dsn_orcpt_ascii(char out[DSN_ORCPT_MAX + 1], char const *orcpt);
 
-/* Decodes a checked value into OUT, which has room for LENGTH + 1 bytes; NUL-terminated. */
+/* Decodes a checked value into OUT, which has room for LENGTH + 1 bytes; NUL-terminated. Octets
+ * beyond ASCII that are encoded stay so: nobody knows their character set. */
 void dsn_decode(char *out, char const *text, size_t length);
 
 #endif
