@@ -100,6 +100,7 @@ struct send_active {
     unsigned int count;
     unsigned int idle; /* of these: those that do nothing but wait for a place in a lane */
     unsigned int parked;
+    uint64_t parked_recipients;        /* of those messages */
     unsigned int in_slot[QUEUE_SLOTS]; /* how many of the slot are active, or in the backlog */
     struct send_list waiting[SEND_LANES], blocked[SEND_LANES], reports;
     struct send_message *touched; /* messages with news in this turn */

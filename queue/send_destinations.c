@@ -145,8 +145,14 @@ enum send_destination_state send_destination_state(struct send_destinations cons
         return SEND_DESTINATION_DEAD;
     bool const full = all >= limit || own >= send_destination_width(destination, limit) ||
                       (own && own >= limit - all) ||
-                      (destination->limits.rate && now < destination->rate_at);
+                      send_destination_time(destination, now) != UINT64_MAX;
     return full ? SEND_DESTINATION_FULL : SEND_DESTINATION_READY;
+}
+
+uint64_t send_destination_time(struct send_destination const *destination, uint64_t now)
+{
+    return destination->limits.rate && destination->rate_at > now ? destination->rate_at - now
+                                                                  : UINT64_MAX;
 }
 
 void send_destination_begin(struct send_destinations *destinations,

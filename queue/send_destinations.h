@@ -18,8 +18,8 @@
 #include "queue/send_backlog.h"
 #include "queue/send_limits.h"
 
-#define SEND_DESTINATIONS_MAX       4096
-#define SEND_DESTINATIONS_BUCKETS   4096 /* a power of two */
+#define SEND_DESTINATIONS_MAX       2048 /* half a KiB each */
+#define SEND_DESTINATIONS_BUCKETS   2048 /* a power of two */
 #define SEND_DESTINATION_START      5    /* the first window; Postfix's */
 #define SEND_DESTINATION_WIDEST     250
 #define SEND_DESTINATION_DEAD_FIRST UINT64_C(300000) /* at first */
@@ -88,6 +88,9 @@ enum send_destination_state {
 enum send_destination_state send_destination_state(struct send_destinations const *destinations,
                                                    struct send_destination const *destination,
                                                    uint64_t limit, uint64_t now);
+
+/* Milliseconds until its rate allows the next one; UINT64_MAX: it does now. */
+uint64_t send_destination_time(struct send_destination const *destination, uint64_t now);
 
 /* How many transactions it could ever have now: the least of its window, half of LIMIT and its
  * limits; not 0. */

@@ -16,7 +16,6 @@
 #include "queue/send_park.h"
 #include "queue/send_report.h"
 #include "queue/send_take.h"
-#include "queue/send_waiting.h"
 
 #define STEPS_A_TURN     64   /* entries of folders looked at, before others have their turn */
 #define STOP_SECONDS     10   /* for deliveries in flight when the scheduler ends */
@@ -242,7 +241,7 @@ static int wait_milliseconds(struct send const *send, bool more, uint64_t stop_a
     if (send->source.look_at < clock + wait)
         wait = send->source.look_at > clock ? send->source.look_at - clock : 0;
     int const settings = control_watch_wait(&send->watch);
-    uint64_t const rate = send_waiting_time(&send->destinations, send_clock_milliseconds());
+    uint64_t const rate = send_park_time(send, send_clock_milliseconds());
     wait *= 1000;
     if (settings >= 0 && (uint64_t)settings < wait)
         wait = (uint64_t)settings;

@@ -3,15 +3,16 @@
 #include "queue/send_take.h"
 #include "queue/send_waiting.h"
 
-#define SHARE     4    /* of what is left, for one destination */
-#define MORE_THAN 8    /* beside two for each place of it */
-#define LOW       4096 /* names in a backlog, below which more are looked for */
+#define SHARE     4 /* of what is left, for one destination */
+#define MORE_THAN 8 /* beside two for each place of it */
 
 /* How many messages are of use at DESTINATION. */
 static unsigned int bound_of(struct send const *send, struct send_destination const *destination)
 {
     unsigned int const parked = send->active.parked;
-    unsigned int const share = parked < SEND_PARKED_MAX ? (SEND_PARKED_MAX - parked) / SHARE : 0;
+    bool const room =
+        parked < SEND_PARKED_MAX && send->active.parked_recipients < SEND_PARKED_RECIPIENTS_MAX;
+    unsigned int const share = room ? (SEND_PARKED_MAX - parked) / SHARE : 0;
     unsigned int const wanted =
         2 * send_destination_width(destination, send->settings.remote) + MORE_THAN;
     return wanted < share ? wanted : share;
@@ -35,6 +36,7 @@ void send_park_remote(struct send *send, struct send_message *message, uint64_t 
     }
     send_waiting_add(&send->destinations, message, now);
     send->active.parked++;
+    send->active.parked_recipients += message->content.recipient_count;
     message->is_surplus[SEND_LANE_REMOTE] = surplus;
     send_active_reckon(&send->active, message);
     if (surplus)
@@ -55,6 +57,7 @@ void send_park_local(struct send *send, struct send_message *message)
 static void count_out(struct send *send, struct send_message *message)
 {
     send->active.parked--;
+    send->active.parked_recipients -= message->content.recipient_count;
     message->is_surplus[SEND_LANE_REMOTE] = false;
 }
 
@@ -169,6 +172,12 @@ static unsigned int draw_from(struct send *send, struct send_backlog_queue *queu
     return drawn;
 }
 
+/* Would a look through the folders find names that it has room for? Each look reads all of them. */
+static bool is_low(struct send_backlog const *backlog, struct send_backlog_queue const *queue)
+{
+    return queue->more && 2 * queue->count < SEND_BACKLOG_MAX - backlog->count;
+}
+
 unsigned int send_park_draw(struct send *send, unsigned int most,
                             bool (*has_room)(struct send const *))
 {
@@ -182,9 +191,21 @@ unsigned int send_park_draw(struct send *send, unsigned int most,
         drawn += draw_from(send, queue, use < left ? use : left, has_room);
         if (drawn == most)
             send_backlog_rotate(&send->backlog, queue);
-        more = more || (queue->more && queue->count < LOW);
+        more = more || is_low(&send->backlog, queue);
     }
     if (more)
         send_source_refill(&send->source, send_clock());
     return drawn;
+}
+
+uint64_t send_park_time(struct send const *send, uint64_t now)
+{
+    uint64_t least = send_waiting_time(&send->destinations, now);
+    for (struct send_backlog_queue const *queue = send->backlog.first; queue; queue = queue->next) {
+        uint64_t const wait =
+            queue->destination ? send_destination_time(queue->destination, now) : UINT64_MAX;
+        if (wait < least)
+            least = wait;
+    }
+    return least;
 }

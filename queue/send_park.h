@@ -9,8 +9,9 @@
 
 #include "queue/send.h"
 
-#define SEND_PARKED_MAX 1500 /* messages that wait for destinations; half of SEND_ACTIVE_MAX */
-#define SEND_LOCAL_MAX  SEND_JOBS_LOCAL_MAX /* messages that wait for local places */
+#define SEND_PARKED_MAX            1500 /* messages that wait for destinations; half of SEND_ACTIVE_MAX */
+#define SEND_PARKED_RECIPIENTS_MAX 20000               /* of these messages, together */
+#define SEND_LOCAL_MAX             SEND_JOBS_LOCAL_MAX /* messages that wait for local places */
 
 /* What is left of MESSAGE's remote recipients has to wait for its destinations. */
 void send_park_remote(struct send *send, struct send_message *message, uint64_t now);
@@ -36,5 +37,8 @@ bool send_park_put_back(struct send *send, struct send_message *message);
  * how many. */
 unsigned int send_park_draw(struct send *send, unsigned int most,
                             bool (*has_room)(struct send const *));
+
+/* Milliseconds until a rate lets somebody go on who waits; UINT64_MAX: nobody waits for one. */
+uint64_t send_park_time(struct send const *send, uint64_t now);
 
 #endif

@@ -104,9 +104,10 @@ uint64_t send_waiting_time(struct send_destinations const *destinations, uint64_
 {
     uint64_t least = UINT64_MAX;
     for (struct send_destination const *destination = destinations->hungry; destination;
-         destination = destination->next_hungry)
-        if (destination->limits.rate && destination->rate_at > now &&
-            destination->rate_at - now < least)
-            least = destination->rate_at - now;
+         destination = destination->next_hungry) {
+        uint64_t const wait = send_destination_time(destination, now);
+        if (wait < least)
+            least = wait;
+    }
     return least;
 }
