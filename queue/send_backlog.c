@@ -50,12 +50,14 @@ static void relist(struct send_backlog *backlog, struct send_backlog_queue *queu
         unlist(backlog, queue);
 }
 
-void send_backlog_rotate(struct send_backlog *backlog, struct send_backlog_queue *queue)
+void send_backlog_rotate(struct send_backlog *backlog, struct send_backlog_queue *until)
 {
-    if (!queue->listed)
-        return;
-    unlist(backlog, queue);
-    list(backlog, queue);
+    struct send_backlog_queue *queue;
+    do {
+        queue = backlog->first;
+        unlist(backlog, queue);
+        list(backlog, queue);
+    } while (queue != until);
 }
 
 static void append(struct send_backlog *backlog, struct send_backlog_list *list, uint32_t number)

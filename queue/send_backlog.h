@@ -71,8 +71,9 @@ void send_backlog_drop(struct send_backlog *backlog, char const *id);
 void send_backlog_join(struct send_backlog *backlog, struct send_backlog_queue *into,
                        struct send_backlog_queue *from);
 
-/* QUEUE goes behind the others that have something, so that all have their turn. */
-void send_backlog_rotate(struct send_backlog *backlog, struct send_backlog_queue *queue);
+/* The queues that have something, from the first to UNTIL, go behind the others: so all have their
+ * turn. */
+void send_backlog_rotate(struct send_backlog *backlog, struct send_backlog_queue *until);
 
 /* The folders are looked through once more: nobody has `more`, until it turns out so again. */
 void send_backlog_clear_more(struct send_backlog *backlog);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOOKED_AT 64 /* entries, for one that holds nothing */
+#define LOOKED_AT 16 /* entries, for one that holds nothing */
 
 /* --- the table --- */
 
@@ -21,6 +21,7 @@ void send_destinations_start(struct send_destinations *destinations)
 {
     destinations->hungry_end = &destinations->hungry;
     clear(&destinations->shared, 0);
+    destinations->shared.window = SEND_DESTINATION_WIDEST;
 }
 
 bool send_destination_is_held(struct send_destination const *destination)
@@ -33,26 +34,6 @@ static bool is_worth(struct send_destination const *destination, uint64_t now)
 {
     return (destination->window == 0 && now < destination->dead_until) ||
            now < destination->rate_at;
-}
-
-/* The entry to use anew: of the oldest one that holds nothing, else the oldest that nobody needs.
- * NULL: all are needed. */
-static struct send_destination *find_idle(struct send_destinations const *destinations,
-                                          uint64_t now)
-{
-    struct send_destination *first = NULL;
-    unsigned int seen = 0;
-    for (struct send_destination *entry = destinations->oldest; entry; entry = entry->newer) {
-        if (send_destination_is_held(entry))
-            continue;
-        if (!is_worth(entry, now))
-            return entry;
-        if (!first)
-            first = entry;
-        if (++seen == LOOKED_AT)
-            break;
-    }
-    return first;
 }
 
 static struct send_destination **bucket_of(struct send_destinations *destinations, uint64_t key)
@@ -73,6 +54,27 @@ static void put_newest(struct send_destinations *destinations, struct send_desti
     entry->older = destinations->newest;
     *(entry->older ? &entry->older->newer : &destinations->oldest) = entry;
     destinations->newest = entry;
+}
+
+/* The entry to use anew: of the oldest ones one that holds nothing, else one that nobody needs.
+ * Those that are needed become the newest, so that the next look goes on behind them. NULL: none
+ * was found.
+ */
+static struct send_destination *find_idle(struct send_destinations *destinations, uint64_t now)
+{
+    struct send_destination *first = NULL, *entry = destinations->oldest, *next;
+    for (unsigned int seen = 0; seen < LOOKED_AT && entry; seen++, entry = next) {
+        next = entry->newer;
+        if (send_destination_is_held(entry)) {
+            take_out_of_order(destinations, entry);
+            put_newest(destinations, entry);
+        } else if (!is_worth(entry, now)) {
+            return entry;
+        } else if (!first) {
+            first = entry;
+        }
+    }
+    return first;
 }
 
 static void forget(struct send_destinations *destinations, struct send_destination *entry)

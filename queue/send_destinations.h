@@ -7,8 +7,8 @@
  * then one message is, and if that fails, nothing for twice as long, up to an hour.
  *
  * All that is in memory only, and a restart begins anew. The table is bounded: entries that hold
- * nothing are used again, those of least use first; when all are in use, the destinations that find
- * no entry share one. Times are milliseconds of the monotonic clock. */
+ * nothing are used again, those of least use first; when none is found, destinations share one
+ * entry. Times are milliseconds of the monotonic clock. */
 #ifndef EKIDEN_SEND_DESTINATIONS_H
 #define EKIDEN_SEND_DESTINATIONS_H
 

@@ -17,8 +17,9 @@
 #include "queue/send_report.h"
 #include "queue/send_take.h"
 
-#define STEPS_A_TURN     64   /* entries of folders looked at, before others have their turn */
-#define STOP_SECONDS     10   /* for deliveries in flight when the scheduler ends */
+#define STEPS_A_TURN     16 /* entries of folders looked at, before others have their turn */
+#define UNLOOKED_MAX     16 /* messages that were taken and have to wait until they are looked at */
+#define STOP_SECONDS     10 /* for deliveries in flight when the scheduler ends */
 #define END_MILLISECONDS 5000 /* for agents to end after that */
 #define RETRY_SECONDS    1    /* after a failure of memory, with nothing in flight to wait for */
 
@@ -151,10 +152,14 @@ static void flush_agents(struct send *send)
 }
 
 /* A message that only waits for a place in a lane does not count, so that one lane being full does
- * not keep the other from getting mail. */
+ * not keep the other from getting mail. And those that were taken are looked at first: if they have
+ * many recipients, that takes a while. */
 static bool has_room(struct send const *send)
 {
     struct send_active const *const active = &send->active;
+    for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
+        if (active->waiting[lane].count >= UNLOOKED_MAX)
+            return false;
     return active->count - active->idle < send->settings.messages &&
            active->count < SEND_ACTIVE_MAX;
 }
@@ -163,7 +168,6 @@ static bool has_room(struct send const *send)
 static bool take(struct send *send)
 {
     struct send_candidate candidate = {.from = NULL};
-    bool const drawn = send_park_draw(send, STEPS_A_TURN, has_room) == STEPS_A_TURN;
     for (unsigned int step = 0; step < STEPS_A_TURN; step++) {
         if (!has_room(send))
             return false;
@@ -174,7 +178,7 @@ static bool take(struct send *send)
         case SEND_SOURCE_MORE:
             break;
         case SEND_SOURCE_EMPTY:
-            return drawn;
+            return false;
         }
     }
     return true;
@@ -189,6 +193,8 @@ static bool work(struct send *send)
             send_backlog_clear_more(&send->backlog);
         more = take(send);
         more = send_dispatch_turn(send) || more;
+        /* Afterwards: a place that has come free is for those that stand in line for it. */
+        more = send_park_draw(send, STEPS_A_TURN, has_room) || more;
     }
     flush_agents(send);
     unsigned int const before = send->active.count;

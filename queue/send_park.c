@@ -139,8 +139,10 @@ bool send_park_put_back(struct send *send, struct send_message *message)
 
 /* --- drawn again --- */
 
+/* How many of QUEUE are of use now. Where nobody may wait because too many do elsewhere, one for
+ * each of the SPARE places that nobody could take. */
 static unsigned int use_of(struct send const *send, struct send_backlog_queue const *queue,
-                           uint64_t now)
+                           uint64_t spare, uint64_t now)
 {
     struct send_destination const *const destination = queue->destination;
     unsigned int waiting = send->active.blocked[SEND_LANE_LOCAL].count, bound = SEND_LOCAL_MAX;
@@ -153,8 +155,8 @@ static unsigned int use_of(struct send const *send, struct send_backlog_queue co
             return UINT32_MAX;
         waiting = destination->waiting;
         bound = bound_of(send, destination);
-        if (bound < 2 && waiting == 0 && state == SEND_DESTINATION_READY)
-            bound = 2;
+        if (bound == 0 && waiting == 0 && state == SEND_DESTINATION_READY && spare)
+            return 1;
     }
     return 2 * waiting < bound ? bound - waiting : 0;
 }
@@ -182,17 +184,24 @@ unsigned int send_park_draw(struct send *send, unsigned int most,
                             bool (*has_room)(struct send const *))
 {
     uint64_t const now = send_clock_milliseconds();
+    uint64_t const limit = send->settings.remote, busy = send->destinations.in_flight;
+    uint64_t spare = busy < limit ? limit - busy : 0;
+    struct send_backlog_queue *until = NULL;
     unsigned int drawn = 0;
     bool more = false;
     for (struct send_backlog_queue *queue = send->backlog.first, *next; queue && drawn < most;
          queue = next) {
         next = queue->next;
-        unsigned int const left = most - drawn, use = use_of(send, queue, now);
-        drawn += draw_from(send, queue, use < left ? use : left, has_room);
-        if (drawn == most)
-            send_backlog_rotate(&send->backlog, queue);
+        unsigned int const left = most - drawn, use = use_of(send, queue, spare, now);
+        unsigned int const here = draw_from(send, queue, use < left ? use : left, has_room);
+        drawn += here;
+        spare -= here < spare ? here : spare;
+        if (here && queue->listed)
+            until = queue;
         more = more || is_low(&send->backlog, queue);
     }
+    if (until)
+        send_backlog_rotate(&send->backlog, until);
     if (more)
         send_source_refill(&send->source, send_clock());
     return drawn;

@@ -10,7 +10,7 @@
 #include "queue/send.h"
 
 #define SEND_PARKED_MAX            1500 /* messages that wait for destinations; half of SEND_ACTIVE_MAX */
-#define SEND_PARKED_RECIPIENTS_MAX 20000               /* of these messages, together */
+#define SEND_PARKED_RECIPIENTS_MAX 10000               /* of these messages, together */
 #define SEND_LOCAL_MAX             SEND_JOBS_LOCAL_MAX /* messages that wait for local places */
 
 /* What is left of MESSAGE's remote recipients has to wait for its destinations. */

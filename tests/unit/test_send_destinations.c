@@ -278,7 +278,7 @@ static void the_table_is_bounded(void **state)
         send_destination_begin(&table, &table.shared, now);
         assert_int_equal(end(&table.shared, SEND_DESTINATION_UNREACHABLE), SEND_DESTINATION_SAME);
     }
-    assert_int_equal(table.shared.window, SEND_DESTINATION_START);
+    assert_int_equal(table.shared.window, SEND_DESTINATION_WIDEST);
 }
 
 static void words_are_cut_between_characters(void **state)
