@@ -151,15 +151,20 @@ static void flush_agents(struct send *send)
             lose_agent(send, i);
 }
 
+/* Those that were taken are looked at first: if they have many recipients, that takes a while. */
+static bool is_behind(struct send const *send)
+{
+    for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
+        if (send->active.waiting[lane].count >= UNLOOKED_MAX)
+            return true;
+    return false;
+}
+
 /* A message that only waits for a place in a lane does not count, so that one lane being full does
- * not keep the other from getting mail. And those that were taken are looked at first: if they have
- * many recipients, that takes a while. */
+ * not keep the other from getting mail. */
 static bool has_room(struct send const *send)
 {
     struct send_active const *const active = &send->active;
-    for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
-        if (active->waiting[lane].count >= UNLOOKED_MAX)
-            return false;
     return active->count - active->idle < send->settings.messages &&
            active->count < SEND_ACTIVE_MAX;
 }
@@ -169,6 +174,8 @@ static bool take(struct send *send)
 {
     struct send_candidate candidate = {.from = NULL};
     for (unsigned int step = 0; step < STEPS_A_TURN; step++) {
+        if (is_behind(send))
+            return true;
         if (!has_room(send))
             return false;
         switch (send_source_next(&send->source, &candidate)) {
@@ -192,7 +199,7 @@ static bool work(struct send *send)
         if (send_source_tick(&send->source, send_now(), send_clock()))
             send_backlog_clear_more(&send->backlog);
         more = take(send);
-        more = send_dispatch_turn(send) || more;
+        more = send_dispatch_turn(send) || (more && !is_behind(send));
         /* Afterwards: a place that has come free is for those that stand in line for it. */
         more = send_park_draw(send, STEPS_A_TURN, has_room) || more;
     }

@@ -74,6 +74,7 @@ def test_a_dead_destination_is_tried_once_for_all_its_mail(stopped):
         stopped.inject(f"user{index}@gone.test", at("ok"))
     stopped.inject("user@fine.test")
     stopped.await_event("deferred", 30)
+    stopped.wait(lambda: stopped.sent(), "mail for another host")
     (dead,) = stopped.events("destination-dead")
     assert dead["destination"] == "gone.test" and dead["seconds"] == "300"
     assert len(stopped.transactions()) == START + 1
