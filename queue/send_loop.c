@@ -18,7 +18,7 @@
 #include "queue/send_take.h"
 
 #define STEPS_A_TURN     16 /* entries of folders looked at, before others have their turn */
-#define UNLOOKED_MAX     16 /* messages that were taken and have to wait until they are looked at */
+#define UNLOOKED_MAX     8  /* messages that were taken and have to wait until they are looked at */
 #define STOP_SECONDS     10 /* for deliveries in flight when the scheduler ends */
 #define END_MILLISECONDS 5000 /* for agents to end after that */
 #define RETRY_SECONDS    1    /* after a failure of memory, with nothing in flight to wait for */
@@ -169,6 +169,11 @@ static bool has_room(struct send const *send)
            active->count < SEND_ACTIVE_MAX;
 }
 
+static bool may_draw(struct send const *send)
+{
+    return has_room(send) && !is_behind(send);
+}
+
 /* Takes messages while there is room. True when there is more to look at now. */
 static bool take(struct send *send)
 {
@@ -201,7 +206,7 @@ static bool work(struct send *send)
         more = take(send);
         more = send_dispatch_turn(send) || (more && !is_behind(send));
         /* Afterwards: a place that has come free is for those that stand in line for it. */
-        more = send_park_draw(send, STEPS_A_TURN, has_room) || more;
+        more = send_park_draw(send, STEPS_A_TURN, may_draw) || more;
     }
     flush_agents(send);
     unsigned int const before = send->active.count;

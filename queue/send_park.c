@@ -3,15 +3,21 @@
 #include "queue/send_take.h"
 #include "queue/send_waiting.h"
 
-#define SHARE     4 /* of what is left, for one destination */
-#define MORE_THAN 8 /* beside two for each place of it */
+#define SHARE      4 /* of what is left, for one destination */
+#define LARGE_ONES 8 /* messages that wait in line, however many recipients they have */
+#define MORE_THAN  8 /* beside two for each place of it */
+
+static bool has_memory(struct send const *send)
+{
+    struct send_active const *const active = &send->active;
+    return active->parked < LARGE_ONES || active->parked_recipients < SEND_PARKED_RECIPIENTS_MAX;
+}
 
 /* How many messages are of use at DESTINATION. */
 static unsigned int bound_of(struct send const *send, struct send_destination const *destination)
 {
     unsigned int const parked = send->active.parked;
-    bool const room =
-        parked < SEND_PARKED_MAX && send->active.parked_recipients < SEND_PARKED_RECIPIENTS_MAX;
+    bool const room = parked < SEND_PARKED_MAX && has_memory(send);
     unsigned int const share = room ? (SEND_PARKED_MAX - parked) / SHARE : 0;
     unsigned int const wanted =
         2 * send_destination_width(destination, send->settings.remote) + MORE_THAN;
@@ -34,9 +40,13 @@ void send_park_remote(struct send *send, struct send_message *message, uint64_t 
         surplus = destination->waiting >= bound_of(send, destination) ||
                   is_behind(message, &destination->backlog);
     }
-    send_waiting_add(&send->destinations, message, now);
-    send->active.parked++;
-    send->active.parked_recipients += message->content.recipient_count;
+    /* Of the large ones those that are in line are enough: the others leave the memory as soon as
+     * what they have in flight has ended, and hand out nothing more until then. */
+    if (!surplus || has_memory(send)) {
+        send_waiting_add(&send->destinations, message, now);
+        send->active.parked++;
+        send->active.parked_recipients += message->content.recipient_count;
+    }
     message->is_surplus[SEND_LANE_REMOTE] = surplus;
     send_active_reckon(&send->active, message);
     if (surplus)
@@ -112,11 +122,14 @@ static bool is_too_much(struct send_message const *message)
 /* Local places come free soon, as a rule; of the destinations the one with the fewest. */
 static struct send_backlog_queue *queue_of(struct send *send, struct send_message const *message)
 {
+    uint64_t const now = send_clock_milliseconds();
     struct send_backlog_queue *best = NULL;
     if (!message->ended[SEND_LANE_LOCAL])
         return &send->behind_local;
     for (uint32_t i = 0; i < message->window.group_count; i++) {
-        struct send_backlog_queue *const queue = &message->window.groups[i].at->backlog;
+        struct send_destination *const destination =
+            send_destinations_find(&send->destinations, message->window.groups[i].destination, now);
+        struct send_backlog_queue *const queue = &destination->backlog;
         if (!best || queue->count < best->count)
             best = queue;
     }
