@@ -32,9 +32,9 @@ class Sent:
         self.code, self.complete = 0, False  # the reply that decided; whether all of it was sent
 
 
-def send_message(client, sent):
+def send_message(client, sent, sender, recipients):
     """One transaction, whatever is answered."""
-    commands = [f"MAIL FROM:<{SENDER}>", *(f"RCPT TO:<{name}>" for name in RECIPIENTS), "DATA"]
+    commands = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{name}>" for name in recipients), "DATA"]
     for command in commands:
         code = client.command(command).code
         if code not in (250, 354):
@@ -46,13 +46,13 @@ def send_message(client, sent):
     sent.code = client.reply().code
 
 
-def talk(client, messages):
+def talk(client, messages, sender=SENDER, recipients=RECIPIENTS):
     """One session: notes in MESSAGES what became of each. Returns whether it hung."""
     try:
         with client:
             if client.reply().code == 220 and client.command("EHLO client.example").code == 250:
                 for sent in messages:
-                    send_message(client, sent)
+                    send_message(client, sent, sender, recipients)
                 client.command("QUIT")
     except TimeoutError:
         return True
