@@ -173,7 +173,7 @@ class Listener(Session):
         while time.monotonic() < deadline:
             self.ensure()
             (sent,) = messages = self.messages(1)
-            hung = talk(self.connect(), messages)
+            hung = self.talk_supervised(messages)
             self.ledger.entries[sent.token].label = f"{what}: the message after it: {sent.code}"
             self.ledger.expect(sent.token, int(sent.code == 250),
                                int(sent.code == 250 or (sent.complete and not sent.code)))
@@ -182,7 +182,8 @@ class Listener(Session):
             if hung:
                 break
             time.sleep(0.02)
-        return [Broken("hung", f"{what}: no message is taken any more")]
+        log = self.instance.log_text()[-600:]
+        return [Broken("hung", f"{what}: no message is taken any more: {sent.code}, log: {log!r}")]
 
     def talk_supervised(self, messages):
         """A session, while a supervisor looks after the listener: who came before it ended waits in
