@@ -76,8 +76,8 @@ static void there_and_back(void **state)
 {
     static char const *const senders[] = {"user@example.com",
                                           "x=y+z@a.example",
-                                          "\xc3\xbcser@b\xc3\xbc"
-                                          "cher.example",
+                                          ("\xc3\xbcser@b\xc3\xbc"
+                                           "cher.example"),
                                           "with space@example.com",
                                           "a@b@example.com",
                                           "list-owner-user=domain@example.com",
