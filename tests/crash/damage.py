@@ -133,7 +133,8 @@ class Case:
             self.complaints = [*getattr(self, "complaints", []), *wrong]
         log = self.instance.log_text()
         if re.search(r"signal=|Sanitizer|event=agent-gone", log):
-            self.complain("other", f"a process ended: {log[-3000:]}")
+            at = max(re.search(r"signal=|Sanitizer|event=agent-gone", log).start() - 300, 0)
+            self.complain("other", f"a process ended: {log[at : at + 1000]}")
 
     def end(self):
         """(the row, what was wrong)"""

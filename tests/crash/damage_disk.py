@@ -4,6 +4,7 @@ there is room again, what was refused does not, and nobody has to help.
 Needs root, for mounts, which are made in the caller's own mount namespace.
 """
 
+import fcntl
 import os
 import random
 import threading
@@ -16,8 +17,9 @@ from instance import DOMAIN
 from queue_faults import run_queue
 
 PAGE = 4096
-ROOM = 12 << 20
-INODES = 900  # the folders of a queue take 520
+FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
+ROOM = 64 << 20
+INODES = 4000
 PLACES = (("queue",), ("mail",), ("queue", "mail"))
 QUIET = 0.25  # seconds without a line in the log
 SIZES = (300, 20_000)
@@ -156,8 +158,19 @@ def full(folder, programs, kind, steps, where=PLACES):
         return case.end()
 
 
+def make_read_only(disk, loop):
+    """As `mount -o remount,ro` does, which refuses where files are open for writing. Frozen first, as
+    there: when an error alone stops ext4 (Linux 6.18), an fsync in these microseconds may answer 0
+    for a transaction that is thrown away. See doc/durability.md."""
+    folder = os.open(disk, os.O_RDONLY)
+    fcntl.ioctl(folder, FIFREEZE)
+    (Path("/sys/fs/ext4") / Path(loop.name).name / "trigger_fs_error").write_text("x")
+    fcntl.ioctl(folder, FITHAW)
+    os.close(folder)
+
+
 def read_only(folder, programs, rounds):
-    """ext4 finds an error under load, and can only be read from then on; later it is mounted anew."""
+    """From one moment to the next the disk can only be read, under load; later it is mounted anew."""
     folder.mkdir(exist_ok=True)
     image = folder / "image.raw"
     make_file_system(image, "ext4")
@@ -183,7 +196,7 @@ def read_only(folder, programs, rounds):
                 for thread in threads:
                     thread.start()
                 time.sleep(dice.uniform(0.02, 0.3))
-                (Path("/sys/fs/ext4") / Path(loop.name).name / "trigger_fs_error").write_text("x")
+                make_read_only(disk, loop)
                 for thread in threads:
                     thread.join()
                 small.await_quiet()
