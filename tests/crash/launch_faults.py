@@ -120,9 +120,11 @@ class Launch(Subject):
         content = (self.launcher.folder / "homes" / USER / "mbox").read_bytes()
         found, torn = [], 0
         for piece in FROM_LINE.split(content)[1:]:
-            whole = self.ledgers["box"].complete(piece.removesuffix(b"\n"))
+            # What could not see how the file ends puts an empty line too many in front of its own.
+            message = piece.rstrip(b"\n") + b"\n"
+            whole = self.ledgers["box"].complete(message)
             if whole:
-                found.append(piece.removesuffix(b"\n"))
+                found.append(message)
             torn += not whole
         return found, torn
 
