@@ -13,13 +13,11 @@
 #include "lib/signals.h"
 #include "queue/send_dispatch.h"
 #include "queue/send_finish.h"
+#include "queue/send_intake.h"
 #include "queue/send_park.h"
 #include "queue/send_report.h"
-#include "queue/send_take.h"
 
-#define STEPS_A_TURN     16 /* entries of folders looked at, before others have their turn */
-#define UNLOOKED_MAX     8  /* messages that were taken and have to wait until they are looked at */
-#define STOP_SECONDS     10 /* for deliveries in flight when the scheduler ends */
+#define STOP_SECONDS     10   /* for deliveries in flight when the scheduler ends */
 #define END_MILLISECONDS 5000 /* for agents to end after that */
 #define RETRY_SECONDS    1    /* after a failure of memory, with nothing in flight to wait for */
 
@@ -151,51 +149,6 @@ static void flush_agents(struct send *send)
             lose_agent(send, i);
 }
 
-/* Those that were taken are looked at first: if they have many recipients, that takes a while. */
-static bool is_behind(struct send const *send)
-{
-    for (enum send_lane lane = 0; lane < SEND_LANES; lane++)
-        if (send->active.waiting[lane].count >= UNLOOKED_MAX)
-            return true;
-    return false;
-}
-
-/* A message that only waits for a place in a lane does not count, so that one lane being full does
- * not keep the other from getting mail. */
-static bool has_room(struct send const *send)
-{
-    struct send_active const *const active = &send->active;
-    return active->count - active->idle < send->settings.messages &&
-           active->count < SEND_ACTIVE_MAX;
-}
-
-static bool may_draw(struct send const *send)
-{
-    return has_room(send) && !is_behind(send);
-}
-
-/* Takes messages while there is room. True when there is more to look at now. */
-static bool take(struct send *send)
-{
-    struct send_candidate candidate = {.from = NULL};
-    for (unsigned int step = 0; step < STEPS_A_TURN; step++) {
-        if (is_behind(send))
-            return true;
-        if (!has_room(send))
-            return false;
-        switch (send_source_next(&send->source, &candidate)) {
-        case SEND_SOURCE_FOUND:
-            send_take(send, &candidate);
-            break;
-        case SEND_SOURCE_MORE:
-            break;
-        case SEND_SOURCE_EMPTY:
-            return false;
-        }
-    }
-    return true;
-}
-
 /* All that can be done without waiting. True when there is more of it. */
 static bool work(struct send *send)
 {
@@ -203,10 +156,10 @@ static bool work(struct send *send)
     if (!send->stopping) {
         if (send_source_tick(&send->source, send_now(), send_clock()))
             send_backlog_clear_more(&send->backlog);
-        more = take(send);
-        more = send_dispatch_turn(send) || (more && !is_behind(send));
+        more = send_intake_turn(send);
+        more = send_dispatch_turn(send) || (more && !send_intake_is_behind(send));
         /* Afterwards: a place that has come free is for those that stand in line for it. */
-        more = send_park_draw(send, STEPS_A_TURN, may_draw) || more;
+        more = send_intake_draw(send) || more;
     }
     flush_agents(send);
     unsigned int const before = send->active.count;
@@ -232,7 +185,7 @@ static unsigned int add(struct pollfd *polled, unsigned int index, int descripto
 
 static void fill_polled(struct send *send, int signals, struct pollfd polled[POLL_MAX])
 {
-    bool const room = !send->stopping && has_room(send);
+    bool const room = !send->stopping && send_intake_has_room(send);
     add(polled, POLL_SIGNALS, signals, POLLIN);
     add(polled, POLL_WATCH, send->stopping ? -1 : send->watch.descriptor, POLLIN);
     add(polled, POLL_WAKE, room ? send->source.wake.descriptor : -1, POLLIN);
