@@ -90,6 +90,7 @@ bench: all
 	tests/bench/inbound --build $(BUILD)
 	tests/bench/tls --build $(BUILD)
 	tests/bench/queue --build $(BUILD)
+	tests/bench/destinations --build $(BUILD)
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
