@@ -353,6 +353,23 @@ static enum remote_outcome leave_open(struct conversation *c, struct failure *fa
     return c->is_reused ? REMOTE_STALE : c->outcome;
 }
 
+/* What a session that is used again has said before it had the message is heard once more from a
+ * new one, where it was temporary. And where it was not, but may be about another recipient: an
+ * answer too many of the transaction before (LMTP servers have some) shifts all others by one, and
+ * only the one to DATA shows that it is not so. */
+static void reopen(struct conversation const *c, enum part part, struct failure *failure)
+{
+    struct remote_transaction *const transaction = c->transaction;
+    (void)remote_envelope_reopen(transaction, failure);
+    if (!c->said_mail || (part != PART_LOST && !c->talk.session->way->lmtp))
+        return;
+    for (unsigned int i = 0; i < transaction->count; i++)
+        if (transaction->recipients[i].settled) {
+            transaction->recipients[i].settled = false;
+            *failure = transaction->recipients[i].failure;
+        }
+}
+
 enum remote_outcome remote_session_run(struct remote_session *session,
                                        struct remote_transaction *transaction,
                                        struct failure *failure)
@@ -379,7 +396,7 @@ enum remote_outcome remote_session_run(struct remote_session *session,
     session->state = state_after(&c, part);
     stralloc_free(&c.line);
     if (c.is_reused && !c.sent)
-        (void)remote_envelope_reopen(transaction, failure);
+        reopen(&c, part, failure);
     if (remote_envelope_open(transaction) == 0)
         return REMOTE_SETTLED;
     return leave_open(&c, failure);

@@ -741,9 +741,12 @@ static void answers_before_commands_are_none(void **state)
 
 /* --- one after the other --- */
 
-#define FIRST HELLO, MAIL, OK, RCPT_A, OK, DATA, GO, MESSAGE, OK
-#define RSET  ">RSET\r\n", OK
-#define CHUNK ">BDAT 12 LAST\r\n", "=A: b\r\n\r\n.x\r\n"
+#define FIRST      HELLO, MAIL, OK, RCPT_A, OK, DATA, GO, MESSAGE, OK
+#define RSET       ">RSET\r\n", OK
+#define RCPT_A_TOO "RCPT TO:<a@y.example>\r\n"
+#define RCPT_B_TOO "RCPT TO:<b@y.example>\r\n"
+#define DATA_TOO   "DATA\r\n"
+#define CHUNK      ">BDAT 12 LAST\r\n", "=A: b\r\n\r\n.x\r\n"
 
 /* What one more transaction with two recipients comes to, on a connection that had one. */
 struct further {
@@ -953,13 +956,48 @@ static void a_session_is_used_again(void **state)
          "4.5.0 "},
         {"an end behind DATA",
          {FIRST, MAIL, OK, RCPT_A, "<550 no\r\n", RCPT_B, OK, DATA},
-         "D-",
+         "--",
          REMOTE_STALE,
          REMOTE_SESSION_OVER,
          "4.4.2 "},
     };
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++)
         play_further(scenes + i);
+}
+
+/* By LMTP a server may have one answer too many, and it may come late: then each answer to a
+ * command is the one to the command before. A refusal among them is not believed. */
+static void an_answer_that_is_left_over_refuses_nobody(void **state)
+{
+    (void)state;
+    static struct remote_way const way = {.host = "y.example", .lmtp = true};
+    static char const *const ends[] = {"<250 late\r\n250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n",
+                                       "<250 late\r\n250 ok\r\n550 no\r\n250 ok\r\n354 go\r\n"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char const *const steps[] = {"<220 hi\r\n",
+                                     ">LHLO us.example\r\n",
+                                     "<250-hi\r\n250 PIPELINING\r\n",
+                                     MAIL RCPT_A_TOO DATA_TOO,
+                                     "<250 ok\r\n250 ok\r\n354 go\r\n",
+                                     MESSAGE,
+                                     OK,
+                                     MAIL RCPT_A_TOO RCPT_B_TOO DATA_TOO,
+                                     ends[i],
+                                     "*",
+                                     NULL};
+        char results[3];
+        int descriptor;
+        struct failure failure = {.text = ""};
+        pid_t const server = start_server(steps, &descriptor);
+        struct remote_session session = session_of(descriptor, 2);
+        session.way = &way;
+        assert_int_equal(run_transaction(&session, 1, results, &failure), REMOTE_SETTLED);
+        assert_string_equal(results, "K");
+        assert_int_equal(run_transaction(&session, 2, results, &failure), REMOTE_STALE);
+        assert_string_equal(results, "--");
+        remote_session_close(&session);
+        assert_int_equal(exit_of(server), 0);
+    }
 }
 
 /* What comes with the answer to the final dot is not for the next transaction. */
@@ -992,6 +1030,7 @@ int main(void)
         cmocka_unit_test(long_pipelines_do_not_block),
         cmocka_unit_test(answers_before_commands_are_none),
         cmocka_unit_test(a_session_is_used_again),
+        cmocka_unit_test(an_answer_that_is_left_over_refuses_nobody),
         cmocka_unit_test(a_session_with_something_left_is_not),
     };
     signal(SIGPIPE, SIG_IGN);
