@@ -30,6 +30,8 @@ static enum found find(struct send const *send, char const *sender,
                        struct queue_recipient const *recipient, struct smtproute *destination)
 {
     struct route route;
+    if (send_srs_is(send, recipient->address, recipient->length))
+        return FOUND_LOCAL;
     routing_find(&send->settings.routing, recipient->address, recipient->length, &route);
     if (route.kind != ROUTE_REMOTE)
         return FOUND_LOCAL;

@@ -30,7 +30,8 @@ def world(module_instance):
     instance = module_instance
     with Sink(SINK) as sink:
         instance.stop()
-        instance.set("aliases", f"away: {FRIEND}\nboth: {FRIEND}, alice\n")
+        instance.set("aliases", f"away: {FRIEND}\nboth: {FRIEND}, alice\n"
+                                "dead: nobody-there\npostmaster: alice\n")
         instance.set("smtproutes", f":{SINK}:{sink.port}\n")
         instance.set("notipme", "127.0.0.0/8\n")
         instance.set("srs", f"{KEY}\n{OLD}\n", secret_of="ekidens")
@@ -105,6 +106,34 @@ def test_what_comes_back_goes_to_the_sender(world, sender):
     wait_for(lambda: len(sink.messages) > before, what="the report")
     assert sink.messages[-1][1:3] == (sender, [SENDER])
     assert instance.log()[-1]["event"] != "refused"
+
+
+def test_what_this_host_sends_back_goes_to_the_sender(world):
+    """A report, when the mail that we forwarded came back to us under the sender that we had made,
+    and what a user's program answers."""
+    instance, sink = world
+    rewritten = forward(world)
+    before = len(sink.messages)
+    instance.send(BODY, f"dead@{DOMAIN}", rewritten)
+    wait_for(lambda: len(sink.messages) > before, what="the report")
+    assert sink.messages[-1][1:3] == ("", [SENDER])
+    assert b"5.1.1" in sink.messages[-1][3]
+    instance.wait_for_empty_queue()
+
+
+def test_what_this_host_sends_to_no_such_address(world):
+    """Signed with our key, but what stands behind it would be a target of an alias."""
+    instance, sink = world
+    before = len(sink.messages)
+    included = forward(world, '":include:me"@elsewhere.example')
+    assert included.endswith(f'=elsewhere.example=:include:me"@{DOMAIN}')
+    refused = "5.7.1 this is no address of forwarded"
+    for count, sender in enumerate((f"SRS0=AAAA=TT=victim.example=user@{DOMAIN}", included),
+                                   instance.log_text().count(refused)):
+        instance.send(BODY, f"dead@{DOMAIN}", sender)
+        wait_for(lambda: instance.log_text().count(refused) > count, what="the end of a report")
+    instance.wait_for_empty_queue()
+    assert len(sink.messages) == before + 1
 
 
 def test_a_long_one_comes_back(world):
