@@ -6,9 +6,6 @@
 
 #include "lib/control_size.h"
 
-/* Of what is larger the sums need not be thought about. */
-#define NUMBER_MAX (INT64_C(1) << 60)
-
 bool maildir_limit_parse(char const *text, size_t length, struct maildir_limit *limit)
 {
     struct maildir_limit parsed = {.bytes = 0};
@@ -23,7 +20,7 @@ bool maildir_limit_parse(char const *text, size_t length, struct maildir_limit *
         bool const messages = start[item - 1] == 'C' || start[item - 1] == 'c';
         if (messages || start[item - 1] == 'S' || start[item - 1] == 's')
             item--;
-        if (!size_parse(start, item, &number) || number > NUMBER_MAX)
+        if (!size_parse(start, item, &number) || number > MAILDIR_USAGE_MAX)
             return false;
         if (messages)
             parsed.messages = number;
@@ -74,12 +71,12 @@ static bool add_number(struct cursor *cursor, int64_t *sum)
         unsigned int const digit = (unsigned char)cursor->bytes[cursor->at] - (unsigned int)'0';
         if (digit > 9)
             break;
-        if (number > NUMBER_MAX / 10)
+        if (number > MAILDIR_USAGE_MAX / 10)
             return false;
         number = number * 10 + (int64_t)digit;
     }
     *sum += minus ? -number : number;
-    return cursor->at > start && *sum <= NUMBER_MAX && *sum >= -NUMBER_MAX;
+    return cursor->at > start && *sum <= MAILDIR_USAGE_MAX && *sum >= -MAILDIR_USAGE_MAX;
 }
 
 static bool end_line(struct cursor *cursor)
@@ -110,8 +107,8 @@ bool maildir_ledger_parse(char const *bytes, size_t length, struct maildir_ledge
 
 static bool allows(uint64_t limit, int64_t used, int64_t more)
 {
-    return limit == 0 ||
-           (used <= NUMBER_MAX && more <= NUMBER_MAX && (uint64_t)used + (uint64_t)more <= limit);
+    return limit == 0 || (used <= MAILDIR_USAGE_MAX && more <= MAILDIR_USAGE_MAX &&
+                          (uint64_t)used + (uint64_t)more <= limit);
 }
 
 bool maildir_limit_allows(struct maildir_limit const *limit, struct maildir_usage const *used,

@@ -13,6 +13,8 @@
 #define MAILDIR_LEDGER_MAX  5120 /* bytes: a longer one is made anew */
 #define MAILDIR_LIMIT_SIZE  48   /* of the quota as text, its NUL included */
 #define MAILDIR_CHANGE_SIZE 48
+/* Of a quota and of what is used: of what is larger the sums need not be thought about. */
+#define MAILDIR_USAGE_MAX (INT64_C(1) << 60)
 
 struct maildir_limit {
     uint64_t bytes, messages; /* 0: any */

@@ -85,7 +85,11 @@ static void count_message(int folder, char const *name, struct maildir_usage *us
             return; /* gone meanwhile, or no message */
         size = status.st_size;
     }
-    used->bytes += size;
+    /* A name may say anything, and so may a file with holes: beyond any quota nothing is added. */
+    if (used->bytes < MAILDIR_USAGE_MAX)
+        used->bytes += size < MAILDIR_USAGE_MAX ? size : MAILDIR_USAGE_MAX;
+    if (used->bytes > MAILDIR_USAGE_MAX)
+        used->bytes = MAILDIR_USAGE_MAX;
     used->messages++;
 }
 

@@ -209,6 +209,21 @@ static void all_folders_count(void **state)
     assert_string_equal(read_ledger(box), "2000S\n1118        5\n");
 }
 
+/* Whoever can make files there, a link is enough, says how large they are. */
+static void more_than_there_can_be(void **state)
+{
+    struct box *const box = *state;
+    char name[64];
+    put(box, "new/0.a.host", 1);
+    for (int i = 0; i < 1100; i++) {
+        snprintf(name, sizeof name, "cur/%d.a.host,S=11258999068426239", i);
+        assert_int_equal(linkat(box->root, "new/0.a.host", box->root, name, 0), 0);
+    }
+    assert_false(allows(box, 1000, 0, 1));
+    assert_string_equal(read_ledger(box), "1000S\n1152921504606846976 1101\n");
+    assert_false(allows(box, 1000, 0, 1)); /* by the file */
+}
+
 static void a_message_fits_or_not(void **state)
 {
     struct box *const box = *state;
@@ -312,15 +327,11 @@ static void a_folder_counts_for_its_mailbox(void **state)
 int main(void)
 {
     struct CMUnitTest const tests[] = {
-        cmocka_unit_test(quotas_as_text),
-        cmocka_unit_test(ledgers),
-        cmocka_unit_test(a_line_has_14_bytes),
-        test(all_folders_count),
-        test(a_message_fits_or_not),
-        test(what_was_deleted_is_noticed),
-        test(a_wrong_count_refuses_for_15_minutes_at_most),
-        test(what_is_no_ledger_is_replaced),
-        test(mail_is_never_refused_for_a_failure),
+        cmocka_unit_test(quotas_as_text),      cmocka_unit_test(ledgers),
+        cmocka_unit_test(a_line_has_14_bytes), test(all_folders_count),
+        test(more_than_there_can_be),          test(a_message_fits_or_not),
+        test(what_was_deleted_is_noticed),     test(a_wrong_count_refuses_for_15_minutes_at_most),
+        test(what_is_no_ledger_is_replaced),   test(mail_is_never_refused_for_a_failure),
         test(a_folder_counts_for_its_mailbox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
