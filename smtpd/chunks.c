@@ -120,8 +120,8 @@ void chunks_run(struct session *session, struct command const *command)
         }
         if (!budget_spend(session)) {
             session->arrival.stage = ARRIVAL_REFUSED;
-            if (session->end == SESSION_GOES_ON)
-                (void)take(session, chunk.size);
+            if (session->end == SESSION_GOES_ON && take(session, chunk.size) && chunk.last)
+                message_forget(session);
             return;
         }
         arrival_open(session, DATA_CHUNKS);

@@ -317,6 +317,19 @@ def test_messages_an_hour(make_instance):
     instance.send(MINIMAL)  # other servers have none
 
 
+def test_a_message_in_chunks_over_the_budget(make_instance):
+    """After its last chunk the next transaction may begin, as after any other refusal."""
+    instance = budgeted(make_instance, loginmessages=1)
+    submit(instance, MINIMAL)
+    with session(instance) as client:
+        for chunks in ([b"BDAT 6 LAST\r\nA: b\r\n"], [b"BDAT 6\r\nA: b\r\n", b"BDAT 0 LAST\r\n"]):
+            client.envelope(ALICE, [ALICE])
+            client.send(b"".join(chunks))
+            assert [client.reply().code for _ in chunks] == [450, 503][: len(chunks)]
+        client.envelope(ALICE, [ALICE])
+        client.quit()
+
+
 def test_recipients_an_hour(make_instance):
     instance = budgeted(make_instance, loginrecipients=3)
     with session(instance) as client:
