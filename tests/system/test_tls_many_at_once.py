@@ -19,28 +19,30 @@ OWN_USER = 47203
 
 def test_a_burst_waits_for_the_service(make_instance):
     good = context([Authority().issue("relay.test")], key())
-    with HostileServer(tls=good) as relay:
+    with HostileServer(tls=good, address="0.0.0.0") as relay:
         instance = make_instance({
             "relayclients": "127.0.0.0/8\n", "concurrencyremote": f"{2 * DELIVERIES}\n",
-            "smtproutes": f":127.0.0.1:{relay.port}\n",
+            # each a destination of its own: one alone would begin with few connections
+            "smtproutes": "".join(f"far{i}.test:127.0.1.{i + 1}:{relay.port}\n"
+                                  for i in range(DELIVERIES + 1)),
         })  # fmt: skip
 
-        def submit(number):
+        def submit(numbers):
             with smtplib.SMTP("127.0.0.1", instance.port) as client:
-                for i in range(number):
+                for i in numbers:
                     client.sendmail("a@demo.example", f"u{i}@far{i}.test", "Subject: x\r\n\r\n")
 
         def ended():
             return [event for event in instance.log() if event.get("event") == "remote-attempt"]
 
-        submit(1)  # the service starts with the first request
+        submit([0])  # the service starts with the first request
         wait_for(ended, what="the first delivery")
         service = [process for process in instance.all_processes()
                    if process.read("cmdline").startswith("ekiden-tls\0-c\0")]
         assert service
         for process in service:
             os.kill(process.pid, signal.SIGSTOP)
-        submit(DELIVERIES)
+        submit(range(1, DELIVERIES + 1))
         wait_for(lambda: len(relay.sessions) > DELIVERIES
                  and all(session.commands for session in list(relay.sessions)),
                  what="all deliveries at EHLO")  # fmt: skip

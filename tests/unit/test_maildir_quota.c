@@ -322,17 +322,21 @@ static void a_folder_counts_for_its_mailbox(void **state)
     close(folder);
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, make_box, remove_box)
-
 int main(void)
 {
     struct CMUnitTest const tests[] = {
-        cmocka_unit_test(quotas_as_text),      cmocka_unit_test(ledgers),
-        cmocka_unit_test(a_line_has_14_bytes), test(all_folders_count),
-        test(more_than_there_can_be),          test(a_message_fits_or_not),
-        test(what_was_deleted_is_noticed),     test(a_wrong_count_refuses_for_15_minutes_at_most),
-        test(what_is_no_ledger_is_replaced),   test(mail_is_never_refused_for_a_failure),
-        test(a_folder_counts_for_its_mailbox),
+        cmocka_unit_test(quotas_as_text),
+        cmocka_unit_test(ledgers),
+        cmocka_unit_test(a_line_has_14_bytes),
+        cmocka_unit_test_setup_teardown(all_folders_count, make_box, remove_box),
+        cmocka_unit_test_setup_teardown(more_than_there_can_be, make_box, remove_box),
+        cmocka_unit_test_setup_teardown(a_message_fits_or_not, make_box, remove_box),
+        cmocka_unit_test_setup_teardown(what_was_deleted_is_noticed, make_box, remove_box),
+        cmocka_unit_test_setup_teardown(a_wrong_count_refuses_for_15_minutes_at_most, make_box,
+                                        remove_box),
+        cmocka_unit_test_setup_teardown(what_is_no_ledger_is_replaced, make_box, remove_box),
+        cmocka_unit_test_setup_teardown(mail_is_never_refused_for_a_failure, make_box, remove_box),
+        cmocka_unit_test_setup_teardown(a_folder_counts_for_its_mailbox, make_box, remove_box),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
