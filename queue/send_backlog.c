@@ -197,6 +197,12 @@ void send_backlog_join(struct send_backlog *backlog, struct send_backlog_queue *
     relist(backlog, from);
 }
 
+bool send_backlog_wants(struct send_backlog const *backlog, struct send_backlog_queue const *queue)
+{
+    return queue->more && queue->count < SEND_BACKLOG_LOW &&
+           queue->count <= (SEND_BACKLOG_MAX - backlog->count) / 2;
+}
+
 void send_backlog_clear_more(struct send_backlog *backlog)
 {
     struct send_backlog_queue *queue = backlog->first;

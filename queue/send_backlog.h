@@ -16,6 +16,7 @@
 
 #define SEND_BACKLOG_MAX     32768 /* 32 octets each */
 #define SEND_BACKLOG_BUCKETS 8192  /* a power of two */
+#define SEND_BACKLOG_LOW     4096  /* names of a queue, below which more are looked for */
 #define SEND_BACKLOG_SHARE   8     /* one in so many is a deferred one, when there are new ones */
 
 struct send_destination;
@@ -74,6 +75,11 @@ void send_backlog_join(struct send_backlog *backlog, struct send_backlog_queue *
 /* The queues that have something, from the first to UNTIL, go behind the others: so all have their
  * turn. */
 void send_backlog_rotate(struct send_backlog *backlog, struct send_backlog_queue *until);
+
+/* Is it time to look through the folders for more of QUEUE? Not before it has little, and finds
+ * places for as many again: where many queues share the places, each has little all the time, and
+ * the look, at every message that stayed, would bring nothing. */
+bool send_backlog_wants(struct send_backlog const *backlog, struct send_backlog_queue const *queue);
 
 /* The folders are looked through once more: nobody has `more`, until it turns out so again. */
 void send_backlog_clear_more(struct send_backlog *backlog);

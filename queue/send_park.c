@@ -187,12 +187,6 @@ static unsigned int draw_from(struct send *send, struct send_backlog_queue *queu
     return drawn;
 }
 
-/* Would a look through the folders find names that it has room for? Each look reads all of them. */
-static bool is_low(struct send_backlog const *backlog, struct send_backlog_queue const *queue)
-{
-    return queue->more && 2 * queue->count < SEND_BACKLOG_MAX - backlog->count;
-}
-
 unsigned int send_park_draw(struct send *send, unsigned int most,
                             bool (*has_room)(struct send const *))
 {
@@ -211,7 +205,7 @@ unsigned int send_park_draw(struct send *send, unsigned int most,
         spare -= here < spare ? here : spare;
         if (here && queue->listed)
             until = queue;
-        more = more || is_low(&send->backlog, queue);
+        more = more || send_backlog_wants(&send->backlog, queue);
     }
     if (until)
         send_backlog_rotate(&send->backlog, until);

@@ -1,6 +1,7 @@
 /* The names of what waits in its folder. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 #include "queue/send_place.h"
 
 static struct send_backlog backlog;
-static struct send_backlog_queue queues[4];
+#define QUEUES 25
+static struct send_backlog_queue queues[QUEUES];
 static unsigned int in_slot[QUEUE_SLOTS];
 
 static int start(void **state)
@@ -114,6 +116,48 @@ static void one_queue_has_half_and_leaves_half(void **state)
         assert_true(send_backlog_add(&backlog, queues, SEND_PLACE_NEW, name(++number)));
 }
 
+/* 25 slow destinations with more than finds room: nobody looks for it all the time. */
+static void more_is_looked_for_when_there_is_room(void **state)
+{
+    unsigned int number = 0, taken = 0;
+    int place;
+    (void)state;
+    for (bool added = true; added;) {
+        added = false;
+        for (unsigned int i = 0; i < QUEUES; i++)
+            added = send_backlog_add(&backlog, queues + i, SEND_PLACE_NEW, name(++number)) || added;
+    }
+    for (unsigned int i = 0; i < QUEUES; i++) {
+        assert_true(queues[i].more && queues[i].count < SEND_BACKLOG_LOW);
+        assert_false(send_backlog_wants(&backlog, queues + i));
+    }
+    unsigned int const share = queues->count;
+    while (!send_backlog_wants(&backlog, queues)) {
+        assert_true(take(queues, &place) >= 0);
+        taken++;
+    }
+    assert_in_range(taken, share / 4, share / 2);
+    while (take(queues, &place) >= 0)
+        ;
+    assert_true(send_backlog_wants(&backlog, queues));
+    send_backlog_clear_more(&backlog);
+    assert_false(send_backlog_wants(&backlog, queues));
+}
+
+static void one_that_has_little_wants_more(void **state)
+{
+    unsigned int number = 0;
+    int place;
+    (void)state;
+    while (send_backlog_add(&backlog, queues, SEND_PLACE_NEW, name(number)))
+        number++;
+    while (queues->count >= SEND_BACKLOG_LOW) {
+        assert_false(send_backlog_wants(&backlog, queues));
+        take(queues, &place);
+    }
+    assert_true(send_backlog_wants(&backlog, queues));
+}
+
 static void queues_are_joined(void **state)
 {
     int place;
@@ -139,6 +183,8 @@ int main(void)
         cmocka_unit_test_setup(first_in_first_out_and_new_before_deferred, start),
         cmocka_unit_test_setup(a_name_is_found_until_it_is_taken_or_dropped, start),
         cmocka_unit_test_setup(one_queue_has_half_and_leaves_half, start),
+        cmocka_unit_test_setup(more_is_looked_for_when_there_is_room, start),
+        cmocka_unit_test_setup(one_that_has_little_wants_more, start),
         cmocka_unit_test_setup(queues_are_joined, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
