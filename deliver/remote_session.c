@@ -303,12 +303,12 @@ static bool open_session(struct conversation *c, struct remote_session *session)
     return true;
 }
 
-/* Where answers may be left over from the transaction before, as in LMTP, the one to DATA, which is
- * like no other, shows it; without it the one to RCPT could pass for the one to the message. */
+/* Behind another transaction an answer to it may still come, one too many. The answer to DATA,
+ * which is like no other, shows it; without it the one to RCPT could pass for the one to the
+ * message. */
 static bool may_use_chunks(struct conversation const *c, struct remote_session const *session)
 {
-    return c->talk.extensions.chunking && !session->without_chunks &&
-           !(session->way->lmtp && c->is_reused);
+    return c->talk.extensions.chunking && !session->without_chunks && !c->is_reused;
 }
 
 static enum part converse(struct conversation *c, struct remote_session *session)

@@ -135,8 +135,18 @@ def test_each_has_its_own_envelope_and_result(send, serve):
 def test_chunks(send, serve):
     server = serve({}, ["CHUNKING"])
     assert send.letters(5, server) == "K" * 5
-    assert stages(server.sessions[0]).startswith("EHLO" + " MAIL RCPT BDAT" * 5)
+    assert stages(server.sessions[0]).startswith("EHLO MAIL RCPT BDAT" + f" {MAIL}" * 4)
     assert server.messages == [WIRE] * 5
+
+
+@pytest.mark.parametrize("extensions", [(), ["CHUNKING"], ["PIPELINING", "CHUNKING"]], ids=" ".join)
+def test_an_answer_too_many_is_none_to_the_next(send, serve, extensions):
+    """It comes when the next transaction has begun: the answer to RCPT is not the one to the message."""
+    server = serve({"MAIL": [QUEUED, (QUEUED, pause(0.3), QUEUED), QUEUED],
+                    "RCPT": [QUEUED, (pause(0.3), QUEUED), QUEUED],
+                    "message": [QUEUED, (pause(0.3), "554 5.7.1 spam")]}, extensions)  # fmt: skip
+    assert send.letters(2, server) == "KK"
+    assert len(server.sessions) == 2 and len(server.served) == 2
 
 
 @pytest.mark.parametrize("extensions", [(), ["PIPELINING"], ["CHUNKING"], ["PIPELINING", "CHUNKING"]],

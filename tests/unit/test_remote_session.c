@@ -905,7 +905,7 @@ static void a_session_is_used_again(void **state)
          REMOTE_SETTLED,
          REMOTE_SESSION_OVER,
          ""},
-        {"the last chunk is refused",
+        {"by DATA behind a chunk",
          {"<220 hi\r\n",
           ">EHLO us.example\r\n",
           "<250-hi\r\n250 CHUNKING\r\n",
@@ -921,19 +921,22 @@ static void a_session_is_used_again(void **state)
           OK,
           RCPT_B,
           OK,
-          CHUNK,
+          DATA,
+          GO,
+          MESSAGE,
           "<554 no\r\n",
-          RSET,
           MAIL,
           OK,
           RCPT_A,
           OK,
-          CHUNK,
+          DATA,
+          GO,
+          MESSAGE,
           OK,
           QUIT},
          "DD",
          REMOTE_SETTLED,
-         REMOTE_SESSION_MIDWAY,
+         REMOTE_SESSION_READY,
          ""},
         {"421 in between",
          {FIRST, MAIL, "<421 no\r\n", "~"},
@@ -1018,6 +1021,37 @@ static void a_session_with_something_left_is_not(void **state)
     assert_int_equal(exit_of(server), 0);
 }
 
+/* RFC 3030 2: the transaction is in an unknown state. */
+static void a_refused_chunk_is_followed_by_rset(void **state)
+{
+    (void)state;
+    static char const *const steps[] = {"<220 hi\r\n",
+                                        ">EHLO us.example\r\n",
+                                        "<250-hi\r\n250 CHUNKING\r\n",
+                                        MAIL,
+                                        OK,
+                                        RCPT_A,
+                                        OK,
+                                        CHUNK,
+                                        "<554 no\r\n",
+                                        RSET,
+                                        QUIT,
+                                        NULL};
+    char results[3];
+    int descriptor;
+    struct failure failure = {.text = ""};
+    pid_t const server = start_server(steps, &descriptor);
+    struct remote_session session = session_of(descriptor, 2);
+    assert_int_equal(run_transaction(&session, 1, results, &failure), REMOTE_SETTLED);
+    assert_string_equal(results, "D");
+    assert_int_equal(session.state, REMOTE_SESSION_MIDWAY);
+    remote_session_reset(&session);
+    assert_int_equal(session.state, REMOTE_SESSION_READY);
+    remote_session_quit(&session);
+    remote_session_close(&session);
+    assert_int_equal(exit_of(server), 0);
+}
+
 int main(void)
 {
     struct CMUnitTest const tests[] = {
@@ -1032,6 +1066,7 @@ int main(void)
         cmocka_unit_test(a_session_is_used_again),
         cmocka_unit_test(an_answer_that_is_left_over_refuses_nobody),
         cmocka_unit_test(a_session_with_something_left_is_not),
+        cmocka_unit_test(a_refused_chunk_is_followed_by_rset),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, 0, 0);
