@@ -31,6 +31,7 @@ struct send {
     struct send_jobs jobs;
     struct send_transactions transactions;
     struct send_destinations destinations;
+    uint64_t dispatched_at;    /* when places were handed out last, before the first was */
     uint64_t destinations_key; /* random: smtproutes_sum */
     struct send_backlog backlog;
     struct send_backlog_queue behind_local; /* wait for local places */

@@ -90,6 +90,7 @@ static bool lane_turn(struct send *send, enum send_lane lane)
 
 bool send_dispatch_turn(struct send *send)
 {
+    send->dispatched_at = send_clock_milliseconds();
     bool const local = lane_turn(send, SEND_LANE_LOCAL);
     bool const remote = lane_turn(send, SEND_LANE_REMOTE);
     return local || remote;

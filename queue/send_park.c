@@ -214,14 +214,19 @@ unsigned int send_park_draw(struct send *send, unsigned int most,
     return drawn;
 }
 
+/* Of the moment at which places were handed out: whose time has come since then would be forgotten
+ * by a look at those whose time is still to come, and nothing else wakes the scheduler for it. */
 uint64_t send_park_time(struct send const *send, uint64_t now)
 {
-    uint64_t least = send_waiting_time(&send->destinations, now);
+    uint64_t const then = send->dispatched_at, since = now > then ? now - then : 0;
+    uint64_t least = send_waiting_time(&send->destinations, then);
     for (struct send_backlog_queue const *queue = send->backlog.first; queue; queue = queue->next) {
         uint64_t const wait =
-            queue->destination ? send_destination_time(queue->destination, now) : UINT64_MAX;
+            queue->destination ? send_destination_time(queue->destination, then) : UINT64_MAX;
         if (wait < least)
             least = wait;
     }
-    return least;
+    if (least == UINT64_MAX)
+        return least;
+    return least > since ? least - since : 0;
 }

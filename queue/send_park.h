@@ -38,7 +38,8 @@ bool send_park_put_back(struct send *send, struct send_message *message);
 unsigned int send_park_draw(struct send *send, unsigned int most,
                             bool (*has_room)(struct send const *));
 
-/* Milliseconds until a rate lets somebody go on who waits; UINT64_MAX: nobody waits for one. */
+/* Milliseconds until a rate lets somebody go on who waits and could not when places were handed out
+ * last; UINT64_MAX: nobody waits for one. */
 uint64_t send_park_time(struct send const *send, uint64_t now);
 
 #endif
