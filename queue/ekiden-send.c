@@ -203,7 +203,7 @@ int main(int argc, char const *const *argv)
     send_active_start(&send.active);
     send_jobs_start(&send.jobs);
     send_destinations_start(&send.destinations);
-    send_backlog_start(&send.backlog, send.active.in_slot);
+    send_backlog_start(&send.backlog, send.active.in_slot, send.source.wheel.again);
     send.settings_serial = 1; /* that of an empty window is 0 */
     if (getrandom(&send.destinations_key, sizeof send.destinations_key, 0) < 0)
         die(TEMPORARY, "getrandom", NULL, errno);

@@ -6,9 +6,10 @@
 
 #define VOID INT16_MIN /* in place of a place: it was dropped, and only its queue has it still */
 
-void send_backlog_start(struct send_backlog *backlog, unsigned int *in_slot)
+void send_backlog_start(struct send_backlog *backlog, unsigned int *in_slot, bool *again)
 {
     backlog->in_slot = in_slot;
+    backlog->again = again;
     backlog->end = &backlog->first;
 }
 
@@ -29,6 +30,7 @@ static void unlist(struct send_backlog *backlog, struct send_backlog_queue *queu
     else
         backlog->end = queue->back;
     queue->listed = false;
+    backlog->listed--;
 }
 
 static void list(struct send_backlog *backlog, struct send_backlog_queue *queue)
@@ -38,6 +40,7 @@ static void list(struct send_backlog *backlog, struct send_backlog_queue *queue)
     *backlog->end = queue;
     backlog->end = &queue->next;
     queue->listed = true;
+    backlog->listed++;
 }
 
 /* A queue is in the list exactly when it has something. */
@@ -96,10 +99,81 @@ static void leave(struct send_backlog *backlog, uint32_t number)
     entry->place = VOID;
 }
 
+static void release(struct send_backlog *backlog, struct send_backlog_queue *queue, uint32_t number)
+{
+    backlog->entries[number].next = backlog->free;
+    backlog->free = number;
+    queue->count--;
+    backlog->count--;
+}
+
+/* --- places --- */
+
+static unsigned int share_of(struct send_backlog const *backlog)
+{
+    return SEND_BACKLOG_MAX / (backlog->listed + 1);
+}
+
+/* Of LIST the first MOST keep their places. Returns how many these are. */
+static unsigned int cut_list(struct send_backlog *backlog, struct send_backlog_queue *queue,
+                             struct send_backlog_list *list, unsigned int most)
+{
+    unsigned int kept = 0;
+    uint32_t *link = &list->first;
+    list->last = 0;
+    for (; *link && kept < most; kept++) {
+        list->last = *link;
+        link = &backlog->entries[*link].next;
+    }
+    uint32_t number = *link;
+    *link = 0;
+    while (number) {
+        struct send_backlog_entry const *const entry = backlog->entries + number;
+        uint32_t const next = entry->next;
+        if (entry->place >= 0)
+            backlog->again[entry->place] = true;
+        if (entry->place != VOID)
+            leave(backlog, number);
+        release(backlog, queue, number);
+        number = next;
+    }
+    return kept;
+}
+
+/* The longest queue has no more than its share then. All places are taken, so that is less. */
+static void cut_longest(struct send_backlog *backlog)
+{
+    unsigned int const share = share_of(backlog), deferred = share / SEND_BACKLOG_SHARE;
+    struct send_backlog_queue *longest = backlog->first;
+    for (struct send_backlog_queue *queue = longest; queue; queue = queue->next)
+        if (queue->count > longest->count)
+            longest = queue;
+    unsigned int const kept = cut_list(backlog, longest, &longest->fresh, share - deferred);
+    cut_list(backlog, longest, &longest->deferred, share - kept);
+    longest->more = true;
+}
+
+static bool make_room(struct send_backlog *backlog, struct send_backlog_queue const *queue)
+{
+    unsigned int const left = SEND_BACKLOG_MAX - backlog->count;
+    if (queue->count >= left && queue->count >= share_of(backlog))
+        return false;
+    if (!left)
+        cut_longest(backlog);
+    return true;
+}
+
+bool send_backlog_wants(struct send_backlog const *backlog, struct send_backlog_queue const *queue)
+{
+    return queue->more && queue->count < SEND_BACKLOG_LOW && queue->count < share_of(backlog) / 2;
+}
+
+/* --- in and out --- */
+
 bool send_backlog_add(struct send_backlog *backlog, struct send_backlog_queue *queue, int place,
                       char const *id)
 {
-    if (queue->count >= SEND_BACKLOG_MAX - backlog->count) {
+    if (!make_room(backlog, queue)) {
         queue->more = true;
         relist(backlog, queue);
         return false;
@@ -136,10 +210,7 @@ static bool shift(struct send_backlog *backlog, struct send_backlog_queue *queue
     id[QUEUE_ID_LENGTH] = 0;
     if (*place != VOID)
         leave(backlog, number);
-    entry->next = backlog->free;
-    backlog->free = number;
-    queue->count--;
-    backlog->count--;
+    release(backlog, queue, number);
     return *place != VOID;
 }
 
@@ -195,12 +266,6 @@ void send_backlog_join(struct send_backlog *backlog, struct send_backlog_queue *
     from->more = false;
     relist(backlog, into);
     relist(backlog, from);
-}
-
-bool send_backlog_wants(struct send_backlog const *backlog, struct send_backlog_queue const *queue)
-{
-    return queue->more && queue->count < SEND_BACKLOG_LOW &&
-           queue->count <= (SEND_BACKLOG_MAX - backlog->count) / 2;
 }
 
 void send_backlog_clear_more(struct send_backlog *backlog)

@@ -3,9 +3,10 @@
  *
  * Nothing in the queue says so: a message here lies in new/ or in its slot as if it had not been
  * looked at. The memory is bounded. Of the places that are free a queue may take as many as it has,
- * so one slow destination leaves half of them, two leave a third, and there is always one for the
- * next. What finds none stays in its folder without a name here, and is found by looking through
- * the folders once more (`more`). */
+ * so one slow destination leaves half of them. Where nothing is free any more, the longest queue
+ * gives up what is more than its share (an equal one for each, and one for the next) to who has
+ * less. What finds no place, or has lost it, stays in its folder without a name here, and is found
+ * by looking through the folders once more (`more`). */
 #ifndef EKIDEN_SEND_BACKLOG_H
 #define EKIDEN_SEND_BACKLOG_H
 
@@ -43,7 +44,9 @@ struct send_backlog_entry {
 
 struct send_backlog {
     unsigned int *in_slot; /* not owned: how many messages of each slot are here or active */
+    bool *again; /* not owned: set for the slots of messages that have lost their places here */
     struct send_backlog_queue *first, **end; /* the queues that have something, or `more` */
+    unsigned int listed;                     /* queues in the list */
     unsigned int count;
     uint32_t used, free; /* entries that were ever used; the first free one of these, 0: none */
     uint32_t buckets[SEND_BACKLOG_BUCKETS];
@@ -51,7 +54,7 @@ struct send_backlog {
 };
 
 /* BACKLOG is all zero. */
-void send_backlog_start(struct send_backlog *backlog, unsigned int *in_slot);
+void send_backlog_start(struct send_backlog *backlog, unsigned int *in_slot, bool *again);
 
 /* Puts the message ID, which lies in PLACE, at the end of QUEUE. False when there is no room for
  * it: then QUEUE has `more`. */
@@ -76,9 +79,9 @@ void send_backlog_join(struct send_backlog *backlog, struct send_backlog_queue *
  * turn. */
 void send_backlog_rotate(struct send_backlog *backlog, struct send_backlog_queue *until);
 
-/* Is it time to look through the folders for more of QUEUE? Not before it has little, and finds
- * places for as many again: where many queues share the places, each has little all the time, and
- * the look, at every message that stayed, would bring nothing. */
+/* Is it time to look through the folders for more of QUEUE? Not before it has little, and less than
+ * half its share: where many queues share the places, each has little all the time, and the look,
+ * at every message that stayed, would bring nothing. */
 bool send_backlog_wants(struct send_backlog const *backlog, struct send_backlog_queue const *queue);
 
 /* The folders are looked through once more: nobody has `more`, until it turns out so again. */

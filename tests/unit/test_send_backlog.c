@@ -16,6 +16,7 @@ static struct send_backlog backlog;
 #define QUEUES 25
 static struct send_backlog_queue queues[QUEUES];
 static unsigned int in_slot[QUEUE_SLOTS];
+static bool again[QUEUE_SLOTS];
 
 static int start(void **state)
 {
@@ -23,7 +24,8 @@ static int start(void **state)
     memset(&backlog, 0, sizeof backlog);
     memset(queues, 0, sizeof queues);
     memset(in_slot, 0, sizeof in_slot);
-    send_backlog_start(&backlog, in_slot);
+    memset(again, 0, sizeof again);
+    send_backlog_start(&backlog, in_slot, again);
     return 0;
 }
 
@@ -92,19 +94,22 @@ static void a_name_is_found_until_it_is_taken_or_dropped(void **state)
     assert_int_equal(backlog.count, 0);
 }
 
-/* There is always a place for another one. */
+static unsigned int fill(struct send_backlog_queue *queue, unsigned int *number, int place)
+{
+    unsigned int added = 0;
+    while (send_backlog_add(&backlog, queue, place, name(++*number)))
+        added++;
+    return added;
+}
+
 static void one_queue_has_half_and_leaves_half(void **state)
 {
     unsigned int number = 0;
     int place;
     (void)state;
-    while (send_backlog_add(&backlog, queues, SEND_PLACE_NEW, name(number)))
-        number++;
-    assert_int_equal(number, SEND_BACKLOG_MAX / 2);
+    assert_int_equal(fill(queues, &number, SEND_PLACE_NEW), SEND_BACKLOG_MAX / 2);
     assert_true(queues[0].more);
-    for (unsigned int i = 0; i < SEND_BACKLOG_MAX / 4; i++)
-        assert_true(send_backlog_add(&backlog, queues + 1, SEND_PLACE_NEW, name(++number)));
-    assert_false(send_backlog_add(&backlog, queues + 1, SEND_PLACE_NEW, name(++number)));
+    assert_int_equal(fill(queues + 1, &number, SEND_PLACE_NEW), SEND_BACKLOG_MAX / 3);
     assert_true(send_backlog_add(&backlog, queues + 2, SEND_PLACE_NEW, name(++number)));
     while (take(queues, &place) >= 0)
         ;
@@ -112,8 +117,37 @@ static void one_queue_has_half_and_leaves_half(void **state)
     send_backlog_clear_more(&backlog);
     assert_false(queues[0].listed);
     assert_true(queues[1].listed && !queues[1].more);
-    for (unsigned int i = 0; i < SEND_BACKLOG_MAX / 4; i++)
-        assert_true(send_backlog_add(&backlog, queues, SEND_PLACE_NEW, name(++number)));
+    assert_true(fill(queues, &number, SEND_PLACE_NEW) > SEND_BACKLOG_MAX / 4);
+}
+
+/* Who comes when others have taken all places gets what they have too much. */
+static void each_queue_has_its_share(void **state)
+{
+    unsigned int number = 0, kept = 0;
+    int place;
+    (void)state;
+    for (unsigned int i = 0; i < 40; i++)
+        send_backlog_add(&backlog, queues, 7, name(++number));
+    fill(queues, &number, SEND_PLACE_NEW);
+    for (unsigned int i = 1; i < QUEUES; i++)
+        assert_true(fill(queues + i, &number, 9) >= SEND_BACKLOG_MAX / (QUEUES + 1));
+    for (unsigned int i = 0; i < QUEUES; i++) {
+        assert_in_range(queues[i].count, SEND_BACKLOG_MAX / (QUEUES + 1),
+                        SEND_BACKLOG_MAX / (QUEUES - 1));
+        assert_true(queues[i].more);
+        kept += queues[i].count;
+    }
+    assert_int_equal(kept, backlog.count);
+    assert_int_equal(in_slot[7], 40); /* the deferred ones have a part of the share */
+    assert_int_equal(in_slot[9], kept - queues->count);
+    assert_true(again[9]);
+    assert_false(again[7]);
+    unsigned int const count = queues[1].count;
+    for (unsigned int i = 0; i < count; i++)
+        assert_true(take(queues + 1, &place) >= 0 && place == 9);
+    assert_int_equal(take(queues + 1, &place), -1);
+    assert_false(send_backlog_has(&backlog, name(number), &place));
+    assert_int_equal(queues[1].count, 0);
 }
 
 /* 25 slow destinations with more than finds room: nobody looks for it all the time. */
@@ -122,21 +156,16 @@ static void more_is_looked_for_when_there_is_room(void **state)
     unsigned int number = 0, taken = 0;
     int place;
     (void)state;
-    for (bool added = true; added;) {
-        added = false;
-        for (unsigned int i = 0; i < QUEUES; i++)
-            added = send_backlog_add(&backlog, queues + i, SEND_PLACE_NEW, name(++number)) || added;
-    }
+    for (unsigned int i = 0; i < QUEUES; i++)
+        fill(queues + i, &number, SEND_PLACE_NEW);
     for (unsigned int i = 0; i < QUEUES; i++) {
         assert_true(queues[i].more && queues[i].count < SEND_BACKLOG_LOW);
         assert_false(send_backlog_wants(&backlog, queues + i));
     }
-    unsigned int const share = queues->count;
-    while (!send_backlog_wants(&backlog, queues)) {
+    unsigned int const count = queues->count;
+    for (; !send_backlog_wants(&backlog, queues); taken++)
         assert_true(take(queues, &place) >= 0);
-        taken++;
-    }
-    assert_in_range(taken, share / 4, share / 2);
+    assert_in_range(taken, count / 3, count * 2 / 3);
     while (take(queues, &place) >= 0)
         ;
     assert_true(send_backlog_wants(&backlog, queues));
@@ -183,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup(first_in_first_out_and_new_before_deferred, start),
         cmocka_unit_test_setup(a_name_is_found_until_it_is_taken_or_dropped, start),
         cmocka_unit_test_setup(one_queue_has_half_and_leaves_half, start),
+        cmocka_unit_test_setup(each_queue_has_its_share, start),
         cmocka_unit_test_setup(more_is_looked_for_when_there_is_room, start),
         cmocka_unit_test_setup(one_that_has_little_wants_more, start),
         cmocka_unit_test_setup(queues_are_joined, start),
