@@ -146,7 +146,8 @@ def test_an_answer_too_many_is_none_to_the_next(send, serve, extensions):
                     "RCPT": [QUEUED, (pause(0.3), QUEUED), QUEUED],
                     "message": [QUEUED, (pause(0.3), "554 5.7.1 spam")]}, extensions)  # fmt: skip
     assert send.letters(2, server) == "KK"
-    assert len(server.sessions) == 2 and len(server.served) == 2
+    assert len(server.sessions) == 2
+    wait_for(lambda: len(server.served) == 2, what="both, taken")
 
 
 @pytest.mark.parametrize("extensions", [(), ["PIPELINING"], ["CHUNKING"], ["PIPELINING", "CHUNKING"]],
