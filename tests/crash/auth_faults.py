@@ -7,6 +7,7 @@ from faults import Subject, Trace, environment, tracer
 from rows import Broken
 
 PASSWORD = "correct horse"
+LIBRARY = 127  # the C library ends so where it cannot protect its pages, before the program begins
 EXPECTED = {PASSWORD: 0, "wrong": 1}
 
 
@@ -38,7 +39,9 @@ class Auth(Subject):
             wrong.append(Broken("hung", what))
         if code == 0 and EXPECTED[self.password] != 0:
             wrong.append(Broken("other", f"{what}: a wrong password was right"))
-        if code not in (None, 0, 1, 2, 111) and not trace.killed:
+        if code == 1 and EXPECTED[self.password] != 1:
+            wrong.append(Broken("other", f"{what}: a right password was wrong"))
+        if code not in (None, 0, 1, 2, 111, LIBRARY) and not trace.killed:
             wrong.append(Broken("other", what))
         if fault is None and code != EXPECTED[self.password]:
             wrong.append(Broken("other", f"{what}: without a fault"))

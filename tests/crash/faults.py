@@ -290,6 +290,7 @@ class Control:
     def __init__(self):
         self.ours, self.theirs = socket.socketpair()
         self.ours.settimeout(60)
+        self.last, self.since = None, time.monotonic()
 
     def started(self):
         """The command has inherited its end."""
@@ -312,7 +313,7 @@ class Control:
     def is_idle(self, seconds=0.3):
         """True when no system call has been made for SECONDS; for a loop that asks again."""
         count, now = self.ask("?\n"), time.monotonic()
-        if count != getattr(self, "last", None):
+        if count != self.last:
             self.last, self.since = count, now
         return now - self.since > seconds
 
