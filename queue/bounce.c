@@ -215,6 +215,7 @@ void bounce_serve(struct bounce *bounce, struct report_job const *job, int messa
         queue_message_free(&head);
         break;
     case QUEUE_READ_INCOMPLETE:
+    case QUEUE_READ_LOCKED:
     case QUEUE_READ_CORRUPT:
         failure_set(answer, JOB_DEFERRED, "4.3.0 the queue file is damaged or not complete");
         log_deferred(bounce, job, answer);

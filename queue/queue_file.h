@@ -109,7 +109,9 @@ void queue_file_abort(struct queue_file *file);
 
 enum queue_read {
     QUEUE_READ_OK,
-    QUEUE_READ_INCOMPLETE, /* no valid end record: still being written, or garbage */
+    QUEUE_READ_INCOMPLETE, /* no valid end record: garbage, unless its writer comes back */
+    QUEUE_READ_LOCKED,     /* somebody holds its lock: it is being written, and nothing is known of
+                              it that still holds when one has looked */
     QUEUE_READ_CORRUPT,    /* end record valid, but head or lengths do not fit */
     QUEUE_READ_ERROR       /* errno: a system call failed */
 };

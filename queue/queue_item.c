@@ -1,5 +1,6 @@
 #include "queue/queue_item.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "queue/send_place.h"
@@ -55,6 +56,9 @@ enum queue_item_result queue_item_read(struct queue_item *item, int place, char 
         break;
     case QUEUE_READ_INCOMPLETE:
         return place == SEND_PLACE_NEW ? QUEUE_ITEM_NONE : read_bad(item, &status);
+    case QUEUE_READ_LOCKED:
+        errno = EWOULDBLOCK;
+        return place == SEND_PLACE_NEW ? QUEUE_ITEM_NONE : QUEUE_ITEM_ERROR;
     case QUEUE_READ_CORRUPT:
         return read_bad(item, &status);
     case QUEUE_READ_ERROR:

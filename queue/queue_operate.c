@@ -120,7 +120,10 @@ static void read_and_act(struct target const *target, enum queue_operation opera
         act(target, operation, &message);
     else if (result == QUEUE_READ_ERROR)
         say(target, QUEUE_FAILED, "the file cannot be read", errno);
-    else if (result == QUEUE_READ_INCOMPLETE && target->place == SEND_PLACE_NEW)
+    else if (result == QUEUE_READ_LOCKED && target->place != SEND_PLACE_NEW)
+        say(target, QUEUE_FAILED, "another program holds the file's lock", 0);
+    else if ((result == QUEUE_READ_INCOMPLETE || result == QUEUE_READ_LOCKED) &&
+             target->place == SEND_PLACE_NEW)
         say(target, QUEUE_NOTHING, "the file is not complete: it is being written, or never was",
             0);
     else

@@ -169,7 +169,7 @@ enum queue_read queue_file_read(int descriptor, struct queue_message *message)
     /* A locked file has a writer, even when its end record can be read already: what it wrote is
      * not durable yet, and it may still take it back. */
     if (flock(descriptor, LOCK_SH | LOCK_NB) != 0)
-        return errno == EWOULDBLOCK ? QUEUE_READ_INCOMPLETE : QUEUE_READ_ERROR;
+        return errno == EWOULDBLOCK ? QUEUE_READ_LOCKED : QUEUE_READ_ERROR;
     if (fstat(descriptor, &status) != 0)
         return QUEUE_READ_ERROR;
     if (!S_ISREG(status.st_mode))

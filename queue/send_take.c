@@ -123,6 +123,12 @@ static void read_message(struct send *send, struct send_candidate const *candida
     case QUEUE_READ_INCOMPLETE:
         judge_incomplete(send, candidate, descriptor);
         break;
+    case QUEUE_READ_LOCKED:
+        /* In new/ its writer says when it is done. It may be done by now, so not even the mode that
+         * says accepted means anything; only a new look does. */
+        if (candidate->place != SEND_PLACE_NEW)
+            keep(send, candidate, "another program holds the lock", 0);
+        break;
     case QUEUE_READ_CORRUPT:
         send_take_aside(send, candidate->place, candidate->id, "head or lengths damaged");
         break;

@@ -54,7 +54,7 @@ class Send(Subject):
         self.instance, self.size, self.sandbox = make(control_files(self.sink.port)), size, sandbox
         self.local, self.failing, self.remote = Ledger(), Ledger(), Ledger()
         self.name = f"ekiden-send and its agents, {size} bytes"
-        self.errors = False
+        self.errors, self.bad = False, set()
         self.put_off = self.instance.folder / "put-off"
         self.put_off.mkdir()
 
@@ -140,21 +140,31 @@ class Send(Subject):
         control.close()
         return Trace(self.instance.folder / "fault.trace").read(), wrong
 
+    def queued(self):
+        """What waits for a delivery."""
+        return [path for path in self.instance.accepted_files() if path.parent.name != "bad"]
+
+    def set_aside(self):
+        """What was newly found to be damaged, which nothing here is."""
+        fresh = set(os.listdir(self.instance.queue / "bad")) - self.bad
+        self.bad |= fresh
+        return [Broken("lost", f"set aside in bad/: {name}") for name in fresh]
+
     def recover(self):
         """What a supervisor does, until all is done."""
         for _ in range(RECOVERIES_MAX):
             let_time_pass(self.instance)
             process = self.start()
-            wrong = self.wait(process, lambda: not self.instance.accepted_files())
+            wrong = self.wait(process, lambda: not self.queued())
             wrong += self.finish(process)
-            if wrong or not self.instance.accepted_files():
+            if wrong or not self.queued():
                 return wrong
-        return [Broken("hung", f"still queued: {self.instance.accepted_files()}")]
+        return [Broken("hung", f"still queued: {self.queued()}")]
 
     def keep_put_off(self):
         """What waits for the server that puts mail off goes on at the end, with the others of its
         kind. False when other mail waits."""
-        left = self.instance.accepted_files()
+        left = self.queued()
         if len(left) != 1 or b"late.test" not in left[0].read_bytes()[:200]:
             return False
         left[0].rename(self.put_off / left[0].name)
@@ -174,6 +184,7 @@ class Send(Subject):
                 entry.most = 1
         if fault is None or not self.is_tried() or not self.keep_put_off():
             wrong += self.recover()
+        wrong += self.set_aside()
         self.errors = self.errors or (trace.struck is not None and not trace.killed)
         return trace, [Broken(one.kind, f"{self.name}: {trace}: {one}") for one in wrong]
 

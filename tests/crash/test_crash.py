@@ -20,7 +20,7 @@ import kills  # noqa: E402
 from auth_faults import EXPECTED, PASSWORD, Auth  # noqa: E402
 from bounce_faults import Bounce  # noqa: E402
 from bouncer import Bouncer  # noqa: E402
-from faults import Allocations, Sample, sweep  # noqa: E402
+from faults import Allocations, Every, Sample, sweep  # noqa: E402
 from launch_faults import Launch  # noqa: E402
 from launcher import Launcher  # noqa: E402
 from ledger import Ledger  # noqa: E402
@@ -99,7 +99,7 @@ def test_ekiden_queue_large(make_instance, programs):
 
 @pytest.mark.parametrize("size, count, fresh", [(SMALL, 1, False), (LARGE, 2, True)])
 def test_ekiden_local(make_instance, programs, size, count, fresh):
-    require(Local(make_instance(programs), Ledger(), size, count, fresh), Sample(5))
+    require(Local(make_instance(programs), Ledger(), size, count, fresh), Sample(9))
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
@@ -113,7 +113,7 @@ def test_session(make_instance, programs):
 
 
 def test_listener(make_instance, programs):
-    require(Listener(make_instance(programs), Ledger(), SMALL), Sample(25))
+    require(Listener(make_instance(programs), Ledger(), SMALL), Sample(40))
 
 
 def test_ekiden_send(make_instance, programs):
@@ -124,6 +124,13 @@ def test_ekiden_send(make_instance, programs):
 @pytest.mark.parametrize("operation, held", [("bounce", True), ("drop", False)])
 def test_ekiden_queue_of_an_operator(make_instance, programs, operation, held):
     require(Operator(make_instance(programs), Ledger(), operation, held), Sample(8, steps=2))
+
+
+def test_a_locked_file_is_left_alone(make_instance, programs):
+    """Whoever looks at a file when its writer has the lock, and again when it has not any more, may
+    find that it was accepted. It was once set aside as one that was cut off."""
+    subject = Send(lambda control: make_instance(programs, **control), SMALL)
+    require(subject, Every(("EAGAIN",), ("flock",)))
 
 
 @pytest.mark.parametrize("password", EXPECTED)

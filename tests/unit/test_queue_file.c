@@ -143,7 +143,7 @@ static void a_file_being_written_is_left_alone(void **state)
     (void)state;
     write_message();
     int const descriptor = reopen();
-    assert_int_equal(queue_file_read(descriptor, &read_back), QUEUE_READ_INCOMPLETE);
+    assert_int_equal(queue_file_read(descriptor, &read_back), QUEUE_READ_LOCKED);
     queue_file_abort(&file);
     close(descriptor);
     assert_int_equal(faccessat(folder, file.id, F_OK, 0), -1);
