@@ -13,10 +13,10 @@
 #include "lib/control.h"
 #include "lib/descriptors.h"
 #include "lib/header_address.h"
+#include "lib/program_path.h"
 #include "lib/table.h"
 #include "queue/inject_client.h"
 #include "tools/problem.h"
-#include "lib/program_path.h"
 #include "tools/queue_show.h"
 #include "tools/sendmail_options.h"
 #include "tools/submission.h"
@@ -28,22 +28,36 @@ static int const codes[PROBLEM_KINDS] = {
     [PROBLEM_PERMISSION] = EX_NOPERM,
 };
 
-/* The address that -f gives, unquoted; `<>` and nothing are the null sender. */
-static char const *read_sender(char const *text, struct header_address *address)
+/* Behind the address that -f gives: each recipient has a sender of its own (VERP, as in qmail). */
+static char const per_recipient[] = "-@[]";
+enum { PER_RECIPIENT_LENGTH = sizeof per_recipient - 1 };
+
+/* Takes what -f gives, unquoted; `<>` and nothing are the null sender. */
+static void read_sender(struct submission *submission, char const *text)
 {
+    static struct header_address address;
+    static char sender[HEADER_ADDRESS_MAX + sizeof per_recipient];
     struct header_address_list list;
-    header_address_start(&list, text, strlen(text));
-    enum header_address_result const result = header_address_next(&list, address);
-    if (result == HEADER_ADDRESS_END)
-        return "";
-    if (result != HEADER_ADDRESS_ONE || list.position != list.length)
-        problem_die_about(PROBLEM_USAGE, "-f expects one address", text, strlen(text));
-    return address->bytes;
+    size_t const length = strlen(text);
+    bool const verp =
+        length > PER_RECIPIENT_LENGTH &&
+        memcmp(text + length - PER_RECIPIENT_LENGTH, per_recipient, PER_RECIPIENT_LENGTH) == 0;
+    header_address_start(&list, text, verp ? length - PER_RECIPIENT_LENGTH : length);
+    enum header_address_result const result = header_address_next(&list, &address);
+    submission->sender = sender;
+    if (result == HEADER_ADDRESS_END && !verp)
+        return;
+    if (result != HEADER_ADDRESS_ONE || list.position != list.length ||
+        (verp && !address.has_domain))
+        problem_die_about(PROBLEM_USAGE, "-f expects one address", text, length);
+    memcpy(sender, address.bytes, address.length + 1);
+    if (verp)
+        memcpy(sender + address.length, per_recipient, sizeof per_recipient);
+    submission->sender_is_from = !verp; /* nobody can be answered there */
 }
 
 static void submit(struct sendmail_options const *options)
 {
-    static struct header_address address;
     struct submission submission = {.recipients = options->header_recipients ? SUBMISSION_BOTH
                                                                              : SUBMISSION_ARGUMENTS,
                                     .arguments = options->arguments,
@@ -56,7 +70,7 @@ static void submit(struct sendmail_options const *options)
                                     .notify = options->notify,
                                     .dsn = options->dsn};
     if (options->sender)
-        submission.sender = read_sender(options->sender, &address);
+        read_sender(&submission, options->sender);
     submission_run(&submission);
 }
 

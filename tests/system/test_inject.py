@@ -262,6 +262,16 @@ def test_the_envelope_sender(server, variables, arguments, text, sender):
     assert re.match(rf"Return-Path: <{sender}>\n", message.decode())
 
 
+@pytest.mark.parametrize("program", ["ekiden-inject", "sendmail"])
+def test_a_sender_for_each_recipient(server, program):
+    """-@[] as in qmail: list managers give it to -f."""
+    run(server, program, "-f", "l-@b.example-@[]", ALICE, BOB, message=b"Subject: x\n\nx\n")
+    for name in ("alice", "bob"):
+        (message,) = server.wait_for_mail(name)
+        assert message.startswith(f"Return-Path: <l-{name}={DOMAIN}@b.example>\n".encode())
+        assert header_of(message)["From"].addresses[0].domain == DOMAIN
+
+
 def test_a_dot_ends_the_message_unless_it_is_told_otherwise(server):
     text = b"Subject: x\n\none\n..\n.two\n.\r\nthree\n"
     run(server, "sendmail", ALICE, message=text)
@@ -349,6 +359,8 @@ def test_any_program_of_qmail_queues_interface(server, tmp_path):
         ("sendmail", ["-q30m"], b"", 64),
         ("sendmail", ["-Z", "alice"], b"", 64),
         ("sendmail", ["-f"], b"", 64),
+        ("sendmail", ["-f", "l-@b.example-@[],x", ALICE], b"", 64),
+        ("sendmail", ["-f", "<>-@[]", ALICE], b"", 64),
     ],
 )
 def test_what_cannot_be_sent(server, program, arguments, message, code):
