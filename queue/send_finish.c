@@ -109,6 +109,19 @@ static void finish_paused(struct send *send, struct send_message *message)
     log_end(message, "paused", NULL, NULL);
 }
 
+/* What an operator asked for while there were deliveries under way. A message that these have
+ * settled goes: held it would stay for good, and nothing is left of it to be dropped. */
+static void finish_asked(struct send *send, struct send_message *message, bool marked)
+{
+    struct send_marks_count const count = send_marks_count(message);
+    if (count.todo || count.failed || count.delivered) {
+        send_operate_on_left(send, message, marked);
+        return;
+    }
+    finish_done(send, message);
+    send_operate_on_gone(message);
+}
+
 /* A try that was broken off, or that found damage: the end of it, whatever its recipients' marks
  * are. */
 static bool finish_early(struct send *send, struct send_message *message)
@@ -117,7 +130,7 @@ static bool finish_early(struct send *send, struct send_message *message)
         return false;
     bool const marked = send_result_write(send, message, SEND_MARKS_WRITE);
     if (message->request.operation && !message->corrupt) {
-        send_operate_on_left(send, message, marked);
+        finish_asked(send, message, marked);
         return true;
     }
     if (message->lost && !message->corrupt) {

@@ -64,6 +64,21 @@ void send_operate(struct send *send, struct queue_request const *request,
     queue_operate_log(request, answer);
 }
 
+static void tell(struct send_message *message, struct queue_answer const *answer)
+{
+    if (message->answer)
+        *message->answer = *answer;
+    else
+        queue_operate_log(&message->request, answer);
+}
+
+void send_operate_on_gone(struct send_message *message)
+{
+    struct queue_answer answer;
+    queue_answer_set(&answer, message->id, QUEUE_GONE, "", 0);
+    tell(message, &answer);
+}
+
 void send_operate_on_left(struct send *send, struct send_message *message, bool marked)
 {
     struct queue_answer answer;
@@ -79,8 +94,5 @@ void send_operate_on_left(struct send *send, struct send_message *message, bool 
         send_source_keep(&send->source, message->place);
         send_source_soon(&send->source, send_clock());
     }
-    if (message->answer)
-        *message->answer = answer;
-    else
-        queue_operate_log(request, &answer);
+    tell(message, &answer);
 }

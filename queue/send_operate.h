@@ -17,4 +17,7 @@ void send_operate(struct send *send, struct queue_request const *request,
  * them a cancelled delivery would be reported as failed to who has the mail. */
 void send_operate_on_left(struct send *send, struct send_message *message, bool marked);
 
+/* The same where every recipient is settled and nothing is to be reported: the message has gone. */
+void send_operate_on_gone(struct send_message *message);
+
 #endif

@@ -313,6 +313,19 @@ def test_operations_wait_for_what_is_under_way(tool):
     assert outcomes == [("hold", "waits"), ("bounce", "waits"), ("bounce", "done")]
 
 
+def test_what_was_delivered_meanwhile_is_not_held(tool):
+    scheduler = tool.scheduler
+    name = scheduler.inject_named(at("held"))
+    scheduler.await_held()
+    assert "1 message noted" in tool.say("hold", name)
+    scheduler.release()
+    scheduler.await_event("done", id=name)
+    assert not scheduler.files()
+    scheduler.wait(lambda: len(operations(scheduler)) == 2, "what became of the operation")
+    outcomes = [(what, outcome) for _, what, outcome, _ in operations(scheduler)]
+    assert outcomes == [("hold", "waits"), ("hold", "gone")]
+
+
 def test_drop_under_way(tool):
     scheduler = tool.scheduler
     name = scheduler.inject_named(at("held"), *[at("ok")] * 3)
