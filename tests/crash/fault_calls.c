@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "tests/crash/fault_process.h"
 
@@ -53,6 +54,7 @@ enum rule {
     LOCKS,
     CONTROLS, /* fcntl */
     WAITS,    /* EAGAIN only without waiting */
+    REAPS,    /* EINTR only with waiting; argument 2 are the flags */
     CLOSES,
     GROWS, /* brk */
     ENDS,  /* does not return */
@@ -151,8 +153,8 @@ static struct entry const entries[] = {
     CALL(clone3, PLAIN, NOTHING, BIT(EAGAIN) | BIT(ENOMEM)),
     CALL(execve, PLAIN, PATH0, BIT(EIO) | BIT(ENOMEM) | BIT(EMFILE) | BIT(EAGAIN)),
     CALL(execveat, PLAIN, PATH1, BIT(EIO) | BIT(ENOMEM) | BIT(EMFILE) | BIT(EAGAIN)),
-    CALL(wait4, PLAIN, NOTHING, BIT(EINTR)),
-    CALL(waitid, PLAIN, NOTHING, BIT(EINTR)),
+    CALL(wait4, REAPS, NOTHING, 0),
+    CALL(waitid, PLAIN, NOTHING, 0),
     CALL(nanosleep, PLAIN, NOTHING, BIT(EINTR)),
     CALL(clock_nanosleep, PLAIN, NOTHING, BIT(EINTR)),
     CALL(getrandom, PLAIN, NOTHING, BIT(EINTR)),
@@ -341,6 +343,8 @@ static unsigned int look_at_rule(struct fault_point *point, struct fault_call co
     case WAITS:
         return fault_descriptor(call->process, (int)call->arguments[0], -1).may_wait ? BIT(EAGAIN)
                                                                                      : 0;
+    case REAPS:
+        return call->arguments[2] & WNOHANG ? 0 : BIT(EINTR);
     case CLOSES:
         point->performed = true;
         return 0;

@@ -148,7 +148,8 @@ class Send(Subject):
         """What was newly found to be damaged, which nothing here is."""
         fresh = set(os.listdir(self.instance.queue / "bad")) - self.bad
         self.bad |= fresh
-        return [Broken("lost", f"set aside in bad/: {name}") for name in fresh]
+        lines = self.instance.log_text().splitlines() if fresh else ()
+        return [Broken("lost", "; ".join(line for line in lines if name in line)) for name in fresh]
 
     def recover(self):
         """What a supervisor does, until all is done."""
