@@ -62,6 +62,10 @@ static void test_each_once(void **state)
     }
     assert_int_equal(received, MESSAGES);
     assert_int_equal(descriptors_open(), before);
+    unixmessage_sender_free(&sender);
+    unixmessage_receiver_free(&receiver);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 /* The descriptors of what went out in part are closed once: the number may be somebody else's. */
