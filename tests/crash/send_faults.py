@@ -68,12 +68,13 @@ class Send(Subject):
         return ledger.entries[token]
 
     def put_into_wheel(self):
-        """What is in new/ by now was deferred once, and its time has come."""
+        """What is in new/ by now was deferred once, and its time has come. Not what a kill cut off:
+        in the wheel everything was whole once."""
         first = self.instance.queue / "wheel" / "000"
         first.mkdir(mode=0o770, exist_ok=True)
         if self.instance.mode == "unprivileged":
             self.instance.give_away(first)
-        for path in (self.instance.queue / "new").iterdir():
+        for path in self.queued():
             path.rename(first / path.name)
 
     def queue_all(self, label):
