@@ -1,7 +1,5 @@
 """Reports on their way through a whole instance: scheduler, ekiden-bounce and delivery together."""
 
-import os
-import signal
 import time
 from collections import Counter
 
@@ -127,8 +125,7 @@ def mend_bob(instance):
 
 def hurry(instance):
     """The scheduler tries everything now."""
-    for process in instance.processes()["ekiden-send"]:
-        os.kill(process.pid, signal.SIGALRM)
+    instance.try_all()
 
 
 def try_again(instance):

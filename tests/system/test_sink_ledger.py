@@ -5,8 +5,6 @@ Each case has a domain and a sink of its own, and a message for two recipients t
 tries find the sinks as they are, the third finds them in good health; then the books are balanced.
 """
 
-import os
-import signal
 from collections import Counter, namedtuple
 
 import pytest
@@ -107,8 +105,7 @@ def await_round(instance, number):
 
 
 def try_now(instance):
-    (scheduler,) = instance.processes()["ekiden-send"]
-    os.kill(scheduler.pid, signal.SIGALRM)
+    instance.try_all()
 
 
 def test_ledger(make_instance, sinks):

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 
@@ -259,7 +258,7 @@ def test_keys_that_others_may_read(make_instance):
         before = instance.log_text().count("ekiden-send: event=settings-loaded")
         instance.set("srs", f"{KEY}\n", secret_of="ekidens")
         wait_for(lambda: instance.log_text().count("ekiden-send: event=settings-loaded") > before)
-        os.kill(instance.processes()["ekiden-send"][0].pid, signal.SIGALRM)
+        instance.try_all()
         wait_for(lambda: sink.messages, what="the message")
         assert SRS0.fullmatch(sink.messages[0][1])
         instance.wait_for_empty_queue()
