@@ -95,8 +95,8 @@ static bool parse_arguments(struct arguments *arguments, int argc, char const *c
     return !arguments->budget || !*arguments->program;
 }
 
-/* Makes the state folder, which its user has from the moment when others can see it: of several that
- * begin together, none may find one that is still root's. */
+/* Makes the state folder, which its user has from the moment when others can see it: of several
+ * that begin together, none may find one that is still root's. */
 static void make_state(char const *path, struct privilege_user const *user)
 {
     char making[PATH_MAX];

@@ -7,8 +7,9 @@
 
 #include "deliver/message_copy.h"
 
-#define MBOX_LOCK_SECONDS 30 /* how long is waited for a lock that another program holds, at most  \
-                              */
+#define MBOX_LOCK_SECONDS                                                                          \
+    30 /* how long is waited for a lock that another program holds, at most                        \
+        */
 
 /* Appends JOB's message, read from FROM (by pread), to the file PATH, which is made (mode 0600)
  * when it is missing: FROM_LINE (with its LF), Return-Path, Delivered-To, the message with its

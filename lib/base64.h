@@ -10,7 +10,8 @@
 #define BASE64_ENCODED(length)     (((length) + 2) / 3 * 4)
 
 /* Decodes LENGTH characters into OUT, which has room for BASE64_DECODED_MAX(length) and may be TEXT
- * itself. False unless it is canonical: a multiple of four, no blank, `=` only at the end, unused bits zero. */
+ * itself. False unless it is canonical: a multiple of four, no blank, `=` only at the end, unused
+ * bits zero. */
 bool base64_decode(unsigned char *out, size_t *out_length, char const *text, size_t length);
 
 /* Writes BASE64_ENCODED(length) characters to OUT, without a NUL. */

@@ -45,7 +45,7 @@ static enum find_result find_in_file(struct privilege_user *user, char const *na
 
 static bool any_of_ours_exists(void)
 {
-    static char const *const ours[] = {CONFIGURED_USER_DIALOGUE, CONFIGURED_USER_INJECTOR,
+    static char const *const ours[] = {CONFIGURED_USER_DIALOGUE,  CONFIGURED_USER_INJECTOR,
                                        CONFIGURED_USER_SCHEDULER, CONFIGURED_USER_LOCAL,
                                        CONFIGURED_USER_REMOTE,    CONFIGURED_USER_TLS,
                                        CONFIGURED_USER_KEY,       CONFIGURED_USER_AUTH};

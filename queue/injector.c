@@ -69,8 +69,8 @@ static bool take(struct inject_peer const *peer, bool recipients, uint64_t count
                : inject_limits_take(&peer->account->messages, peer->settings.messages, count);
 }
 
-/* What the queue lacks for one more message of PEER. One that is forwarded leaves with the next try:
- * a queue that is full of such would else never get empty. */
+/* What the queue lacks for one more message of PEER. One that is forwarded leaves with the next
+ * try: a queue that is full of such would else never get empty. */
 static enum queue_lack look(struct inject_peer const *peer, unsigned int bits)
 {
     return !peer || (bits & INJECTION_FORWARDED)

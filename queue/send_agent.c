@@ -128,8 +128,7 @@ bool send_agent_flush(struct send_agent *agent)
 {
     if (unixmessage_sender_isempty(&agent->sender))
         return true;
-    return sender_flush(&agent->sender) || error_isagain(errno) ||
-           packet_is_crowded(errno);
+    return sender_flush(&agent->sender) || error_isagain(errno) || packet_is_crowded(errno);
 }
 
 bool send_agent_is_behind(struct send_agent const *agent)

@@ -1,7 +1,6 @@
 /* The bundle of authorities: what is taken from a PEM file, and what is skipped. */
 #include "tests/unit/control_folder.h"
 
-
 #include "lib/log.h"
 #include "tls/anchors.h"
 #include "tls/anchors_watch.h"
