@@ -7,7 +7,8 @@ from agent import Link, Queued
 from instance import PATIENCE, Process
 
 IS_ROOT = os.geteuid() == 0
-FIRST_UID = 61000
+# Of this test process alone: some tests send a signal to everything that their user may reach.
+FIRST_UID = 1_000_000 + 32 * os.getpid()
 MESSAGE = b"Subject: hello\n\nbody\n"
 
 
@@ -25,7 +26,7 @@ class Launcher:
         lines = ["root:x:0:0::/root:/bin/sh"]
         for index, name in enumerate(users):
             uid = (65534 if IS_ROOT else os.getuid()) if plain else FIRST_UID + index
-            gid = (65534 if IS_ROOT else os.getgid()) if plain else FIRST_UID + 1000 + index
+            gid = (65534 if IS_ROOT else os.getgid()) if plain else FIRST_UID + 16 + index
             home = folder / "homes" / name
             home.mkdir(mode=0o700)
             os.chown(home, uid, gid)
