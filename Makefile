@@ -34,7 +34,7 @@ LDLIBS   += -l:libskarnet.a -lresolv -lidn2 -lunistring -lbearssl -llmdb -lcrypt
 
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
-folders := lib tls auth smtpd queue deliver tools
+folders := lib judge tls auth smtpd queue deliver tools
 include $(foreach folder,$(folders),$(folder)/$(folder).mk)
 
 programs := $(foreach folder,$(folders),$($(folder)_programs))

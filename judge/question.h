@@ -1,0 +1,65 @@
+/* What a session asks ekiden-judge, and what it hears: packets on a SOCK_SEQPACKET pair, its fd 0.
+ * Text fields, each ended by NUL; NUMBER is the asker's, counts up, and comes back in the answer.
+ *
+ *   LETTER NUMBER NUL FIELD NUL ...
+ *     `C` ADDRESS          the client has connected; ADDRESS in text form
+ *     `H` NAME             HELO or EHLO; counts from now on in place of the last one
+ *     `M` SENDER           MAIL; empty for the null sender; the same
+ *     `R` RECIPIENT SPF    RCPT, before it is accepted; SPF is the result's word, or empty
+ *     `U` RECIPIENT        RCPT for nobody here: only counted
+ *     `D` RECIPIENTS       DATA: a message for so many (a number) comes
+ *   LETTER NUMBER NUL FINDING ...
+ *     one packet of answer to each question, when all is known that it asks for, or the deadline of
+ *     all the session's DNS questions (`dnsdeadline`) has passed. Answers to C, H and M may come in
+ *     any order; R, U and D ask no name server and are answered at once.
+ *
+ * The findings stand in the order in which they count. The judge ends when its socket does. It
+ * counts and remembers nothing when it was started with -n (`ekiden explain`). */
+#ifndef EKIDEN_QUESTION_H
+#define EKIDEN_QUESTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "judge/finding.h"
+
+#define QUESTION_FIELD_MAX    600 /* bytes, without the NUL */
+#define QUESTION_FIELDS_MAX   2
+#define QUESTION_PACKET_MAX   (12 + QUESTION_FIELDS_MAX * (QUESTION_FIELD_MAX + 1))
+#define QUESTION_FINDINGS_MAX 24
+#define QUESTION_ANSWER_MAX   (12 + QUESTION_FINDINGS_MAX * FINDING_BYTES_MAX)
+
+enum question_kind {
+    QUESTION_CLIENT = 'C',
+    QUESTION_HELLO = 'H',
+    QUESTION_SENDER = 'M',
+    QUESTION_RECIPIENT = 'R',
+    QUESTION_UNKNOWN = 'U',
+    QUESTION_MESSAGE = 'D'
+};
+
+struct question {
+    enum question_kind kind;
+    unsigned int number;
+    char fields[QUESTION_FIELDS_MAX][QUESTION_FIELD_MAX + 1];
+};
+
+struct question_answer {
+    enum question_kind kind;
+    unsigned int number;
+    size_t count;
+    struct finding findings[QUESTION_FINDINGS_MAX];
+};
+
+/* Writes the wire form. Returns its length; 0 when a field is too long: the texts are the caller's
+ * (a sender is shorter than 600 bytes). */
+size_t question_format(char packet[QUESTION_PACKET_MAX], struct question const *question);
+
+/* False when that is no question: anything but the form above, with the right number of fields. */
+bool question_parse(struct question *question, char const *packet, size_t length);
+
+size_t question_answer_format(char packet[QUESTION_ANSWER_MAX],
+                              struct question_answer const *answer);
+bool question_answer_parse(struct question_answer *answer, char const *packet, size_t length);
+
+#endif
