@@ -5,6 +5,7 @@
 
 #include <skalibs/bytestr.h>
 
+#include "lib/address_list.h"
 #include "lib/network.h"
 #include "lib/routing.h"
 #include "lib/table.h"
@@ -81,27 +82,6 @@ enum policy_rule policy_connect(struct connection const *connection)
     return POLICY_WELCOME;
 }
 
-static bool is_listed(struct table const *table, char const *key, size_t length)
-{
-    char const *value;
-    size_t value_length;
-    return table_find(table, key, length, &value, &value_length);
-}
-
-/* badmailfrom: the address, `@domain`, or `.parent` of the domain. */
-static bool is_bad_sender(struct table const *table, struct address const *sender)
-{
-    size_t length;
-    char const *domain = address_domain(sender, &length);
-    if (is_listed(table, sender->bytes, sender->length) ||
-        is_listed(table, domain - 1, length + 1)) /* with its `@` */
-        return true;
-    for (size_t i = 0; i < length; i++)
-        if (domain[i] == '.' && is_listed(table, domain + i, length - i))
-            return true;
-    return false;
-}
-
 /* A name without a dot means something else elsewhere, unless it is ours (RFC 6409 4.2). */
 static bool is_incomplete(struct settings const *settings, struct address const *address)
 {
@@ -122,7 +102,7 @@ enum policy_rule policy_sender(struct connection const *connection, char const *
         return POLICY_WELCOME;
     if (sender->domain == ADDRESS_DOMAIN_NONE)
         return POLICY_SENDER_WITHOUT_DOMAIN;
-    if (is_bad_sender(&settings->badmailfrom, sender))
+    if (address_list_has(&settings->badmailfrom, sender->bytes, sender->length))
         return POLICY_BADMAILFROM;
     if (connection->role != ROLE_MX && is_incomplete(settings, sender))
         return POLICY_SENDER_INCOMPLETE;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "lib/address.h"
+#include "lib/address_list.h"
 
 #define GREETING_MAX 400 /* bytes: a reply line has at most 512 */
 
@@ -34,7 +35,7 @@ static struct number {
 };
 
 /* The settings that are a table, each in the file of its name. */
-static table_parse_func parse_accepted, parse_bad_sender, parse_login_sender;
+static table_parse_func parse_accepted, parse_login_sender;
 static struct list {
     char const *name;
     size_t offset; /* of its struct table in struct settings */
@@ -42,7 +43,7 @@ static struct list {
 } const lists[] = {
     {"rcpthosts", offsetof(struct settings, rcpthosts), parse_accepted},
     {"morercpthosts", offsetof(struct settings, morercpthosts), parse_accepted},
-    {"badmailfrom", offsetof(struct settings, badmailfrom), parse_bad_sender},
+    {"badmailfrom", offsetof(struct settings, badmailfrom), address_list_parse},
     {"authsenders", offsetof(struct settings, authsenders), parse_login_sender},
 };
 
@@ -69,21 +70,6 @@ static bool parse_accepted(char const *line, size_t length, struct table_entry *
         hint = "for all sub-domains write `.` and the domain, without the `*`";
     return hint ? control_fail_hint(error, expected, line, length, hint)
                 : control_fail(error, expected, line, length);
-}
-
-/* A line of badmailfrom: ADDRESS, @DOMAIN, or .PARENT. */
-static bool parse_bad_sender(char const *line, size_t length, struct table_entry *entry,
-                             struct control_error *error)
-{
-    char const *sign = memrchr(line, '@', length);
-    size_t local_length = sign ? (size_t)(sign - line) : 0;
-    char const *domain = sign ? sign + 1 : line + 1;
-    *entry = (struct table_entry){.key = line, .key_length = length};
-    if ((sign || line[0] == '.') &&
-        address_is_domain(domain, length - (size_t)(domain - line), true) &&
-        (local_length == 0 || address_is_utf8(line, local_length)))
-        return true;
-    return control_fail(error, "ADDRESS, @DOMAIN or .PARENT", line, length);
 }
 
 /* A line of authsenders: LOGIN:ADDRESS, LOGIN:@DOMAIN or LOGIN:*. A login may have several, so the

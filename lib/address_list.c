@@ -1,0 +1,40 @@
+#include "lib/address_list.h"
+
+#include <string.h>
+
+#include "lib/address.h"
+
+bool address_list_parse(char const *line, size_t length, struct table_entry *entry,
+                        struct control_error *error)
+{
+    char const *const sign = memrchr(line, '@', length);
+    size_t const local_length = sign ? (size_t)(sign - line) : 0;
+    char const *const domain = sign ? sign + 1 : line + 1;
+    *entry = (struct table_entry){.key = line, .key_length = length};
+    if ((sign || line[0] == '.') &&
+        address_is_domain(domain, length - (size_t)(domain - line), true) &&
+        (local_length == 0 || address_is_utf8(line, local_length)))
+        return true;
+    return control_fail(error, "ADDRESS, @DOMAIN or .PARENT", line, length);
+}
+
+static bool is_listed(struct table const *list, char const *key, size_t length)
+{
+    char const *value;
+    size_t value_length;
+    return table_find(list, key, length, &value, &value_length);
+}
+
+bool address_list_has(struct table const *list, char const *address, size_t length)
+{
+    char const *const sign = memrchr(address, '@', length);
+    if (!sign)
+        return false;
+    size_t const rest = length - (size_t)(sign - address); /* the domain with its `@` */
+    if (is_listed(list, address, length) || is_listed(list, sign, rest))
+        return true;
+    for (size_t i = 1; i < rest; i++)
+        if (sign[i] == '.' && is_listed(list, sign + i, rest - i))
+            return true;
+    return false;
+}
