@@ -25,16 +25,23 @@ static bool is_listed(struct table const *list, char const *key, size_t length)
     return table_find(list, key, length, &value, &value_length);
 }
 
-bool address_list_has(struct table const *list, char const *address, size_t length)
+char const *address_list_find(struct table const *list, char const *address, size_t length)
 {
     char const *const sign = memrchr(address, '@', length);
     if (!sign)
-        return false;
+        return 0;
     size_t const rest = length - (size_t)(sign - address); /* the domain with its `@` */
-    if (is_listed(list, address, length) || is_listed(list, sign, rest))
-        return true;
+    if (is_listed(list, address, length))
+        return address;
+    if (is_listed(list, sign, rest))
+        return sign;
     for (size_t i = 1; i < rest; i++)
         if (sign[i] == '.' && is_listed(list, sign + i, rest - i))
-            return true;
-    return false;
+            return sign + i;
+    return 0;
+}
+
+bool address_list_has(struct table const *list, char const *address, size_t length)
+{
+    return address_list_find(list, address, length);
 }

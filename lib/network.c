@@ -273,7 +273,7 @@ static size_t lower_bound(struct networks const *networks, size_t start, struct 
     return start;
 }
 
-bool networks_contain(struct networks const *networks, ip46 const *ip)
+struct network const *networks_find(struct networks const *networks, ip46 const *ip)
 {
     struct network key = {.prefix = 128};
     unsigned char address[16];
@@ -287,17 +287,23 @@ bool networks_contain(struct networks const *networks, ip46 const *ip)
     for (size_t i = 0; i < networks->count;) {
         key.prefix = networks->entries[i].prefix;
         if (ipv4 && key.prefix < IPV4_PREFIX)
-            return false;
+            return 0;
         memcpy(key.address, address, sizeof address);
         clear_bits_from(key.address, key.prefix);
         i = lower_bound(networks, i, &key);
         if (i < networks->count && compare_ranges(networks->entries + i, &key) == 0)
-            return !networks->entries[i].excluded;
+            return networks->entries + i;
         memset(key.address, 0xff, sizeof key.address);
         i = lower_bound(networks, i, &key);
         /* Now at this length's last possible range, or behind it. */
         if (i < networks->count && compare_ranges(networks->entries + i, &key) == 0)
             i++;
     }
-    return false;
+    return 0;
+}
+
+bool networks_contain(struct networks const *networks, ip46 const *ip)
+{
+    struct network const *const entry = networks_find(networks, ip);
+    return entry && !entry->excluded;
 }

@@ -42,7 +42,10 @@ void networks_free(struct networks *networks);
 /* Parses one entry as it stands in a file; its number is 0. */
 bool network_parse(char const *text, size_t length, struct network *network);
 
-/* True when IP lies in the list and is not excluded. ::ffff:a.b.c.d is the IPv4 address. */
+/* The entry that decides about IP; 0: none holds it. ::ffff:a.b.c.d is the IPv4 address. */
+struct network const *networks_find(struct networks const *networks, ip46 const *ip);
+
+/* True when IP lies in the list and is not excluded. */
 bool networks_contain(struct networks const *networks, ip46 const *ip);
 
 #endif

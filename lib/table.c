@@ -104,16 +104,24 @@ bool table_find(struct table const *table, char const *key, size_t length, char 
            find_folded(table, folded, length, value, value_length);
 }
 
-bool table_find_domain(struct table const *table, char const *domain, size_t length,
-                       char const **value, size_t *value_length)
+bool table_match_domain(struct table const *table, char const *domain, size_t length, size_t *start,
+                        char const **value, size_t *value_length)
 {
     char folded[TABLE_KEY_MAX];
     if (length == 0 || !fold(table, folded, domain, length))
         return false;
-    if (find_folded(table, folded, length, value, value_length))
-        return true;
-    for (size_t i = 1; i < length; i++)
-        if (folded[i] == '.' && find_folded(table, folded + i, length - i, value, value_length))
+    for (size_t i = 0; i < length; i++)
+        if ((i == 0 || folded[i] == '.') &&
+            find_folded(table, folded + i, length - i, value, value_length)) {
+            *start = i;
             return true;
+        }
     return false;
+}
+
+bool table_find_domain(struct table const *table, char const *domain, size_t length,
+                       char const **value, size_t *value_length)
+{
+    size_t start;
+    return table_match_domain(table, domain, length, &start, value, value_length);
 }

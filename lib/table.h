@@ -61,4 +61,8 @@ bool table_find(struct table const *table, char const *key, size_t length, char 
 bool table_find_domain(struct table const *table, char const *domain, size_t length,
                        char const **value, size_t *value_length);
 
+/* The same; the key that was found is DOMAIN from *start on. */
+bool table_match_domain(struct table const *table, char const *domain, size_t length, size_t *start,
+                        char const **value, size_t *value_length);
+
 #endif

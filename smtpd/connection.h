@@ -12,6 +12,7 @@
 #include "queue/queue_room.h"
 #include "smtpd/role.h"
 #include "smtpd/settings.h"
+#include "smtpd/trace.h"
 
 /* Why a connection is turned away at its greeting. */
 enum connection_refusal {
@@ -51,6 +52,7 @@ struct connection {
                                           SIGTERM is blocked except while waiting (ppoll with
                                           `waiting`) */
     sigset_t const *waiting;
+    struct trace const *trace; /* who looks on: `ekiden explain`; else 0 */
 };
 
 /* Serves the connection to its end. Returns the exit code: 0, or 111 after a failure that was

@@ -8,8 +8,6 @@
 #include "lib/header_address.h"
 #include "lib/routing.h"
 
-#define KEY_MAX TABLE_KEY_MAX
-
 static bool equals(char const *one, size_t length, char const *other, size_t other_length)
 {
     return length == other_length && case_diffb(one, length, other) == 0;
@@ -42,31 +40,35 @@ static bool is_own(struct settings const *settings, char const *login, char cons
 }
 
 static bool is_listed(struct settings const *settings, char const *login, char const *sender,
-                      size_t length)
+                      size_t length, struct login_right *right)
 {
-    char key[KEY_MAX];
     size_t const login_length = strlen(login);
     char const *value;
     size_t value_length;
-    if (login_length + 1 + length > sizeof key)
+    right->length = 0;
+    if (login_length + 1 + length > sizeof right->key)
         return false;
-    memcpy(key, login, login_length);
-    key[login_length] = ':';
-    memcpy(key + login_length + 1, sender, length);
-    return table_find(&settings->authsenders, key, login_length + 1 + length, &value,
-                      &value_length);
+    memcpy(right->key, login, login_length);
+    right->key[login_length] = ':';
+    memcpy(right->key + login_length + 1, sender, length);
+    if (!table_find(&settings->authsenders, right->key, login_length + 1 + length, &value,
+                    &value_length))
+        return false;
+    right->length = login_length + 1 + length;
+    return true;
 }
 
 bool login_policy_allows(struct settings const *settings, char const *login, char const *address,
-                         size_t length)
+                         size_t length, struct login_right *right)
 {
+    right->length = 0;
     char const *const sign = length > 0 ? memrchr(address, '@', length) : 0;
     if (!sign || sign == address)
         return false;
     return is_own(settings, login, address, length) ||
-           is_listed(settings, login, address, length) ||
-           is_listed(settings, login, sign, length - (size_t)(sign - address)) ||
-           is_listed(settings, login, "*", 1);
+           is_listed(settings, login, address, length, right) ||
+           is_listed(settings, login, sign, length - (size_t)(sign - address), right) ||
+           is_listed(settings, login, "*", 1, right);
 }
 
 enum policy_rule login_policy_from(struct settings const *settings, char const *login,
@@ -74,6 +76,7 @@ enum policy_rule login_policy_from(struct settings const *settings, char const *
 {
     struct header_address_list list;
     struct header_address address;
+    struct login_right right;
     enum policy_rule rule = POLICY_FROM_SYNTAX; /* until there is one */
     header_address_start(&list, value, length);
     for (;;) {
@@ -84,7 +87,7 @@ enum policy_rule login_policy_from(struct settings const *settings, char const *
         case HEADER_ADDRESS_TOO_LONG:
             return POLICY_FROM_SYNTAX;
         case HEADER_ADDRESS_ONE:
-            if (!login_policy_allows(settings, login, address.bytes, address.length))
+            if (!login_policy_allows(settings, login, address.bytes, address.length, &right))
                 return POLICY_FROM_FOREIGN;
             rule = POLICY_WELCOME;
         }

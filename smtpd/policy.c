@@ -10,6 +10,7 @@
 #include "lib/routing.h"
 #include "lib/table.h"
 #include "smtpd/login_policy.h"
+#include "smtpd/policy_ask.h"
 
 static struct {
     char const *name;
@@ -76,10 +77,17 @@ void policy_reply(enum policy_rule rule, struct reply *reply)
 
 enum policy_rule policy_connect(struct connection const *connection)
 {
-    if (connection->has_remote &&
-        networks_contain(&connection->settings->badclients, &connection->remote))
-        return POLICY_BADCLIENTS;
-    return POLICY_WELCOME;
+    return policy_ask_networks(connection, POLICY_BADCLIENTS, &connection->settings->badclients)
+               ? POLICY_BADCLIENTS
+               : POLICY_WELCOME;
+}
+
+static bool is_bad_sender(struct connection const *connection, struct address const *sender)
+{
+    char const *const key =
+        address_list_find(&connection->settings->badmailfrom, sender->bytes, sender->length);
+    return policy_ask_key(connection, POLICY_BADMAILFROM, key, key,
+                          key ? (size_t)(sender->bytes + sender->length - key) : 0);
 }
 
 /* A name without a dot means something else elsewhere, unless it is ours (RFC 6409 4.2). */
@@ -94,19 +102,30 @@ static bool is_incomplete(struct settings const *settings, struct address const 
            !table_find_domain(&settings->morercpthosts, domain, length, &value, &value_length);
 }
 
+static bool is_login_sender(struct connection const *connection, char const *login,
+                            struct address const *sender)
+{
+    struct login_right right;
+    bool const allowed =
+        login_policy_allows(connection->settings, login, sender->bytes, sender->length, &right);
+    return !policy_ask_key(connection, POLICY_SENDER_FOREIGN, !allowed,
+                           right.length ? right.key : 0, right.length);
+}
+
 enum policy_rule policy_sender(struct connection const *connection, char const *login,
                                struct address const *sender)
 {
     struct settings const *const settings = connection->settings;
     if (sender->length == 0)
         return POLICY_WELCOME;
-    if (sender->domain == ADDRESS_DOMAIN_NONE)
+    if (policy_ask(connection, POLICY_SENDER_WITHOUT_DOMAIN, sender->domain == ADDRESS_DOMAIN_NONE))
         return POLICY_SENDER_WITHOUT_DOMAIN;
-    if (address_list_has(&settings->badmailfrom, sender->bytes, sender->length))
+    if (is_bad_sender(connection, sender))
         return POLICY_BADMAILFROM;
-    if (connection->role != ROLE_MX && is_incomplete(settings, sender))
+    if (connection->role != ROLE_MX &&
+        policy_ask(connection, POLICY_SENDER_INCOMPLETE, is_incomplete(settings, sender)))
         return POLICY_SENDER_INCOMPLETE;
-    if (login[0] && !login_policy_allows(settings, login, sender->bytes, sender->length))
+    if (login[0] && !is_login_sender(connection, login, sender))
         return POLICY_SENDER_FOREIGN;
     return POLICY_WELCOME;
 }
@@ -143,15 +162,28 @@ static bool compose(struct policy_recipient *recipient, struct address const *ad
            append(recipient, domain, domain_length) && append(recipient, suffix, strlen(suffix));
 }
 
-static enum policy_rule accept_postmaster(struct settings const *settings,
+static enum policy_rule accept_postmaster(struct connection const *connection,
                                           struct address const *address,
                                           struct policy_recipient *recipient)
 {
-    char const *me = settings->routing.me;
-    if (!case_equalb(address->bytes, address->length, "postmaster") ||
-        address->length != strlen("postmaster") || !compose(recipient, address, me, strlen(me), ""))
+    char const *me = connection->settings->routing.me;
+    bool const postmaster = case_equalb(address->bytes, address->length, "postmaster") &&
+                            address->length == strlen("postmaster") &&
+                            compose(recipient, address, me, strlen(me), "");
+    if (policy_ask(connection, POLICY_RECIPIENT_WITHOUT_DOMAIN, !postmaster))
         return POLICY_RECIPIENT_WITHOUT_DOMAIN;
     return POLICY_POSTMASTER;
+}
+
+/* A rule by the control file that is TABLE. */
+static bool is_accepted(struct connection const *connection, enum policy_rule rule,
+                        struct table const *table, char const *domain, size_t length)
+{
+    char const *value;
+    size_t value_length, start = 0;
+    bool const found = table_match_domain(table, domain, length, &start, &value, &value_length);
+    return policy_ask_key(connection, rule, found, found ? domain + start : 0,
+                          found ? length - start : 0);
 }
 
 /* Where users log in, nothing else gives the right: relayclients are for port 25. */
@@ -159,21 +191,21 @@ static enum policy_rule find_right(struct connection const *connection, char con
                                    char const *domain, size_t length, bool foreign_literal)
 {
     struct settings const *settings = connection->settings;
-    char const *value;
-    size_t value_length;
-    if (login[0])
+    if (login[0] && policy_ask(connection, POLICY_LOGIN, true))
         return POLICY_LOGIN;
-    if (connection->relayclient && connection->role == ROLE_MX)
+    if (connection->relayclient && connection->role == ROLE_MX &&
+        policy_ask(connection, POLICY_RELAYCLIENT, true))
         return POLICY_RELAYCLIENT;
-    if (connection->has_remote && connection->role == ROLE_MX &&
-        networks_contain(&settings->relayclients, &connection->remote))
+    if (connection->role == ROLE_MX &&
+        policy_ask_networks(connection, POLICY_RELAYCLIENTS, &settings->relayclients))
         return POLICY_RELAYCLIENTS;
-    if (foreign_literal)
+    if (foreign_literal && policy_ask(connection, POLICY_FOREIGN_LITERAL, true))
         return POLICY_FOREIGN_LITERAL;
-    if (table_find_domain(&settings->rcpthosts, domain, length, &value, &value_length))
+    if (is_accepted(connection, POLICY_RCPTHOSTS, &settings->rcpthosts, domain, length))
         return POLICY_RCPTHOSTS;
-    if (table_find_domain(&settings->morercpthosts, domain, length, &value, &value_length))
+    if (is_accepted(connection, POLICY_MORERCPTHOSTS, &settings->morercpthosts, domain, length))
         return POLICY_MORERCPTHOSTS;
+    policy_ask(connection, POLICY_NO_RELAY, true);
     return POLICY_NO_RELAY;
 }
 
@@ -189,37 +221,49 @@ static bool is_rewritten(struct settings const *settings, struct address const *
            address_is_rewritten(address->bytes, address->local_length);
 }
 
-static enum policy_rule reverse(struct settings const *settings, struct address const *address,
-                                struct policy_recipient *recipient)
+/* False: it would be here, and is not. */
+static bool has_mailbox(struct connection const *connection,
+                        struct policy_recipient const *recipient)
 {
-    char original[SRS_SIZE];
     struct route route;
-    struct srs_keys const keys = srs_settings_keys(&settings->srs);
-    if (settings->srs.refused)
-        return POLICY_SRS_UNUSABLE;
-    recipient->length = 0;
-    if (srs_reverse(original, &keys, address->bytes, address->local_length, time(NULL)) != SRS_OK ||
-        !append(recipient, original, strlen(original)))
-        return POLICY_SRS_INVALID;
-    routing_find(&settings->routing, recipient->bytes, recipient->length, &route);
-    return route.kind == ROUTE_UNKNOWN ? POLICY_NO_SUCH_MAILBOX : POLICY_SRS;
+    routing_find(&connection->settings->routing, recipient->bytes, recipient->length, &route);
+    return !policy_ask(connection, POLICY_NO_SUCH_MAILBOX, route.kind == ROUTE_UNKNOWN);
 }
 
-enum policy_rule policy_recipient(struct connection const *connection, char const *login,
-                                  struct address const *address, struct policy_recipient *recipient)
+static enum policy_rule reverse(struct connection const *connection, struct address const *address,
+                                struct policy_recipient *recipient)
+{
+    struct settings const *const settings = connection->settings;
+    char original[SRS_SIZE];
+    struct srs_keys const keys = srs_settings_keys(&settings->srs);
+    if (policy_ask(connection, POLICY_SRS_UNUSABLE, settings->srs.refused))
+        return POLICY_SRS_UNUSABLE;
+    recipient->length = 0;
+    bool const ours =
+        srs_reverse(original, &keys, address->bytes, address->local_length, time(NULL)) == SRS_OK &&
+        append(recipient, original, strlen(original));
+    if (policy_ask(connection, POLICY_SRS_INVALID, !ours))
+        return POLICY_SRS_INVALID;
+    return has_mailbox(connection, recipient) ? POLICY_SRS : POLICY_NO_SUCH_MAILBOX;
+}
+
+static enum policy_rule judge_recipient(struct connection const *connection, char const *login,
+                                        struct address const *address,
+                                        struct policy_recipient *recipient)
 {
     struct routing const *routing = &connection->settings->routing;
     size_t length;
     char const *domain = address_domain(address, &length);
     bool foreign_literal = false;
 
-    if (address->length == 0)
+    if (policy_ask(connection, POLICY_NULL_RECIPIENT, address->length == 0))
         return POLICY_NULL_RECIPIENT;
     if (address->domain == ADDRESS_DOMAIN_NONE)
-        return accept_postmaster(connection->settings, address, recipient);
+        return accept_postmaster(connection, address, recipient);
     if (is_rewritten(connection->settings, address))
-        return reverse(connection->settings, address, recipient);
-    if (connection->role != ROLE_MX && is_incomplete(connection->settings, address))
+        return reverse(connection, address, recipient);
+    if (connection->role != ROLE_MX && policy_ask(connection, POLICY_RECIPIENT_INCOMPLETE,
+                                                  is_incomplete(connection->settings, address)))
         return POLICY_RECIPIENT_INCOMPLETE;
     if (address->domain == ADDRESS_DOMAIN_LITERAL) {
         if (is_our_literal(connection, domain, length)) {
@@ -235,8 +279,14 @@ enum policy_rule policy_recipient(struct connection const *connection, char cons
     char const *suffix = rule == POLICY_RELAYCLIENT ? connection->relay_suffix : "";
     if (!compose(recipient, address, domain, length, suffix))
         return POLICY_NO_RELAY;
+    return has_mailbox(connection, recipient) ? rule : POLICY_NO_SUCH_MAILBOX;
+}
 
-    struct route route;
-    routing_find(routing, recipient->bytes, recipient->length, &route);
-    return route.kind == ROUTE_UNKNOWN ? POLICY_NO_SUCH_MAILBOX : rule;
+enum policy_rule policy_recipient(struct connection const *connection, char const *login,
+                                  struct address const *address, struct policy_recipient *recipient)
+{
+    enum policy_rule const rule = judge_recipient(connection, login, address, recipient);
+    if (connection->trace && policy_accepts(rule))
+        connection->trace->recipient(recipient->bytes, recipient->length);
+    return rule;
 }

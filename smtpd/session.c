@@ -93,6 +93,8 @@ void session_refuse(struct session *session, struct reply const *reply, char con
                     struct command const *command)
 {
     log_refused(session, reply, rule, command);
+    if (session->connection->trace)
+        session->connection->trace->refusal(rule);
     session_refuse_unlogged(session, reply);
 }
 

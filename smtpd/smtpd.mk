@@ -3,6 +3,6 @@ smtpd_programs := ekiden-smtpd
 smtpd_modules  := settings keeper listener single template fence client session_table \
                   helper_table helper_program helper_ask \
                   submit submit_io submit_injector submit_program \
-                  dialogue session verbs message arrival chunks stream input command command_parameters reply transaction policy \
+                  dialogue session verbs message arrival chunks stream input command command_parameters reply transaction policy policy_ask \
                   data received role starttls tunnel ucspi_tls \
                   authentication sasl login_policy budget submission
