@@ -12,6 +12,7 @@ QUEUE   ?= $(call first,queue,1)
 MAIL    ?= $(call first,mail,1)
 INJECT  ?= $(call first,inject,1)
 STATE   ?= $(call first,state,1)
+JUDGE   ?= $(call first,state,2)
 LIBEXEC  = $(PREFIX)/libexec/ekiden
 SBIN     = $(PREFIX)/sbin
 MAN      = $(PREFIX)/share/man
@@ -70,7 +71,8 @@ $(BUILD)/configured.h: conf-users conf-control conf-queue conf-mail conf-inject 
 	  USER_SCHEDULER '$(call first,users,3)' USER_LOCAL '$(call first,users,4)' \
 	  USER_REMOTE '$(call first,users,5)' USER_TLS '$(call first,users,6)' \
 	  USER_KEY '$(call first,users,7)' USER_AUTH '$(call first,users,8)' \
-	  CONTROL '$(CONTROL)' QUEUE '$(QUEUE)' MAIL '$(MAIL)' INJECT '$(INJECT)' STATE '$(STATE)' LIBEXEC '$(LIBEXEC)' > $@
+	  USER_JUDGE '$(call first,users,9)' USER_SPF '$(call first,users,10)' \
+	  CONTROL '$(CONTROL)' QUEUE '$(QUEUE)' MAIL '$(MAIL)' INJECT '$(INJECT)' STATE '$(STATE)' JUDGE '$(JUDGE)' LIBEXEC '$(LIBEXEC)' > $@
 
 # Unit tests are dynamic: cmocka comes as a shared library only.
 $(BUILD)/tests/%: tests/unit/%.c $(archives)

@@ -17,10 +17,12 @@ USER_REMOTE    := $(call first,users,5)
 USER_TLS       := $(call first,users,6)
 USER_KEY       := $(call first,users,7)
 USER_AUTH      := $(call first,users,8)
+USER_JUDGE     := $(call first,users,9)
+USER_SPF       := $(call first,users,10)
 
 # Each file *.in holds @NAME@ where a setting belongs.
-settings  := LIBEXEC SBIN CONTROL QUEUE MAIL INJECT STATE USER_DIALOGUE USER_INJECTOR USER_SCHEDULER \
-             USER_LOCAL USER_REMOTE USER_TLS USER_KEY USER_AUTH
+settings  := LIBEXEC SBIN CONTROL QUEUE MAIL INJECT STATE JUDGE USER_DIALOGUE USER_INJECTOR \
+             USER_SCHEDULER USER_LOCAL USER_REMOTE USER_TLS USER_KEY USER_AUTH USER_JUDGE USER_SPF
 configure  = sed $(foreach name,$(settings),-e 's|@$(name)@|$($(name))|g')
 
 # $(call install_file,SOURCE,TARGET,MODE). The new file is renamed into place, so that a program

@@ -48,7 +48,8 @@ static bool any_of_ours_exists(void)
     static char const *const ours[] = {CONFIGURED_USER_DIALOGUE,  CONFIGURED_USER_INJECTOR,
                                        CONFIGURED_USER_SCHEDULER, CONFIGURED_USER_LOCAL,
                                        CONFIGURED_USER_REMOTE,    CONFIGURED_USER_TLS,
-                                       CONFIGURED_USER_KEY,       CONFIGURED_USER_AUTH};
+                                       CONFIGURED_USER_KEY,       CONFIGURED_USER_AUTH,
+                                       CONFIGURED_USER_JUDGE,     CONFIGURED_USER_SPF};
     struct privilege_user user;
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (find_in_file(&user, ours[i]) == FOUND)

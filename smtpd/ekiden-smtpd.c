@@ -23,8 +23,8 @@
 #include "smtpd/keeper.h"
 
 #define USAGE                                                                                      \
-    "ekiden-smtpd [ -t ] [ -C control ] [ -Q queue ] [ -A state ] [ -d ready-fd ] "                \
-    "[ -i idle-seconds ] [ -R role ] [ -l [role@]address:port ]..."
+    "ekiden-smtpd [ -t ] [ -C control ] [ -Q queue ] [ -A state ] [ -J judge-state ] "             \
+    "[ -d ready-fd ] [ -i idle-seconds ] [ -R role ] [ -l [role@]address:port ]..."
 #define LISTENERS_MAX      16
 #define LISTEN_FDS_START   3 /* sd_listen_fds(3) */
 #define BACKLOG            1024
@@ -87,7 +87,7 @@ static int bind_address(char const *text)
 static void parse_arguments(struct arguments *arguments, int argc, char const *const *argv)
 {
     subgetopt options = SUBGETOPT_ZERO;
-    for (int option; (option = subgetopt_r(argc, argv, "tC:Q:A:R:d:i:l:", &options)) >= 0;)
+    for (int option; (option = subgetopt_r(argc, argv, "tC:Q:A:J:R:d:i:l:", &options)) >= 0;)
         switch (option) {
         case 't':
             arguments->test = true;
@@ -100,6 +100,9 @@ static void parse_arguments(struct arguments *arguments, int argc, char const *c
             break;
         case 'A':
             arguments->paths.state = options.arg;
+            break;
+        case 'J':
+            arguments->paths.judge = options.arg;
             break;
         case 'R':
             arguments->has_role = role_parse(&arguments->role, options.arg, strlen(options.arg));
@@ -221,7 +224,8 @@ int main(int argc, char const *const *argv)
     static struct keeper keeper;
     struct arguments arguments = {.paths = {.control = CONFIGURED_CONTROL,
                                             .queue = CONFIGURED_QUEUE,
-                                            .state = CONFIGURED_STATE}};
+                                            .state = CONFIGURED_STATE,
+                                            .judge = CONFIGURED_JUDGE}};
     require_standard_descriptors();
     log_start("ekiden-smtpd");
     parse_arguments(&arguments, argc, argv);

@@ -20,7 +20,9 @@ enum helper_kind {
                               read) */
     HELPER_AUTH = 'A',     /* ekiden-auth, with the client's address (HELPER_ADDRESS_SIZE); a stream
                               socket: its fd 3 (to write, then to shut down) */
-    HELPER_BUDGET = 'B'    /* ekiden-auth -b; a stream socket, as above */
+    HELPER_BUDGET = 'B',   /* ekiden-auth -b; a stream socket, as above */
+    HELPER_JUDGE = 'J',    /* ekiden-judge; a packet socket, its fd 0: judge/question.h */
+    HELPER_SPF = 'S'       /* ekiden-spf; a stream socket, its fd 0 */
 };
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <skalibs/ip46.h>
@@ -15,9 +14,11 @@
 
 #include "configured.h"
 #include "lib/log.h"
+#include "lib/packet.h"
 #include "lib/process.h"
 #include "lib/program_path.h"
 
+#define QUESTION_FD    0
 #define PASSWORD_FD    3
 #define CONTROL_FD     4
 #define STATE_FD       5
@@ -28,7 +29,7 @@ extern char **environ;
 
 /* Why a stream socket: unlike a pipe it tells the dialogue whether the helper has read to the end.
  */
-enum channel_kind { PIPE_READ, PIPE_WRITTEN, SOCKET };
+enum channel_kind { PIPE_READ, PIPE_WRITTEN, SOCKET, PACKETS };
 
 struct channel {
     int number; /* of the helper's descriptor */
@@ -38,9 +39,10 @@ struct channel {
 struct start {
     struct helper_means const *means;
     char const *request;
-    stralloc path;      /* of the program */
-    char const *near;   /* the same from where its user can reach it */
-    int control, state; /* the folders, under numbers out of the way */
+    stralloc path;              /* of the program */
+    char const *near;           /* the same from where its user can reach it */
+    struct helper_state *state; /* NULL: it remembers nothing */
+    int control, state_folder;  /* the folders, under numbers out of the way; -1: none */
 };
 
 struct row {
@@ -48,7 +50,7 @@ struct row {
     size_t length; /* of the request */
     unsigned int count;
     struct channel channels[HELPER_CHANNELS_MAX];
-    bool folders; /* it gets control folder and state folder */
+    bool folders; /* it is one of ours, and gets the control folder, and its own where it has one */
     struct privilege_user const *(*prepare)(struct helper_means *means, struct start *start);
     void (*execute)(struct start const *start);
 };
@@ -71,70 +73,30 @@ static void execute_queue(struct start const *start)
 
 /* --- ekiden-auth --- */
 
-static void log_state(struct helper_means const *means, char const *what, int number)
-{
-    struct log_line line;
-    log_begin(&line, "state-unusable");
-    log_text(&line, "folder", means->state);
-    log_text(&line, "what", what);
-    if (number)
-        log_errno(&line, number);
-    log_write(&line);
-}
-
-/* The folder in which ekiden-auth counts. Made where it is missing, opened when it is first needed,
- * tried again while it cannot be: a port without logins does not depend on it. By O_PATH, because
- * it is closed to the keeper, which has no CAP_DAC_OVERRIDE in its unit. */
-static bool open_state(struct helper_means *means)
-{
-    struct stat status;
-    bool const made = mkdir(means->state, 0700) == 0;
-    int const folder = open(means->state, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (folder < 0 || fstat(folder, &status) != 0) {
-        log_state(means, "make this folder, mode 0700, for the user " CONFIGURED_USER_AUTH, errno);
-    } else if (made && privilege_is_root() &&
-               fchownat(folder, "", means->auth.user.uid, means->auth.user.gid, AT_EMPTY_PATH) !=
-                   0) {
-        log_state(means, "cannot be given to the user " CONFIGURED_USER_AUTH, errno);
-    } else if (!made && status.st_uid != means->auth.user.uid) {
-        log_state(means, "belongs to somebody else: chown it to " CONFIGURED_USER_AUTH, 0);
-    } else {
-        means->auth.state = folder;
-        return true;
-    }
-    if (folder >= 0)
-        close(folder);
-    return false;
-}
-
-/* A folder that was removed while open cannot be written to, though another has its name again. */
-static void forget_removed_state(struct helper_means *means)
-{
-    struct stat status;
-    if (means->auth.state < 0 || (fstat(means->auth.state, &status) == 0 && status.st_nlink > 0))
-        return;
-    close(means->auth.state);
-    means->auth.state = -1;
-}
-
 static struct privilege_user const *prepare_auth(struct helper_means *means, struct start *start)
 {
-    if (!privilege_find(&means->auth.user, CONFIGURED_USER_AUTH))
-        return NULL;
-    forget_removed_state(means);
-    if (means->auth.state < 0 && !open_state(means))
-        return NULL;
-    return program_path(&start->path, "ekiden-auth") ? &means->auth.user : NULL;
+    start->state = &means->auth;
+    return helper_state_open(&means->auth, CONFIGURED_USER_AUTH) &&
+                   program_path(&start->path, "ekiden-auth")
+               ? &means->auth.user
+               : NULL;
+}
+
+static bool place(int descriptor, int number)
+{
+    return descriptor >= 0 ? dup2(descriptor, number) == number
+                           : close(number) == 0 || errno == EBADF;
 }
 
 /* Moves control folder and state folder to their numbers, and leaves nothing else open but the
- * channel and the log. */
-static bool place_folders(struct start const *start)
+ * channel, which is CHANNEL, and the log. */
+static bool place_folders(struct start const *start, int channel)
 {
     int const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-    return nothing >= 0 && dup2(nothing, 0) == 0 && dup2(nothing, 1) == 1 &&
-           dup2(start->control, CONTROL_FD) == CONTROL_FD &&
-           dup2(start->state, STATE_FD) == STATE_FD && close_range(STATE_FD + 1, ~0u, 0) == 0;
+    return nothing >= 0 && (channel == 0 || place(nothing, 0)) && place(nothing, 1) &&
+           (channel == PASSWORD_FD || place(-1, PASSWORD_FD)) &&
+           place(start->control, CONTROL_FD) && place(start->state_folder, STATE_FD) &&
+           close_range(STATE_FD + 1, ~0u, 0) == 0;
 }
 
 static void format_address(char *text, char const address[HELPER_ADDRESS_SIZE])
@@ -154,39 +116,65 @@ static char *name_folder(int number, char const *path)
     return asprintf(&text, "%d:%s", number, path) < 0 ? NULL : text;
 }
 
-static void execute_ekiden_auth(struct start const *start, bool budget)
+/* Becomes one of our programs, with its folders, OPTION (or NULL) and VARIABLE of the environment
+ * (or NULL). */
+static void execute_ours(struct start const *start, int channel, char *option, char *variable)
 {
-    struct helper_means const *const means = start->means;
-    char remote[sizeof "TCPREMOTEIP=" + IP46_FMT] = "TCPREMOTEIP=";
-    char *const control = name_folder(CONTROL_FD, means->control->path);
-    char *const state = name_folder(STATE_FD, means->state);
-    char *arguments[] = {(char *)start->near,  "-C", control, "-S", state,
-                         budget ? "-b" : NULL, NULL};
-    char *environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", NULL, NULL, NULL};
-    size_t count = 1;
-    if (!budget) {
-        format_address(remote + strlen(remote), start->request + 1);
-        environment[count++] = remote;
+    char *const control = name_folder(CONTROL_FD, start->means->control->path);
+    char *const state = start->state ? name_folder(STATE_FD, start->state->path) : NULL;
+    char *arguments[7] = {(char *)start->near, "-C", control};
+    char *environment[4] = {"PATH=/usr/local/bin:/usr/bin:/bin", variable};
+    size_t count = 3;
+    if (start->state) {
+        arguments[count++] = "-S";
+        arguments[count++] = state;
     }
+    arguments[count] = option;
 #ifdef EKIDEN_SANITIZE
     char options[4096];
     if (getenv("ASAN_OPTIONS")) {
         snprintf(options, sizeof options, "ASAN_OPTIONS=%s", getenv("ASAN_OPTIONS"));
-        environment[count] = options;
+        environment[variable ? 2 : 1] = options;
     }
 #endif
-    if (control && state && place_folders(start))
+    if (control && (state || !start->state) && place_folders(start, channel))
         execve(start->near, arguments, environment);
 }
 
 static void execute_auth(struct start const *start)
 {
-    execute_ekiden_auth(start, false);
+    char remote[sizeof "TCPREMOTEIP=" + IP46_FMT] = "TCPREMOTEIP=";
+    format_address(remote + strlen(remote), start->request + 1);
+    execute_ours(start, PASSWORD_FD, NULL, remote);
 }
 
 static void execute_budget(struct start const *start)
 {
-    execute_ekiden_auth(start, true);
+    execute_ours(start, PASSWORD_FD, "-b", NULL);
+}
+
+/* --- ekiden-judge and ekiden-spf --- */
+
+static struct privilege_user const *prepare_judge(struct helper_means *means, struct start *start)
+{
+    start->state = &means->judge;
+    return helper_state_open(&means->judge, CONFIGURED_USER_JUDGE) &&
+                   program_path(&start->path, "ekiden-judge")
+               ? &means->judge.user
+               : NULL;
+}
+
+static struct privilege_user const *prepare_spf(struct helper_means *means, struct start *start)
+{
+    return privilege_find(&means->spf, CONFIGURED_USER_SPF) &&
+                   program_path(&start->path, "ekiden-spf")
+               ? &means->spf
+               : NULL;
+}
+
+static void execute_question(struct start const *start)
+{
+    execute_ours(start, QUESTION_FD, NULL, NULL);
 }
 
 /* --- all of them --- */
@@ -212,6 +200,20 @@ static struct row const rows[] = {
      .folders = true,
      .prepare = prepare_auth,
      .execute = execute_budget},
+    {.kind = HELPER_JUDGE,
+     .length = 1,
+     .count = 1,
+     .channels = {{QUESTION_FD, PACKETS}},
+     .folders = true,
+     .prepare = prepare_judge,
+     .execute = execute_question},
+    {.kind = HELPER_SPF,
+     .length = 1,
+     .count = 1,
+     .channels = {{QUESTION_FD, SOCKET}},
+     .folders = true,
+     .prepare = prepare_spf,
+     .execute = execute_question},
 };
 
 static struct row const *find_row(char const *request, size_t length)
@@ -231,8 +233,10 @@ static void close_ends(int const *ends, unsigned int count)
 static bool make_channel(enum channel_kind kind, int *theirs, int *ours)
 {
     int ends[2];
-    bool const made = kind == SOCKET ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
-                                     : pipe2(ends, O_CLOEXEC) == 0;
+    bool const made = kind == PACKETS ? packet_pair(ends)
+                      : kind == SOCKET
+                          ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
+                          : pipe2(ends, O_CLOEXEC) == 0;
     *theirs = made ? ends[kind == PIPE_WRITTEN] : -1;
     *ours = made ? ends[kind != PIPE_WRITTEN] : -1;
     return made;
@@ -259,9 +263,9 @@ static bool lift(int *to, int descriptor)
 /* Everything out of the way first: one may have the number that another is to have. */
 static bool place_channels(struct row const *row, struct start *start, int *theirs)
 {
-    struct helper_means const *const means = start->means;
-    if (row->folders && (!lift(&start->control, means->control->directory) ||
-                         !lift(&start->state, means->auth.state)))
+    if (row->folders && !lift(&start->control, start->means->control->directory))
+        return false;
+    if (start->state && !lift(&start->state_folder, start->state->folder))
         return false;
     for (unsigned int i = 0; i < row->count; i++)
         if (!lift(theirs + i, theirs[i]))
@@ -293,7 +297,8 @@ pid_t helper_program_start(struct helper_means *means, char const *request, size
                            int channels[static HELPER_CHANNELS_MAX], unsigned int *count)
 {
     int theirs[HELPER_CHANNELS_MAX];
-    struct start start = {.means = means, .request = request, .path = STRALLOC_ZERO};
+    struct start start = {
+        .means = means, .request = request, .path = STRALLOC_ZERO, .state_folder = -1};
     struct row const *const row = find_row(request, length);
     struct privilege_user const *const user = row ? row->prepare(means, &start) : NULL;
     pid_t const parent = getpid();

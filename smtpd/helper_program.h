@@ -8,6 +8,7 @@
 #include "lib/control.h"
 #include "lib/privilege.h"
 #include "smtpd/helper.h"
+#include "smtpd/helper_state.h"
 #include "smtpd/settings.h"
 
 /* What a start needs to know. */
@@ -15,11 +16,8 @@ struct helper_means {
     struct control const *control;
     struct settings const *settings; /* those of today */
     struct privilege_user injector;
-    char const *state; /* path of ekiden-auth's folder */
-    struct {
-        struct privilege_user user;
-        int state; /* its folder; -1: not opened yet, or unusable when it was tried last */
-    } auth;
+    struct privilege_user spf;
+    struct helper_state auth, judge;
 };
 
 /* Starts the program of the LENGTH bytes of REQUEST. Returns its pid; CHANNELS are the dialogue's

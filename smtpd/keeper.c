@@ -158,8 +158,8 @@ void keeper_open(struct keeper *keeper, struct keeper_paths const *paths, struct
         give_up(client, EXIT_CONFIGURATION);
     keeper->helpers.means = (struct helper_means){.control = &keeper->control,
                                                   .injector = keeper->injector,
-                                                  .state = paths->state,
-                                                  .auth.state = -1};
+                                                  .auth = {.path = paths->state, .folder = -1},
+                                                  .judge = {.path = paths->judge, .folder = -1}};
     keeper_use_settings(keeper, settings);
     open_queue(keeper, paths->queue, client);
     queue_room_pause(&keeper->room, &settings->room);

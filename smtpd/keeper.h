@@ -28,6 +28,7 @@ struct keeper {
 struct keeper_paths {
     char const *control, *queue;
     char const *state; /* ekiden-auth's folder: made and opened when a login first needs it */
+    char const *judge; /* ekiden-judge's: when a session does */
 };
 
 /* Opens control files, queue and users, in this order; makes the queue's folders where they are

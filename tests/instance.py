@@ -403,7 +403,7 @@ class Instance:
         with connected, open(self.log_path, "ab") as log:
             process = subprocess.Popen(
                 self.command("ekiden-smtpd", "-C", control, "-Q", self.queue, "-A",
-                             self.folder / "state", *arguments),
+                             self.folder / "state", "-J", self.folder / "judge", *arguments),
                 stdin=connected,
                 stdout=connected,
                 stderr=log,

@@ -78,6 +78,8 @@ _Noreturn static void run_program(struct server const *server, int which, int re
                                  server->folder.queue.s,
                                  "-A",
                                  server->folder.state.s,
+                                 "-J",
+                                 server->folder.judge.s,
                                  "-d",
                                  ready_number,
                                  NULL};

@@ -129,6 +129,7 @@ void serve_folder_make(struct serve_folder *folder, char const *root)
     serve_folder_join(&folder->mail, root, "mail");
     serve_folder_join(&folder->inject, root, "inject");
     serve_folder_join(&folder->state, root, "state");
+    serve_folder_join(&folder->judge, root, "judge");
     make_folder(folder->control.s, 0755);
     bool const fresh = !has_settings(folder->control.s);
     if (fresh)

@@ -1,4 +1,4 @@
-/* The folder of ekiden-serve: control/, queue/, mail/, state/ and the socket inject in one
+/* The folder of ekiden-serve: control/, queue/, mail/, state/, judge/ and the socket inject in one
  * place. */
 #ifndef EKIDEN_SERVE_FOLDER_H
 #define EKIDEN_SERVE_FOLDER_H
@@ -6,7 +6,7 @@
 #include <skalibs/stralloc.h>
 
 struct serve_folder {
-    stralloc control, queue, mail, inject, state; /* NUL-terminated paths, owned */
+    stralloc control, queue, mail, inject, state, judge; /* NUL-terminated paths, owned */
 };
 
 /* Makes what is missing of ROOT and locks it for as long as this process lives: one server a

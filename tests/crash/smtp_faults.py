@@ -72,7 +72,8 @@ class Session(Subject):
     def command(self, prefix):
         instance = self.instance
         return [*prefix, instance.programs / "ekiden-smtpd", "-C", instance.control, "-Q",
-                instance.queue, "-A", instance.folder / "state"]
+                instance.queue, "-A", instance.folder / "state", "-J",
+                instance.folder / "judge"]
 
     def judge(self, messages, trace, hung, fault):
         what = f"{self.name}: {trace}, replies {[sent.code for sent in messages]}"

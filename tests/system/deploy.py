@@ -18,6 +18,8 @@ USERS = {
     "ekiden-smtpd": {"root", "ekidend", "ekidenq"},
     "ekiden-tls": {"root", "ekident", "ekidenk"},
     "ekiden-auth": {"ekidena"},
+    "ekiden-judge": {"ekidenj"},
+    "ekiden-spf": {"ekidenf"},
     "ekiden-send": {"ekidens", "ekident"},  # the latter starts ekiden-tls for deliveries
     "ekiden-local": {"ekidenl"},
     "ekiden-remote": {"ekidenr"},

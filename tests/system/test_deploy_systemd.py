@@ -252,7 +252,7 @@ def test_an_operator_changes_the_queue(listener):
     assert len(listener.mailbox("anna")) == before + 1
 
 
-NEW_USERS = ("ekident", "ekidenk", "ekidena")
+NEW_USERS = ("ekident", "ekidenk", "ekidena", "ekidenj", "ekidenf")
 
 
 def test_upgrade(users):
@@ -328,7 +328,8 @@ def open_files(process):
 
 def test_the_key_is_the_key_process_s_alone(users):
     submit(users, 587)
-    for user in ("ekidend", "ekidenq", "ekidens", "ekidenl", "ekidenr", "ekident", "ekidena"):
+    for user in ("ekidend", "ekidenq", "ekidens", "ekidenl", "ekidenr", "ekident", "ekidena",
+                 "ekidenj", "ekidenf"):
         said = users.run("setpriv", f"--reuid={user}", f"--regid={user}" if user != "ekidens"
                          else "--regid=ekidenq", "--clear-groups", "cat",
                          "/etc/ekiden/tls/default/key.pem", check=False)  # fmt: skip
