@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "deliver/remote_hosts.h"
-#include "deliver/remote_name.h"
 #include "lib/address.h"
+#include "lib/domain_ascii.h"
 #include "lib/smtproutes.h"
 
 static int compare(void const *left_host, void const *right_host)
@@ -147,12 +147,12 @@ bool remote_exchangers_find(struct remote_candidates *candidates, struct remote_
         return find_literal(&look_up);
     if (!by_mx && scan_ip(host, &ip))
         return remote_candidates_add(candidates, &ip, host);
-    switch (remote_name_ascii(name, sizeof name, host)) {
-    case REMOTE_NAME_NONE:
+    switch (domain_ascii(name, sizeof name, host)) {
+    case DOMAIN_ASCII_NONE:
         return remote_look_up_fail_unknown(&look_up, "5.1.2", "is no domain");
-    case REMOTE_NAME_NO_MEMORY:
+    case DOMAIN_ASCII_NO_MEMORY:
         return remote_look_up_fail(&look_up, JOB_DEFERRED, "4.3.0", "found no memory");
-    case REMOTE_NAME_OK:
+    case DOMAIN_ASCII_OK:
         break;
     }
     if (!by_mx && !strcmp(name, "localhost"))

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "deliver/remote_name.h"
+#include "lib/domain_ascii.h"
 
 static bool is_address(char const *host)
 {
@@ -28,7 +28,7 @@ static void copy_host(char name[TLS_NAME_MAX + 1], char const *host)
 static bool is_within(char const *name, char const *domain)
 {
     char ascii[REMOTE_NAME_MAX];
-    if (remote_name_ascii(ascii, sizeof ascii, domain) != REMOTE_NAME_OK)
+    if (domain_ascii(ascii, sizeof ascii, domain) != DOMAIN_ASCII_OK)
         return false;
     size_t const whole = strlen(name), part = strlen(ascii);
     return whole >= part && strcasecmp(name + whole - part, ascii) == 0 &&

@@ -1,7 +1,7 @@
 #include "deliver/remote_way.h"
 
 #include "deliver/remote_exchangers.h"
-#include "deliver/remote_name.h"
+#include "lib/domain_ascii.h"
 #include "lib/log.h"
 
 static bool has_credentials(struct remote_way *way, struct smtproute const *route,
@@ -31,14 +31,14 @@ static bool has_credentials(struct remote_way *way, struct smtproute const *rout
 static void find_policy(struct tlspolicy *policy, struct table const *policies, char const *host)
 {
     char name[REMOTE_NAME_MAX];
-    switch (remote_name_ascii(name, sizeof name, host)) {
-    case REMOTE_NAME_OK:
+    switch (domain_ascii(name, sizeof name, host)) {
+    case DOMAIN_ASCII_OK:
         tlspolicy_find(policy, policies, name);
         break;
-    case REMOTE_NAME_NONE: /* an address, or what leads nowhere */
+    case DOMAIN_ASCII_NONE: /* an address, or what leads nowhere */
         tlspolicy_find(policy, policies, host);
         break;
-    case REMOTE_NAME_NO_MEMORY:
+    case DOMAIN_ASCII_NO_MEMORY:
         policy->level = TLSPOLICY_VERIFY;
         break;
     }

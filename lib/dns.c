@@ -1,74 +1,33 @@
-/* Asking: waits for all exchanges of one call. */
+/* Asking: waits for all questions of one call. */
 #include "lib/dns.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <skalibs/iopause.h>
-
-#include "lib/dns_exchange.h"
-
-/* Waits until something came or a next try is due, and serves that. False: it cannot wait. */
-static bool wait_and_serve(struct dns_exchange *exchanges, size_t count, tain const *deadline)
-{
-    iopause_fd waits[DNS_ASK_MAX];
-    struct dns_exchange *waiting[DNS_ASK_MAX];
-    unsigned int found = 0;
-    tain nearest = *deadline;
-    for (size_t i = 0; i < count; i++) {
-        struct dns_exchange *exchange = exchanges + i;
-        if (exchange->finished)
-            continue;
-        if (tain_less(&exchange->deadline, &nearest))
-            nearest = exchange->deadline;
-        waits[found] = (iopause_fd){.fd = exchange->descriptor,
-                                    .events = exchange->writes ? IOPAUSE_WRITE : IOPAUSE_READ};
-        waiting[found++] = exchange;
-    }
-    int const ready = iopause_g(waits, found, &nearest);
-    if (ready < 0 && errno != EINTR)
-        return false;
-    if (ready < 0)
-        tain_now_g();
-    for (unsigned int i = 0; i < found; i++) {
-        /* What has come counts, even when we come late to it. */
-        if (ready > 0 && waits[i].revents)
-            dns_exchange_serve(waiting[i]);
-        if (!waiting[i]->finished && !tain_future(&waiting[i]->deadline) && tain_future(deadline))
-            dns_exchange_time_out(waiting[i]);
-    }
-    return true;
-}
-
-static bool are_finished(struct dns_exchange const *exchanges, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!exchanges[i].finished)
-            return false;
-    return true;
-}
+#include "lib/dns_batch.h"
 
 void dns_ask(struct dns_servers const *servers, struct dns_question const *questions,
              struct dns_answer *answers, size_t count, tain const *deadline)
 {
-    struct dns_exchange *exchanges =
-        count <= DNS_ASK_MAX ? calloc(count + 1, sizeof *exchanges) : NULL;
-    if (!exchanges) {
-        for (size_t i = 0; i < count; i++)
-            answers[i] = (struct dns_answer){.status = DNS_TEMPORARY, .reason = "out of memory"};
-        return;
+    struct dns_batch batch = {.servers = servers};
+    for (size_t i = 0; i < count; i++)
+        dns_batch_ask(&batch, questions + i, answers + i, deadline);
+    while (batch.count > 0 && tain_future(deadline)) {
+        iopause_fd waits[DNS_ASK_MAX] = {{.fd = -1}};
+        tain nearest = *deadline;
+        unsigned int const waiting = dns_batch_waits(&batch, waits, &nearest);
+        int const ready = iopause_g(waits, waiting, &nearest);
+        if (ready < 0 && errno != EINTR)
+            break;
+        if (ready <= 0) {
+            tain_now_g();
+            for (unsigned int i = 0; i < waiting; i++)
+                waits[i].revents = 0;
+        }
+        dns_batch_serve(&batch, waits);
     }
-    for (size_t i = 0; i < count; i++)
-        dns_exchange_begin(exchanges + i, servers, questions + i, answers + i, deadline);
-    while (!are_finished(exchanges, count) && tain_future(deadline) &&
-           wait_and_serve(exchanges, count, deadline))
-        ;
-    for (size_t i = 0; i < count; i++)
-        if (!exchanges[i].finished)
-            dns_exchange_fail(exchanges + i, DNS_SILENCE);
-    free(exchanges);
+    dns_batch_give_up(&batch);
 }
 
 void dns_reverse_name(char name[DNS_REVERSE_MAX], ip46 const *ip)

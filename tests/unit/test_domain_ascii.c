@@ -1,4 +1,4 @@
-/* deliver/remote_name.h where libidn2 fails: the library here does what a test wants. */
+/* lib/domain_ascii.h where libidn2 fails: the library here does what a test wants. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <idn2.h>
 
 #include "deliver/remote_exchangers.h"
-#include "deliver/remote_name.h"
+#include "lib/domain_ascii.h"
 
 #define NAME                                                                                       \
     "b\xc3\xbc"                                                                                    \
@@ -30,13 +30,13 @@ static void test_failures(void **state)
 {
     static struct {
         int result;
-        enum remote_name name;
+        enum domain_ascii_result name;
         enum job_result job;
         char const *code;
     } const cases[] = {
-        {IDN2_MALLOC, REMOTE_NAME_NO_MEMORY, JOB_DEFERRED, "4.3.0 "},
-        {IDN2_DISALLOWED, REMOTE_NAME_NONE, JOB_FAILED, "5.1.2 "},
-        {IDN2_TOO_BIG_DOMAIN, REMOTE_NAME_NONE, JOB_FAILED, "5.1.2 "},
+        {IDN2_MALLOC, DOMAIN_ASCII_NO_MEMORY, JOB_DEFERRED, "4.3.0 "},
+        {IDN2_DISALLOWED, DOMAIN_ASCII_NONE, JOB_FAILED, "5.1.2 "},
+        {IDN2_TOO_BIG_DOMAIN, DOMAIN_ASCII_NONE, JOB_FAILED, "5.1.2 "},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -46,7 +46,7 @@ static void test_failures(void **state)
         struct remote_candidates candidates;
         struct failure failure;
         result = cases[i].result;
-        assert_int_equal(remote_name_ascii(out, sizeof out, NAME), cases[i].name);
+        assert_int_equal(domain_ascii(out, sizeof out, NAME), cases[i].name);
         assert_false(remote_exchangers_find(&candidates, &world, NAME, true, &deadline, &failure));
         assert_int_equal(failure.result, cases[i].job);
         assert_memory_equal(failure.text, cases[i].code, strlen(cases[i].code));

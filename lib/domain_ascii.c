@@ -1,4 +1,4 @@
-#include "deliver/remote_name.h"
+#include "lib/domain_ascii.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -16,28 +16,28 @@ static bool is_ascii(char const *text)
     return true;
 }
 
-static enum remote_name take(char *out, size_t size, char const *domain)
+static enum domain_ascii_result take(char *out, size_t size, char const *domain)
 {
     size_t const length = strlen(domain);
     if (length >= size || !address_is_domain(domain, length, false))
-        return REMOTE_NAME_NONE;
+        return DOMAIN_ASCII_NONE;
     memcpy(out, domain, length + 1);
     case_lowerb(out, length);
-    return REMOTE_NAME_OK;
+    return DOMAIN_ASCII_OK;
 }
 
-enum remote_name remote_name_ascii(char *out, size_t size, char const *domain)
+enum domain_ascii_result domain_ascii(char *out, size_t size, char const *domain)
 {
     uint8_t *converted = NULL;
     if (is_ascii(domain)) /* not through libidn2: names with an underscore exist */
         return take(out, size, domain);
     if (!address_is_domain(domain, strlen(domain), true))
-        return REMOTE_NAME_NONE;
+        return DOMAIN_ASCII_NONE;
     int const result =
         idn2_lookup_u8((uint8_t const *)domain, &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
     if (result != IDN2_OK)
-        return result == IDN2_MALLOC ? REMOTE_NAME_NO_MEMORY : REMOTE_NAME_NONE;
-    enum remote_name const taken = take(out, size, (char const *)converted);
+        return result == IDN2_MALLOC ? DOMAIN_ASCII_NO_MEMORY : DOMAIN_ASCII_NONE;
+    enum domain_ascii_result const taken = take(out, size, (char const *)converted);
     idn2_free(converted);
     return taken;
 }
