@@ -25,9 +25,9 @@
 #include "auth/gate.h"
 #include "auth/hash.h"
 #include "auth/passwords.h"
+#include "auth/remembered.h"
 #include "auth/slots.h"
 #include "auth/spending.h"
-#include "auth/store.h"
 #include "configured.h"
 #include "lib/control.h"
 #include "lib/descriptors.h"
@@ -300,7 +300,7 @@ int main(int argc, char const *const *argv)
         log_failure("auth-unavailable", error.text, 0);
         return EXIT_TEMPORARY;
     }
-    if (!store_open(&store, state))
+    if (!store_open(&store, state, &remembered_form, false))
         return EXIT_TEMPORARY;
     if (!arguments.budget && settings.program.len && !foreign_prepare(&foreign, settings.program.s))
         return EXIT_TEMPORARY;

@@ -14,16 +14,16 @@
  * is not refused for the slips of one, and a user not because of a single stranger. */
 enum counter { ADDRESS, USER, PAIR };
 static struct rule {
-    enum store_table table;
+    enum remembered_table table;
     uint64_t runs_off;      /* a failure, after this long */
     unsigned int limit;     /* refused from this many times authfailures on */
     unsigned int delay_per; /* delayed from limit / delay_per on */
     char kind;              /* in keys */
     char const *name;
 } const rules[] = {
-    [ADDRESS] = {STORE_ADDRESSES, 2 * MINUTE, 1, 4, 'a', "address"},
-    [USER] = {STORE_USERS, MINUTE, 2, 2, 'u', "user"},
-    [PAIR] = {STORE_PAIRS, MINUTE, 1, 1, 'p', "user-at-address"},
+    [ADDRESS] = {REMEMBERED_ADDRESSES, 2 * MINUTE, 1, 4, 'a', "address"},
+    [USER] = {REMEMBERED_USERS, MINUTE, 2, 2, 'u', "user"},
+    [PAIR] = {REMEMBERED_PAIRS, MINUTE, 1, 1, 'p', "user-at-address"},
 };
 
 /* The times of a record. */

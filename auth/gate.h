@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "auth/store.h"
+#include "auth/remembered.h"
 
 #define GATE_FAILURES 20 /* default of authfailures */
 #define GATE_DELAY    8  /* default of authdelay, in seconds */

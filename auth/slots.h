@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "auth/store.h"
+#include "lib/store.h"
 
 #define SLOTS_HASHES  4  /* 16 MiB and 20 ms of a processor each */
 #define SLOTS_FOREIGN 20 /* programs, which may wait for a directory service */

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "auth/store.h"
+#include "auth/remembered.h"
 
 #define SPENDING_MESSAGES   500 /* defaults an hour */
 #define SPENDING_RECIPIENTS 2000

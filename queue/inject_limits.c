@@ -69,7 +69,7 @@ bool inject_limits_take(_Atomic uint64_t *budget, uint64_t per_hour, uint64_t co
     uint64_t before = *budget, after;
     do {
         after = before;
-        if (!budget_take(&after, time, per_hour, count))
+        if (!budget_take(&after, time, BUDGET_HOUR, per_hour, count))
             return false;
     } while (!atomic_compare_exchange_weak(budget, &before, after));
     return true;

@@ -16,7 +16,7 @@ static int open_store(void **state)
     if (folder_make(state) != 0)
         return -1;
     struct folder const *const folder = *state;
-    return store_open(&store, folder->control.directory) ? 0 : -1;
+    return store_open(&store, folder->control.directory, &remembered_form, false) ? 0 : -1;
 }
 
 static int close_store(void **state)

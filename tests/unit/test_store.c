@@ -3,10 +3,10 @@
 #include <sys/random.h>
 #include <sys/wait.h>
 
-#include "auth/store.h"
+#include "auth/remembered.h"
 
 #define NOW     UINT64_C(1800000000000000)
-#define RECORDS 65536 /* what a table holds */
+#define RECORDS REMEMBERED_RECORDS
 
 static struct store store;
 static int directory;
@@ -17,12 +17,12 @@ static int open_store(void **state)
         return -1;
     struct folder const *const folder = *state;
     directory = folder->control.directory;
-    return store_open(&store, directory) ? 0 : -1;
+    return store_open(&store, directory, &remembered_form, false) ? 0 : -1;
 }
 
 static int close_store(void **state)
 {
-    close(store.lock);
+    store_close(&store);
     return folder_remove(state);
 }
 
@@ -36,7 +36,7 @@ static bool put(unsigned int number, uint64_t until)
     struct store_key key;
     struct store_record const record = {{until, 0, number}};
     make_key(&key, number);
-    return store_put(&store, STORE_ADDRESSES, &key, &record);
+    return store_put(&store, REMEMBERED_ADDRESSES, &key, &record);
 }
 
 static uint64_t get(unsigned int number)
@@ -44,14 +44,14 @@ static uint64_t get(unsigned int number)
     struct store_key key;
     struct store_record record;
     make_key(&key, number);
-    assert_true(store_get(&store, STORE_ADDRESSES, &key, &record));
+    assert_true(store_get(&store, REMEMBERED_ADDRESSES, &key, &record));
     return record.times[0];
 }
 
 static size_t entries(void)
 {
     MDB_stat status;
-    assert_int_equal(mdb_stat(store.transaction, store.tables[STORE_ADDRESSES], &status), 0);
+    assert_int_equal(mdb_stat(store.transaction, store.tables[REMEMBERED_ADDRESSES], &status), 0);
     return status.ms_entries;
 }
 
@@ -66,8 +66,8 @@ static void test_keeps(void **state)
     assert_true(store_begin(&store, NOW));
     assert_true(put(1, NOW + 7));
     store_abort(&store);
-    assert_true(store_open(&other, directory));
-    close(other.lock);
+    assert_true(store_open(&other, directory, &remembered_form, false));
+    store_close(&other);
     assert_true(store_begin(&store, NOW));
     assert_int_equal(get(1), NOW + 5);
     store_abort(&store);
@@ -116,12 +116,14 @@ static int use_in_child(void)
         if (dup2(null, 2) != 2) /* the log */
             _exit(3);
         /* cmocka has set handlers of its own since. */
-        bool good = store_open(&store, directory) && store_begin(&store, NOW);
+        bool good =
+            store_open(&store, directory, &remembered_form, false) && store_begin(&store, NOW);
         for (unsigned int i = 0; good && i < 40; i++) {
             struct store_key key;
             struct store_record record;
             make_key(&key, i * 25);
-            good = store_get(&store, STORE_ADDRESSES, &key, &record) && put(5000 + i, NOW + 10);
+            good =
+                store_get(&store, REMEMBERED_ADDRESSES, &key, &record) && put(5000 + i, NOW + 10);
         }
         _exit(good && store_commit(&store) ? 0 : 111);
     }
