@@ -1,29 +1,28 @@
 /* The header on its way into a mailbox: every Return-Path field is left out (RFC 5321 4.4: final
  * delivery adds the one that counts), and a Delivered-To field that names this recipient is noticed
- * (the message was here before: a loop).
- *
- * Nothing else is changed. Bytes come in pieces of any size and memory is the struct, whatever the
- * length of a line or of the header. The header ends at the first empty line only: a line that is
- * no field does not end it, because some readers of mail go on to the fields after it as well. */
+ * (the message was here before: a loop). Nothing else is changed. lib/header_scan.h says what the
+ * header is. */
 #ifndef EKIDEN_HEADER_FILTER_H
 #define EKIDEN_HEADER_FILTER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes that may wait for what follows: `Return-Path` and the blanks before its colon (RFC 5322
- * 4.5.8). More blanks than a line of RFC 5322 can hold make it no field. */
-#define HEADER_FILTER_HELD_MAX 1024
+#include "lib/header_scan.h"
+
+#define HEADER_FILTER_HELD_MAX HEADER_SCAN_HELD_MAX
 
 struct header_filter {
     char const *recipient; /* as it stands in Delivered-To; the caller's */
     size_t recipient_length;
     bool in_body; /* the empty line was passed: what follows need not come here any more */
     bool loop;    /* Delivered-To names the recipient */
-    unsigned char state, field, name;
-    size_t matched; /* bytes of the name, or of the recipient */
-    size_t held_length;
-    char held[HEADER_FILTER_HELD_MAX];
+    bool differs; /* the Delivered-To that is being read does not */
+    bool begun;   /* its value has */
+    size_t matched;
+    char *out;
+    size_t used;
+    struct header_scan scan; /* the last: touched only as far as used */
 };
 
 void header_filter_start(struct header_filter *filter, char const *recipient, size_t length);
