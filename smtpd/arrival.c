@@ -41,10 +41,11 @@ static void put(void *context, char const *bytes, size_t length)
     submit_message(&session->submit, bytes, length);
 }
 
-/* Users' messages may need completion; others' are never touched. */
-static bool is_submission(struct session const *session)
+static enum arrival_care care_for(struct session const *session)
 {
-    return session->connection->role != ROLE_MX;
+    if (session->connection->role != ROLE_MX)
+        return ARRIVAL_SUBMISSION;
+    return policy_is_exempt(session->connection) ? ARRIVAL_AS_IT_IS : ARRIVAL_STRANGER;
 }
 
 static void open_submission(struct session *session)
@@ -79,8 +80,11 @@ void arrival_open(struct session *session, enum data_form form)
         done += piece;
     }
     arrival->memory = arrival->memory || !add_received(session);
-    if (is_submission(session))
+    arrival->care = care_for(session);
+    if (arrival->care == ARRIVAL_SUBMISSION)
         open_submission(session);
+    else if (arrival->care == ARRIVAL_STRANGER)
+        results_filter_start(&arrival->results, put, session, session->settings->routing.me);
 }
 
 /* May the login write as the From that the header has? */
@@ -101,16 +105,11 @@ void arrival_abandon(struct session *session)
     session->arrival.abandoned = true;
 }
 
-/* Hands on what is sound so far; ENDED: and it was all. */
-static void hand_on(struct session *session, char const *bytes, size_t length, bool ended)
+static void hand_on_submission(struct session *session, char const *bytes, size_t length,
+                               bool ended)
 {
     struct arrival *const arrival = &session->arrival;
     struct submission *const submission = &arrival->submission;
-    if (!is_submission(session)) {
-        if (length > 0)
-            submit_message(&session->submit, bytes, length);
-        return;
-    }
     submission_add(submission, bytes, length);
     if (ended)
         submission_end(submission);
@@ -121,6 +120,26 @@ static void hand_on(struct session *session, char const *bytes, size_t length, b
         arrival->from = judge_from(session, submission);
     if (!policy_accepts(arrival->from))
         arrival_abandon(session);
+}
+
+/* Hands on what is sound so far; ENDED: and it was all. */
+static void hand_on(struct session *session, char const *bytes, size_t length, bool ended)
+{
+    struct results_filter *const results = &session->arrival.results;
+    switch (session->arrival.care) {
+    case ARRIVAL_SUBMISSION:
+        hand_on_submission(session, bytes, length, ended);
+        break;
+    case ARRIVAL_STRANGER:
+        results_filter_add(results, bytes, length);
+        if (ended)
+            results_filter_end(results);
+        break;
+    case ARRIVAL_AS_IT_IS:
+        if (length > 0)
+            submit_message(&session->submit, bytes, length);
+        break;
+    }
 }
 
 /* Looks at what was decoded. */

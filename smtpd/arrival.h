@@ -10,6 +10,7 @@
 #include "queue/queue_file.h"
 #include "smtpd/data.h"
 #include "smtpd/policy.h"
+#include "smtpd/results_filter.h"
 #include "smtpd/submission.h"
 
 struct session;
@@ -20,9 +21,17 @@ enum arrival_stage {
     ARRIVAL_REFUSED /* of a message in chunks: the client knows; the rest of them is dropped */
 };
 
+/* What the header meets on its way. */
+enum arrival_care {
+    ARRIVAL_AS_IT_IS,  /* of a relay client */
+    ARRIVAL_STRANGER,  /* results_filter: who is nobody to us cannot speak in our name */
+    ARRIVAL_SUBMISSION /* submission: users' messages may need completion */
+};
+
 /* Part of the session. */
 struct arrival {
     enum arrival_stage stage;
+    enum arrival_care care;
     struct data data;
     struct hops hops;
     bool memory; /* there was none for the Received field */
@@ -32,7 +41,8 @@ struct arrival {
     enum policy_rule from;
     char date[DATE_SIZE];
     char message_id[1 + QUEUE_ID_LENGTH + 1 + ADDRESS_DOMAIN_MAX + 2];
-    struct submission submission; /* where users send; the last: touched only as far as used */
+    struct results_filter results; /* of strangers; these two: touched only as far as used */
+    struct submission submission;  /* where users send */
 };
 
 /* Opens a message in the queue for the transaction, with its envelope and Received field. */

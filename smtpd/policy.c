@@ -186,6 +186,13 @@ static bool is_accepted(struct connection const *connection, enum policy_rule ru
                           found ? length - start : 0);
 }
 
+bool policy_is_exempt(struct connection const *connection)
+{
+    return connection->role != ROLE_MX || connection->relayclient ||
+           (connection->has_remote &&
+            networks_contain(&connection->settings->relayclients, &connection->remote));
+}
+
 /* Where users log in, nothing else gives the right: relayclients are for port 25. */
 static enum policy_rule find_right(struct connection const *connection, char const *login,
                                    char const *domain, size_t length, bool foreign_literal)

@@ -51,6 +51,10 @@ void policy_reply(enum policy_rule rule, struct reply *reply);
 /* May this client connect? */
 enum policy_rule policy_connect(struct connection const *connection);
 
+/* A client that is trusted: who sent it and in whose name it speaks is not judged. Everybody is who
+ * is not on port 25: there it is the login that counts. */
+bool policy_is_exempt(struct connection const *connection);
+
 /* May SENDER (length 0: the null sender) send here? LOGIN is who has logged in; empty: nobody. */
 enum policy_rule policy_sender(struct connection const *connection, char const *login,
                                struct address const *sender);

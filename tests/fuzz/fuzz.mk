@@ -21,6 +21,7 @@ fuzz_smtproutes_parse_needs := lib/tlspolicy_parse.c lib/address.c lib/utf8.c
 fuzz_remote_reply_needs := deliver/remote_extensions.c
 fuzz_job_needs     := deliver/dsn_fields.c lib/dsn.c lib/utf8.c lib/fields.c
 fuzz_header_filter_needs := lib/header_scan.c
+fuzz_results_filter_needs := lib/header_scan.c
 fuzz_header_address_needs := lib/utf8.c queue/envelope.c lib/dsn.c
 fuzz_envelope_needs := lib/dsn.c lib/utf8.c
 fuzz_dsn_needs     := lib/utf8.c
