@@ -9,8 +9,8 @@ static struct {
     char kind;
     unsigned int fields;
 } const kinds[] = {
-    {QUESTION_CLIENT, 1},    {QUESTION_HELLO, 1},   {QUESTION_SENDER, 1},
-    {QUESTION_RECIPIENT, 2}, {QUESTION_UNKNOWN, 1}, {QUESTION_MESSAGE, 1},
+    {QUESTION_CONNECTION, 1}, {QUESTION_CLIENT, 1},  {QUESTION_HELLO, 1},   {QUESTION_SENDER, 1},
+    {QUESTION_RECIPIENT, 2},  {QUESTION_UNKNOWN, 1}, {QUESTION_MESSAGE, 1},
 };
 
 /* The number of fields of KIND; 0 for none of ours. */

@@ -2,7 +2,9 @@
  * Text fields, each ended by NUL; NUMBER is the asker's, counts up, and comes back in the answer.
  *
  *   LETTER NUMBER NUL FIELD NUL ...
- *     `C` ADDRESS          the client has connected; ADDRESS in text form
+ *     `N` ADDRESS          the first: the client has connected; ADDRESS in text form. Counted only:
+ *                          `limits`
+ *     `C` ADDRESS          the same client: what name servers say about it
  *     `H` NAME             HELO or EHLO; counts from now on in place of the last one
  *     `M` SENDER           MAIL; empty for the null sender; the same
  *     `R` RECIPIENT SPF    RCPT, before it is accepted; SPF is the result's word, or empty
@@ -11,7 +13,9 @@
  *   LETTER NUMBER NUL FINDING ...
  *     one packet of answer to each question, when all is known that it asks for, or the deadline of
  *     all the session's DNS questions (`dnsdeadline`) has passed. Answers to C, H and M may come in
- *     any order; R, U and D ask no name server and are answered at once.
+ *     any order; N, R, U and D ask no name server and are answered at once.
+ *
+ * C and H are asked where a control file wants to know, M always comes before R, U and D.
  *
  * The findings stand in the order in which they count. The judge ends when its socket does. It
  * counts and remembers nothing when it was started with -n (`ekiden explain`). */
@@ -30,6 +34,7 @@
 #define QUESTION_ANSWER_MAX   (12 + QUESTION_FINDINGS_MAX * FINDING_BYTES_MAX)
 
 enum question_kind {
+    QUESTION_CONNECTION = 'N',
     QUESTION_CLIENT = 'C',
     QUESTION_HELLO = 'H',
     QUESTION_SENDER = 'M',

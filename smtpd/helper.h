@@ -5,7 +5,12 @@
  * answers on that end:
  *   `+` with the helper's channels as descriptors, or `-` when it could not be started;
  *   later `x` and one byte: the exit code (111 when a signal ended it), then closes.
- * The dialogue closes its end to say that it gave up: the keeper kills the helper then. */
+ * The dialogue closes its end to say that it gave up: the keeper kills the helper then.
+ *
+ * Those to whom a dialogue talks while it goes on with its client are *direct*: the end is of any
+ * kind of socket pair, and becomes the helper's fd 0 itself. So nothing has to be awaited before
+ * the first question. The keeper says nothing on it; the other end is at its end when the helper
+ * has ended, or could not be started. */
 #ifndef EKIDEN_HELPER_H
 #define EKIDEN_HELPER_H
 
@@ -21,8 +26,8 @@ enum helper_kind {
     HELPER_AUTH = 'A',     /* ekiden-auth, with the client's address (HELPER_ADDRESS_SIZE); a stream
                               socket: its fd 3 (to write, then to shut down) */
     HELPER_BUDGET = 'B',   /* ekiden-auth -b; a stream socket, as above */
-    HELPER_JUDGE = 'J',    /* ekiden-judge; a packet socket, its fd 0: judge/question.h */
-    HELPER_SPF = 'S'       /* ekiden-spf; a stream socket, its fd 0 */
+    HELPER_JUDGE = 'J',    /* direct: ekiden-judge, on a packet socket (judge/question.h) */
+    HELPER_SPF = 'S'       /* direct: ekiden-spf, on a stream socket */
 };
 
 #endif

@@ -29,10 +29,10 @@ static bool pause_request(void *context, int milliseconds)
     return true;
 }
 
-int helper_request(int requests, char const *request, size_t length)
+static int request_on(int type, int requests, char const *request, size_t length)
 {
     int ends[2];
-    if (!packet_pair(ends)) {
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0) {
         log_failure("helper-not-asked", "socketpair", errno);
         return -1;
     }
@@ -48,6 +48,17 @@ int helper_request(int requests, char const *request, size_t length)
         return ends[0];
     close(ends[0]);
     return -1;
+}
+
+int helper_request(int requests, char const *request, size_t length)
+{
+    return request_on(SOCK_SEQPACKET, requests, request, length);
+}
+
+int helper_talk(int requests, enum helper_kind kind, int type)
+{
+    char const request = (char)kind;
+    return request_on(type, requests, &request, 1);
 }
 
 bool helper_take_channels(int answers, int *channels, unsigned int count)

@@ -12,6 +12,10 @@
  * logging. */
 int helper_request(int requests, char const *request, size_t length);
 
+/* The same for a direct helper KIND, on a socket pair of TYPE (SOCK_STREAM, SOCK_SEQPACKET). What
+ * is written to the returned end waits until the helper reads it. */
+int helper_talk(int requests, enum helper_kind kind, int type);
+
 /* Takes the keeper's first word from ANSWERS, which is readable: true with COUNT channels, the
  * caller's to close; false when the helper was not started. */
 bool helper_take_channels(int answers, int *channels, unsigned int count);

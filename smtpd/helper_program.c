@@ -14,7 +14,6 @@
 
 #include "configured.h"
 #include "lib/log.h"
-#include "lib/packet.h"
 #include "lib/process.h"
 #include "lib/program_path.h"
 
@@ -29,7 +28,7 @@ extern char **environ;
 
 /* Why a stream socket: unlike a pipe it tells the dialogue whether the helper has read to the end.
  */
-enum channel_kind { PIPE_READ, PIPE_WRITTEN, SOCKET, PACKETS };
+enum channel_kind { PIPE_READ, PIPE_WRITTEN, SOCKET };
 
 struct channel {
     int number; /* of the helper's descriptor */
@@ -48,6 +47,7 @@ struct start {
 struct row {
     char kind;
     size_t length; /* of the request */
+    bool direct;   /* smtpd/helper.h */
     unsigned int count;
     struct channel channels[HELPER_CHANNELS_MAX];
     bool folders; /* it is one of ours, and gets the control folder, and its own where it has one */
@@ -202,13 +202,15 @@ static struct row const rows[] = {
      .execute = execute_budget},
     {.kind = HELPER_JUDGE,
      .length = 1,
+     .direct = true,
      .count = 1,
-     .channels = {{QUESTION_FD, PACKETS}},
+     .channels = {{QUESTION_FD, SOCKET}},
      .folders = true,
      .prepare = prepare_judge,
      .execute = execute_question},
     {.kind = HELPER_SPF,
      .length = 1,
+     .direct = true,
      .count = 1,
      .channels = {{QUESTION_FD, SOCKET}},
      .folders = true,
@@ -233,22 +235,25 @@ static void close_ends(int const *ends, unsigned int count)
 static bool make_channel(enum channel_kind kind, int *theirs, int *ours)
 {
     int ends[2];
-    bool const made = kind == PACKETS ? packet_pair(ends)
-                      : kind == SOCKET
-                          ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
-                          : pipe2(ends, O_CLOEXEC) == 0;
+    bool const made = kind == SOCKET ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
+                                     : pipe2(ends, O_CLOEXEC) == 0;
     *theirs = made ? ends[kind == PIPE_WRITTEN] : -1;
     *ours = made ? ends[kind != PIPE_WRITTEN] : -1;
     return made;
 }
 
 /* False: nothing stays open. */
-static bool make_channels(struct row const *row, int *theirs, int *ours)
+static bool make_channels(struct row const *row, int reply, int *theirs,
+                          struct helper_channels *channels)
 {
-    for (unsigned int i = 0; i < row->count; i++)
-        if (!make_channel(row->channels[i].kind, theirs + i, ours + i)) {
+    channels->direct = row->direct;
+    channels->count = row->direct ? 0 : row->count;
+    if (row->direct)
+        theirs[0] = reply;
+    for (unsigned int i = 0; i < channels->count; i++)
+        if (!make_channel(row->channels[i].kind, theirs + i, channels->ends + i)) {
             close_ends(theirs, i);
-            close_ends(ours, i);
+            close_ends(channels->ends, i);
             return false;
         }
     return true;
@@ -294,7 +299,7 @@ _Noreturn static void run(struct row const *row, struct start *start,
 }
 
 pid_t helper_program_start(struct helper_means *means, char const *request, size_t length,
-                           int channels[static HELPER_CHANNELS_MAX], unsigned int *count)
+                           int reply, struct helper_channels *channels)
 {
     int theirs[HELPER_CHANNELS_MAX];
     struct start start = {
@@ -303,14 +308,13 @@ pid_t helper_program_start(struct helper_means *means, char const *request, size
     struct privilege_user const *const user = row ? row->prepare(means, &start) : NULL;
     pid_t const parent = getpid();
     pid_t pid = -1;
-    if (user && make_channels(row, theirs, channels)) {
+    if (user && make_channels(row, reply, theirs, channels)) {
         pid = process_fork("smtpd-helper");
         if (pid == 0)
             run(row, &start, user, theirs, parent);
-        close_ends(theirs, row->count);
-        *count = row->count;
+        close_ends(theirs, channels->count);
         if (pid < 0)
-            close_ends(channels, row->count);
+            close_ends(channels->ends, channels->count);
     } else if (user) {
         log_failure("helper-not-started", start.path.s, errno);
     }

@@ -2,6 +2,7 @@
 #ifndef EKIDEN_HELPER_PROGRAM_H
 #define EKIDEN_HELPER_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -20,10 +21,17 @@ struct helper_means {
     struct helper_state auth, judge;
 };
 
-/* Starts the program of the LENGTH bytes of REQUEST. Returns its pid; CHANNELS are the dialogue's
- * ends, *count of them, the caller's to close. -1 when there is no such program or it could not be
+/* What the dialogue gets to talk to a program. */
+struct helper_channels {
+    int ends[HELPER_CHANNELS_MAX];
+    unsigned int count;
+    bool direct; /* there are none, and nothing is told: it has the other end of the program's */
+};
+
+/* Starts the program of the LENGTH bytes of REQUEST, which came with REPLY. Returns its pid; the
+ * ends of CHANNELS are the caller's to close. -1 when there is no such program or it could not be
  * started: logged. */
 pid_t helper_program_start(struct helper_means *means, char const *request, size_t length,
-                           int channels[static HELPER_CHANNELS_MAX], unsigned int *count);
+                           int reply, struct helper_channels *channels);
 
 #endif

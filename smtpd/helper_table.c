@@ -6,9 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/packet.h"
 
+#define GRACE_MILLISECONDS 2000
+
+/* Without a wait: who asked may have been taken over. */
 static void tell(int reply, char const *bytes, size_t length, int const *fds, unsigned int count)
 {
     struct iovec const piece = {.iov_base = (char *)bytes, .iov_len = length};
@@ -31,20 +35,22 @@ static bool reserve(struct helper_table *table)
 
 void helper_start(struct helper_table *table, char const *request, size_t length, int reply)
 {
-    int channels[HELPER_CHANNELS_MAX];
-    unsigned int count = 0;
+    struct helper_channels channels = {.direct = false};
     pid_t const pid = reserve(table)
-                          ? helper_program_start(&table->means, request, length, channels, &count)
+                          ? helper_program_start(&table->means, request, length, reply, &channels)
                           : -1;
     if (pid < 0) {
-        tell(reply, "-", 1, NULL, 0);
+        if (!channels.direct)
+            tell(reply, "-", 1, NULL, 0);
         close(reply);
         return;
     }
-    tell(reply, "+", 1, channels, count);
-    while (count)
-        close(channels[--count]);
-    table->entries[table->count++] = (struct helper){.pid = pid, .reply = reply};
+    if (!channels.direct)
+        tell(reply, "+", 1, channels.ends, channels.count);
+    while (channels.count)
+        close(channels.ends[--channels.count]);
+    table->entries[table->count++] =
+        (struct helper){.pid = pid, .reply = reply, .direct = channels.direct};
 }
 
 size_t helper_polls(struct helper_table const *table, struct pollfd *polls)
@@ -54,14 +60,29 @@ size_t helper_polls(struct helper_table const *table, struct pollfd *polls)
     return table->count;
 }
 
+struct timespec const *helper_timeout(struct helper_table const *table,
+                                      struct timespec const *otherwise)
+{
+    static struct timespec const look = {.tv_sec = 1};
+    for (size_t i = 0; i < table->count; i++)
+        if (table->entries[i].late)
+            return &look;
+    return otherwise;
+}
+
 void helper_check(struct helper_table *table, struct pollfd const *polls, size_t count)
 {
-    for (size_t i = 0; i < count && i < table->count; i++)
-        if (polls[i].revents && table->entries[i].reply == polls[i].fd) {
+    for (size_t i = 0; i < count && i < table->count; i++) {
+        struct helper *const helper = table->entries + i;
+        if (!polls[i].revents || helper->reply < 0 || helper->reply != polls[i].fd)
+            continue;
+        close(helper->reply);
+        helper->reply = -1; /* the entry waits for its process */
+        helper->late = clock_milliseconds() + (helper->direct ? GRACE_MILLISECONDS : 0);
+    }
+    for (size_t i = 0; i < table->count; i++)
+        if (table->entries[i].late && clock_milliseconds() >= table->entries[i].late)
             kill(table->entries[i].pid, SIGKILL);
-            close(table->entries[i].reply);
-            table->entries[i].reply = -1; /* the entry waits for its process */
-        }
 }
 
 bool helper_ended(struct helper_table *table, pid_t pid, int status)
@@ -73,7 +94,8 @@ bool helper_ended(struct helper_table *table, pid_t pid, int status)
         char const bytes[2] = {
             'x', (char)(WIFEXITED(status) ? WEXITSTATUS(status) : HELPER_EXIT_TEMPORARY)};
         if (helper.reply >= 0) {
-            tell(helper.reply, bytes, sizeof bytes, NULL, 0);
+            if (!helper.direct)
+                tell(helper.reply, bytes, sizeof bytes, NULL, 0);
             close(helper.reply);
         }
         table->entries[i] = table->entries[--table->count];

@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "smtpd/helper_program.h"
 
@@ -14,19 +16,26 @@ struct helper_table {
     struct helper {
         pid_t pid;
         int reply; /* the keeper's end of the dialogue's pair */
-    } * entries;   /* owned */
+        bool direct;
+        int64_t late; /* when it is killed whose dialogue has gone; 0: it has not */
+    } * entries;      /* owned */
     size_t count, space;
 };
 
 /* Starts the helper that the LENGTH bytes of REQUEST ask for, and tells the dialogue behind REPLY,
- * which the table owns from here on: `+` with the channels, or `-`. */
+ * which the table owns from here on: `+` with the channels, or `-`; who is direct, nothing. */
 void helper_start(struct helper_table *table, char const *request, size_t length, int reply);
 
 /* One pollfd a helper, for the hang-up of its dialogue. Returns how many were written to POLLS,
  * which has room for table->count. */
 size_t helper_polls(struct helper_table const *table, struct pollfd *polls);
 
-/* Kills the helpers whose dialogue gave up, by the result of ppoll on what helper_polls wrote. */
+/* How long ppoll may wait: OTHERWISE, or a second while a helper has to be looked after. */
+struct timespec const *helper_timeout(struct helper_table const *table,
+                                      struct timespec const *otherwise);
+
+/* Kills the helpers whose dialogue gave up, by the result of ppoll on what helper_polls wrote; a
+ * direct one, which sees it itself and may be writing down what it remembers, two seconds later. */
 void helper_check(struct helper_table *table, struct pollfd const *polls, size_t count);
 
 /* PID ended with STATUS: its dialogue is told the exit code. False when PID is no helper. */

@@ -13,10 +13,11 @@
 #include "smtpd/keeper.h"
 #include "smtpd/template.h"
 
-#define EXIT_TEMPORARY 111
-#define SLOTS_BEYOND   32 /* beyond concurrencyincoming: those that wait, and those that say 421 */
-#define CAPACITY_MAX   100000
-#define BROKEN_SECONDS 30 /* for sessions to end by themselves */
+#define EXIT_TEMPORARY    111
+#define SLOTS_BEYOND      32 /* beyond concurrencyincoming: those that wait, and those that say 421 */
+#define CAPACITY_MAX      100000
+#define HELPERS_A_SESSION 4  /* at once: a judge, SPF of its name and its sender, one that ends */
+#define BROKEN_SECONDS    30 /* for sessions to end by themselves */
 
 struct listener {
     struct keeper *keeper;
@@ -105,7 +106,7 @@ static void handle_request(struct listener *listener)
         listener->helper_reads = -1;
     }
     if (length > 0 && count == 1 &&
-        listener->keeper->helpers.count < listener->template.sessions_max)
+        listener->keeper->helpers.count / HELPERS_A_SESSION < listener->template.sessions_max)
         helper_start(&listener->keeper->helpers, request, (size_t)length, reply);
     else if (length > 0 && count == 1)
         close(reply);
@@ -150,7 +151,8 @@ static void wait_once(struct listener *listener, struct timespec const *timeout,
     polls[1] = (struct pollfd){.fd = listener->helper_reads, .events = POLLIN};
     polls[2] = tls_service_poll(tls);
     helper_polls(&listener->keeper->helpers, polls + 3);
-    ppoll(polls, 3 + helpers, timeout, process_waiting());
+    ppoll(polls, 3 + helpers, helper_timeout(&listener->keeper->helpers, timeout),
+          process_waiting());
     if (process_take_child())
         *broken |= reap(listener);
     helper_check(&listener->keeper->helpers, polls + 3, helpers);

@@ -109,7 +109,7 @@ static int keep(struct keeper *keeper, pid_t dialogue, int requests)
         size_t const helpers = helper_polls(&keeper->helpers, polls + 2);
         struct child ended;
         int status;
-        ppoll(polls, 2 + helpers, NULL, process_waiting());
+        ppoll(polls, 2 + helpers, helper_timeout(&keeper->helpers, NULL), process_waiting());
         if (*process_stop() && !served)
             kill(dialogue, SIGTERM);
         bool const child = process_take_child();
