@@ -54,13 +54,20 @@ static bool from_socket(int descriptor, name_func *name, ip46 *ip, uint16_t *por
     }
 }
 
-static bool from_text(char const *text, char const *port_text, ip46 *ip, uint16_t *port)
+bool client_address(char const *text, ip46 *ip)
 {
     ip46 scanned;
     size_t const length = text ? ip46_scan(text, &scanned) : 0;
     if (!length || text[length])
         return false;
     set_address(ip, scanned.ip, ip46_is6(&scanned));
+    return true;
+}
+
+static bool from_text(char const *text, char const *port_text, ip46 *ip, uint16_t *port)
+{
+    if (!client_address(text, ip))
+        return false;
     if (!port_text || !ushort0_scan(port_text, port))
         *port = 0;
     return true;

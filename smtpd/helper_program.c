@@ -157,11 +157,10 @@ static void execute_budget(struct start const *start)
 
 static struct privilege_user const *prepare_judge(struct helper_means *means, struct start *start)
 {
-    start->state = &means->judge;
-    return helper_state_open(&means->judge, CONFIGURED_USER_JUDGE) &&
-                   program_path(&start->path, "ekiden-judge")
-               ? &means->judge.user
-               : NULL;
+    bool const ready = means->aside ? helper_state_look(&means->judge, CONFIGURED_USER_JUDGE)
+                                    : helper_state_open(&means->judge, CONFIGURED_USER_JUDGE);
+    start->state = means->judge.folder >= 0 ? &means->judge : NULL;
+    return ready && program_path(&start->path, "ekiden-judge") ? &means->judge.user : NULL;
 }
 
 static struct privilege_user const *prepare_spf(struct helper_means *means, struct start *start)
@@ -170,6 +169,11 @@ static struct privilege_user const *prepare_spf(struct helper_means *means, stru
                    program_path(&start->path, "ekiden-spf")
                ? &means->spf
                : NULL;
+}
+
+static void execute_judge(struct start const *start)
+{
+    execute_ours(start, QUESTION_FD, start->means->aside ? "-n" : NULL, NULL);
 }
 
 static void execute_question(struct start const *start)
@@ -207,7 +211,7 @@ static struct row const rows[] = {
      .channels = {{QUESTION_FD, SOCKET}},
      .folders = true,
      .prepare = prepare_judge,
-     .execute = execute_question},
+     .execute = execute_judge},
     {.kind = HELPER_SPF,
      .length = 1,
      .direct = true,

@@ -19,6 +19,9 @@ struct helper_means {
     struct privilege_user injector;
     struct privilege_user spf;
     struct helper_state auth, judge;
+    bool aside; /* nothing is to be remembered: ekiden-judge gets -n, and its folder where it is
+                   there
+                   (`ekiden explain`) */
 };
 
 /* What the dialogue gets to talk to a program. */

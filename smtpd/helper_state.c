@@ -61,3 +61,12 @@ bool helper_state_open(struct helper_state *state, char const *name)
     forget_removed(state);
     return state->folder >= 0 || open_folder(state);
 }
+
+bool helper_state_look(struct helper_state *state, char const *name)
+{
+    if (!privilege_find(&state->user, name))
+        return false;
+    if (state->folder < 0)
+        state->folder = open(state->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return true;
+}

@@ -17,4 +17,8 @@ struct helper_state {
  * after logging. */
 bool helper_state_open(struct helper_state *state, char const *name);
 
+/* The same for who only looks on: makes no folder, and does without one that is not there. False
+ * when there is no such user: logged. */
+bool helper_state_look(struct helper_state *state, char const *name);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "lib/address.h"
 #include "lib/address_list.h"
+#include "lib/table_line.h"
 
 #define GREETING_MAX 400 /* bytes: a reply line has at most 512 */
 
@@ -167,8 +168,7 @@ static enum control_result load_all(struct settings *settings, struct control co
         networks_load(&settings->badclients, control, "badclients", 0, 0, error) == CONTROL_ERROR ||
         role_ports_load(&settings->role_ports, control, error) == CONTROL_ERROR ||
         queue_limits_load(&settings->room, control, error) == CONTROL_ERROR ||
-        srs_settings_load(&settings->srs, control, settings->routing.me, error) == CONTROL_ERROR ||
-        batv_settings_load(&settings->batv, control, error) == CONTROL_ERROR)
+        srs_settings_load(&settings->srs, control, settings->routing.me, error) == CONTROL_ERROR)
         return CONTROL_ERROR;
     settings->tls = has_certificate(control);
     return CONTROL_OK;
@@ -190,7 +190,6 @@ void settings_free(struct settings *settings)
 {
     routing_free(&settings->routing);
     srs_settings_free(&settings->srs);
-    batv_settings_free(&settings->batv);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         table_free((struct table *)(void *)((char *)settings + lists[i].offset));
     networks_free(&settings->relayclients);
@@ -198,4 +197,13 @@ void settings_free(struct settings *settings)
     free(settings->greeting);
     free(settings->queueprogram);
     settings->greeting = settings->queueprogram = 0;
+}
+
+unsigned int settings_line(struct control const *control, char const *name, char const *key,
+                           size_t length)
+{
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        if (!strcmp(lists[i].name, name))
+            return table_line(control, name, lists[i].parse, key, length);
+    return 0;
 }

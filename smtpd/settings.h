@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/batv_settings.h"
 #include "lib/control.h"
 #include "lib/network.h"
 #include "lib/routing.h"
@@ -36,7 +35,6 @@ struct settings {
     uint64_t authcheckfrom;       /* 1: the header From must be the login's own; default 0 */
     struct table authsenders;     /* LOGIN:ADDRESS, LOGIN:@DOMAIN, LOGIN:*, the whole line a key */
     struct srs_settings srs;      /* srs, srsdomain: what comes back to mail that was forwarded */
-    struct batv_settings batv;    /* batv, batvexempt, batvcheck: reports on what our users sent */
     struct queue_limits room;     /* minfree, maxqueue: what the queue needs to take mail */
     char *queueprogram;           /* absolute path of another qmail-queue; 0: our injector */
 };
@@ -46,5 +44,10 @@ struct settings {
 enum control_result settings_load(struct settings *settings, struct control const *control,
                                   struct control_error *error);
 void settings_free(struct settings *settings);
+
+/* The line of the table in the control file NAME that has KEY, by a look into the file; 0: none, or
+ * there is no such table. */
+unsigned int settings_line(struct control const *control, char const *name, char const *key,
+                           size_t length);
 
 #endif

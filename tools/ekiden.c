@@ -20,6 +20,7 @@ static struct command {
     char const *program;
 } const commands[] = {
     {"queue", "show and change what waits in the queue; pause and resume", queue_command, NULL},
+    {"explain", "what a client would be answered, and which line says so", NULL, "ekiden-explain"},
     {"dns", "ask the name servers as Ekiden does", NULL, "ekiden-dns"},
     {"user", "users' names and passwords", NULL, "ekiden-passwd"},
     {"serve", "start a server and a scheduler, and stop them together", NULL, "ekiden-serve"}};

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/print.h"
 #include "tools/queue_command.h"
-#include "tools/queue_print.h"
 
 static size_t read_piece(int descriptor, char *piece, size_t size, uint64_t offset)
 {
@@ -26,9 +26,9 @@ static bool print_lines(char const *piece, size_t length, bool whole, bool *at_s
         size_t const size = newline ? (size_t)(newline - piece) - at : length - at;
         if (newline && !size && *at_start && !whole)
             return true;
-        queue_print_text(piece + at, size);
+        print_text(piece + at, size);
         if (newline)
-            queue_print("\n");
+            print("\n");
         *at_start = newline != NULL;
         at += size + (newline != NULL);
     }
@@ -43,7 +43,7 @@ void queue_content_print(int descriptor, struct queue_item const *item, bool who
     bool at_start = true, ended = false;
     if (item->state == QUEUE_ITEM_BAD)
         return;
-    queue_print("\n");
+    print("\n");
     checksum_start(&sum);
     uint64_t const length = whole || message->message_length < QUEUE_CONTENT_HEADER
                                 ? message->message_length
@@ -55,7 +55,7 @@ void queue_content_print(int descriptor, struct queue_item const *item, bool who
         ended = print_lines(piece, (size_t)got, whole, &at_start);
     }
     if (!at_start)
-        queue_print("\n");
+        print("\n");
     if (whole && checksum_end(&sum) != message->message_sum)
         queue_command_fail("the message is damaged: it does not fit its checksum", 0);
 }

@@ -1,6 +1,4 @@
-/* What is shown of the queue, on standard output. Whatever strangers chose is escaped: in text each
- * byte that is no printable ASCII, in JSON what is no valid UTF-8 (lib/utf8.h), and in both the
- * backslash, become \xNN; so a reader can undo it. */
+/* What is shown of the queue, on standard output (tools/print.h). */
 #ifndef EKIDEN_QUEUE_PRINT_H
 #define EKIDEN_QUEUE_PRINT_H
 
@@ -8,16 +6,6 @@
 #include <stdint.h>
 
 #include "queue/queue_item.h"
-
-void queue_print(char const *text);
-void queue_print_number(uint64_t number);
-void queue_print_escaped(char const *text, size_t length);
-/* The same, and blanks stay. */
-void queue_print_text(char const *text, size_t length);
-/* SECONDS since 1970 as RFC 5322 has dates. */
-void queue_print_date(uint64_t seconds);
-/* A JSON string, with its quotes. */
-void queue_print_string(char const *text, size_t length);
 
 /* The first line about a message; then one for each of its recipients. */
 struct queue_print_line {
@@ -35,8 +23,5 @@ void queue_print_item(struct queue_item const *item);
 /* The item as a JSON object, without an end of line and without its closing brace: what else there
  * is to say goes there. */
 void queue_print_object(struct queue_item const *item);
-
-/* Makes what was printed go out. False: errno. */
-bool queue_print_flush(void);
 
 #endif

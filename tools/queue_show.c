@@ -7,6 +7,7 @@
 
 #include "queue/inject_client.h"
 #include "queue/queue_list.h"
+#include "tools/print.h"
 #include "tools/problem.h"
 #include "tools/queue_print.h"
 
@@ -83,7 +84,7 @@ void queue_show(char const *path)
     if (status != QUEUE_OK)
         problem_die(PROBLEM_TEMPORARY, "4.3.0 the queue could not be read to its end", 0);
     queue_print_total(show.messages, show.bytes);
-    if (!queue_print_flush())
+    if (!print_flush())
         problem_die(PROBLEM_TEMPORARY, "standard output cannot be written", errno);
     inject_client_close(&client);
 }

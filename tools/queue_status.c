@@ -9,7 +9,7 @@
 #include "lib/paused.h"
 #include "queue/send_folder.h"
 #include "queue/send_place.h"
-#include "tools/queue_print.h"
+#include "tools/print.h"
 
 static void count_folder(int queue, int place, uint64_t *count)
 {
@@ -43,40 +43,40 @@ static void print_json(uint64_t const counts[QUEUE_ITEM_STATES], bool const paus
                        bool running)
 {
     for (enum queue_item_state state = 0; state < QUEUE_ITEM_STATES; state++) {
-        queue_print(state ? ",\"" : "{\"");
-        queue_print(queue_item_state_name(state));
-        queue_print("\":");
-        queue_print_number(counts[state]);
+        print(state ? ",\"" : "{\"");
+        print(queue_item_state_name(state));
+        print("\":");
+        print_number(counts[state]);
     }
-    queue_print(",\"paused\":[");
+    print(",\"paused\":[");
     for (enum paused_what what = 0, before = 0; what < PAUSED_COUNT; what++)
         if (paused[what]) {
-            queue_print(before++ ? ",\"" : "\"");
-            queue_print(paused_words[what]);
-            queue_print("\"");
+            print(before++ ? ",\"" : "\"");
+            print(paused_words[what]);
+            print("\"");
         }
-    queue_print(running ? "],\"scheduler\":true}\n" : "],\"scheduler\":false}\n");
+    print(running ? "],\"scheduler\":true}\n" : "],\"scheduler\":false}\n");
 }
 
-static void print_text(uint64_t const counts[QUEUE_ITEM_STATES], bool const paused[PAUSED_COUNT],
+static void print_words(uint64_t const counts[QUEUE_ITEM_STATES], bool const paused[PAUSED_COUNT],
                        bool running)
 {
     bool any = false;
     for (enum queue_item_state state = 0; state < QUEUE_ITEM_STATES; state++) {
-        queue_print(queue_item_state_name(state));
-        queue_print(" ");
-        queue_print_number(counts[state]);
-        queue_print("\n");
+        print(queue_item_state_name(state));
+        print(" ");
+        print_number(counts[state]);
+        print("\n");
     }
-    queue_print("paused");
+    print("paused");
     for (enum paused_what what = 0; what < PAUSED_COUNT; what++)
         if (paused[what]) {
-            queue_print(" ");
-            queue_print(paused_words[what]);
+            print(" ");
+            print(paused_words[what]);
             any = true;
         }
-    queue_print(any ? "\n" : " nothing\n");
-    queue_print(running ? "scheduler running\n" : "scheduler not running\n");
+    print(any ? "\n" : " nothing\n");
+    print(running ? "scheduler running\n" : "scheduler not running\n");
 }
 
 int queue_status_show(struct queue_arguments *arguments)
@@ -95,8 +95,8 @@ int queue_status_show(struct queue_arguments *arguments)
     queue_command_drop(arguments);
     for (int place = SEND_PLACE_BAD; place < QUEUE_SLOTS; place++)
         count_folder(arguments->queue, place, counts + queue_item_state_of(place));
-    (arguments->json ? print_json : print_text)(counts, paused, is_running(arguments->queue));
-    if (!queue_print_flush())
+    (arguments->json ? print_json : print_words)(counts, paused, is_running(arguments->queue));
+    if (!print_flush())
         queue_command_fail("standard output cannot be written", errno);
     return QUEUE_EXIT_DONE;
 }

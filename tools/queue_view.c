@@ -9,6 +9,7 @@
 #include "queue/queue_control.h"
 #include "queue/queue_walk.h"
 #include "queue/send_place.h"
+#include "tools/print.h"
 #include "tools/queue_content.h"
 #include "tools/queue_print.h"
 
@@ -19,7 +20,7 @@ struct view {
 
 static void finish(void)
 {
-    if (!queue_print_flush())
+    if (!print_flush())
         queue_command_fail("standard output cannot be written", errno);
 }
 
@@ -46,7 +47,7 @@ static bool list_one(void *context, int place, char const *id, int descriptor)
         view->bytes += item.size;
         if (view->arguments->json) {
             queue_print_object(&item);
-            queue_print("}\n");
+            print("}\n");
         } else {
             queue_print_item(&item);
         }
@@ -66,7 +67,7 @@ int queue_view_list(struct queue_arguments *arguments)
     if (!queue_walk(arguments->queue, true, list_one, &view))
         queue_command_fail("the queue cannot be read", errno);
     if (!arguments->json && queue_select_is_given(&arguments->select) && !view.messages)
-        queue_print("No message in the queue is of this selection.\n");
+        print("No message in the queue is of this selection.\n");
     else if (!arguments->json)
         queue_print_total(view.messages, view.bytes);
     finish();
@@ -92,24 +93,24 @@ static struct {
 
 static void print_json_note(struct queue_recipient const *recipient, size_t event, char const *text)
 {
-    queue_print("{\"event\":\"");
-    queue_print(events[event].event);
-    queue_print("\",\"recipient\":");
-    queue_print_string(recipient->address, recipient->length);
-    queue_print(",\"text\":");
-    queue_print_string(text, strlen(text));
-    queue_print("}");
+    print("{\"event\":\"");
+    print(events[event].event);
+    print("\",\"recipient\":");
+    print_string(recipient->address, recipient->length);
+    print(",\"text\":");
+    print_string(text, strlen(text));
+    print("}");
 }
 
 static void print_text_note(struct queue_recipient const *recipient, size_t event, char const *text)
 {
-    queue_print("    note  ");
-    queue_print_escaped(recipient->address, recipient->length);
-    queue_print(" ");
-    queue_print(events[event].text);
-    queue_print(": ");
-    queue_print_text(text, strlen(text));
-    queue_print("\n");
+    print("    note  ");
+    print_escaped(recipient->address, recipient->length);
+    print(" ");
+    print(events[event].text);
+    print(": ");
+    print_text(text, strlen(text));
+    print("\n");
 }
 
 static bool print_note(void *context, enum notes_letter letter, uint32_t index, char const *text)
@@ -118,9 +119,9 @@ static bool print_note(void *context, enum notes_letter letter, uint32_t index, 
     size_t event = 0;
     if (letter == NOTES_WARNED) {
         if (notes->json && notes->count++)
-            queue_print(",");
-        queue_print(notes->json ? "{\"event\":\"sender-warned\"}"
-                                : "    note  the sender was told of the delay\n");
+            print(",");
+        print(notes->json ? "{\"event\":\"sender-warned\"}"
+                          : "    note  the sender was told of the delay\n");
         return true;
     }
     while (event < EVENTS && events[event].letter != letter)
@@ -128,7 +129,7 @@ static bool print_note(void *context, enum notes_letter letter, uint32_t index, 
     if (event == EVENTS || index >= notes->item->message.recipient_count)
         return true;
     if (notes->json && notes->count++)
-        queue_print(",");
+        print(",");
     (notes->json ? print_json_note : print_text_note)(notes->item->message.recipients + index,
                                                       event, text);
     return true;
@@ -139,13 +140,13 @@ static void print_notes(struct queue_arguments const *arguments, struct queue_it
     struct notes notes = {.item = item, .json = arguments->json};
     int const file = notes_open(arguments->queue, item->id);
     if (arguments->json)
-        queue_print(",\"notes\":[");
+        print(",\"notes\":[");
     if (file >= 0) {
         notes_read(file, print_note, &notes);
         close(file);
     }
     if (arguments->json)
-        queue_print("]");
+        print("]");
 }
 
 /* False when it is not there. */
@@ -169,7 +170,7 @@ static bool show_one(struct queue_arguments const *arguments, char const *id)
     if (!arguments->json)
         queue_content_print(file, &item, arguments->message);
     if (arguments->json)
-        queue_print("}\n");
+        print("}\n");
     queue_item_free(&item);
     close(file);
     return true;

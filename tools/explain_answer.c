@@ -1,0 +1,58 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/explain.h"
+
+unsigned int explain_class(struct explain_answer const *answer)
+{
+    stralloc const *const reply = &answer->steps[answer->last].reply;
+    return reply->len > 3 ? (unsigned int)(reply->s[0] - '0') : 0;
+}
+
+struct finding const *explain_deciding(struct explain_answer const *answer)
+{
+    for (size_t i = answer->count; answer->rule[0] && i > 0; i--) {
+        struct explain_rule const *const rule = answer->rules + i - 1;
+        if (rule->stage == answer->last && !strcmp(rule->finding.rule, answer->rule) &&
+            (rule->finding.verdict == FINDING_REFUSE || rule->finding.verdict == FINDING_DEFER))
+            return &rule->finding;
+    }
+    return NULL;
+}
+
+/* Whoever found it knew the file alone. */
+static void complete_place(struct finding *finding, struct control const *control, char const *key,
+                           size_t length)
+{
+    size_t const end = strlen(finding->place);
+    unsigned int const line = length ? settings_line(control, finding->place, key, length) : 0;
+    if (line)
+        snprintf(finding->place + end, sizeof finding->place - end, ":%u", line);
+    if (finding->text[0] || finding->verdict != FINDING_NOTHING || !end ||
+        strchr(finding->place, ':'))
+        return;
+    bool const absent = faccessat(control->directory, finding->place, F_OK, 0) != 0;
+    snprintf(finding->text, sizeof finding->text, "%s",
+             absent ? "there is no such file" : "none of its lines fits");
+}
+
+bool explain_add_rule(struct explain_answer *answer, struct control const *control,
+                      enum explain_stage stage, struct finding const *finding, char const *key,
+                      size_t length)
+{
+    if (answer->count == answer->space) {
+        size_t const space = answer->space * 2 + 16;
+        struct explain_rule *const rules = reallocarray(answer->rules, space, sizeof *rules);
+        if (!rules)
+            return false;
+        answer->rules = rules;
+        answer->space = space;
+    }
+    struct explain_rule *const rule = answer->rules + answer->count++;
+    *rule = (struct explain_rule){.stage = stage, .finding = *finding};
+    complete_place(&rule->finding, control, key, length);
+    return true;
+}
