@@ -35,7 +35,7 @@ LDLIBS   += -l:libskarnet.a -lresolv -lidn2 -lunistring -lbearssl -llmdb -lcrypt
 
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
-folders := lib judge tls auth smtpd queue deliver tools
+folders := lib judge spf tls auth smtpd queue deliver tools
 include $(foreach folder,$(folders),$(folder)/$(folder).mk)
 
 programs := $(foreach folder,$(folders),$($(folder)_programs))
@@ -48,11 +48,13 @@ tests    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/tes
 
 all: $(addprefix $(BUILD)/,$(programs))
 
-# A folder's modules become one archive; a program is its own object and what it needs of these.
+# A folder's modules become one archive; a program is its own object and what it needs of these. A
+# folder may name libraries that its own programs need and no others.
 define folder_rules
 $(BUILD)/$(1).a: $(patsubst %,$(BUILD)/$(1)/%.o,$($(1)_modules)) $(1)/$(1).mk
 	$$(call say,AR) rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
 $(foreach program,$($(1)_programs),$(eval $(BUILD)/$(program): $(BUILD)/$(1)/$(program).o))
+$(foreach program,$($(1)_programs),$(eval $(BUILD)/$(program): private LDLIBS := $($(1)_libraries) $(LDLIBS)))
 endef
 $(foreach folder,$(folders),$(eval $(call folder_rules,$(folder))))
 

@@ -1,0 +1,184 @@
+/* ekiden-spf: may this client send as this name? One question, one answer, one process.
+ *
+ * With arguments the question is theirs, and the answer a line each on standard output. Without,
+ * the question is read from descriptor 0, a socket, and the answer written to it (spf_question.h,
+ * spf_answer.h). Started by the keeper of a session as a user of its own. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <skalibs/allreadwrite.h>
+#include <skalibs/iopause.h>
+#include <skalibs/sgetopt.h>
+#include <skalibs/tai.h>
+
+#include "configured.h"
+#include "lib/control.h"
+#include "lib/control_host.h"
+#include "lib/dns.h"
+#include "lib/log.h"
+#include "lib/privilege.h"
+#include "lib/sandbox.h"
+#include "spf/spf_answer.h"
+#include "spf/spf_evaluate.h"
+#include "spf/spf_question.h"
+
+#define USAGE           "ekiden-spf [ -C control ] [ ADDRESS HELO SENDER ]"
+#define TIMEOUT_DEFAULT 10 /* seconds */
+#define TIMEOUT_MAX     60
+#define ARGUMENTS       3
+
+enum { EXIT_USAGE = 100, EXIT_TEMPORARY = 111 };
+
+/* What is private and writable. An evaluation at its limits takes 3 MiB, and with the program's own
+ * pages and its stack the whole stays below 8 MiB. */
+#define MEMORY (5u << 20)
+
+static int const calls[] = {
+    DNS_SYSTEM_CALLS,    SYS_read,   SYS_write,  SYS_exit,   SYS_exit_group,     SYS_rt_sigreturn,
+    SYS_munmap,          SYS_brk,    SYS_mmap,   SYS_mremap, SYS_madvise,        SYS_futex,
+    SYS_restart_syscall, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_rt_sigprocmask, SYS_rt_sigaction,
+    SYS_setitimer};
+
+struct settings {
+    struct dns_servers servers;
+    uint64_t timeout;
+    char *me; /* owned */
+};
+
+static _Noreturn void die(int code, char const *text)
+{
+    struct log_line line;
+    log_begin(&line, "spf-failed");
+    log_text(&line, "reason", text);
+    log_write(&line);
+    _exit(code);
+}
+
+static void load(struct settings *settings, char const *path)
+{
+    struct control control;
+    struct control_error error;
+    settings->timeout = TIMEOUT_DEFAULT;
+    if (control_open(&control, path, &error) != CONTROL_OK ||
+        dns_servers_load(&settings->servers, &control, NULL, &error) != CONTROL_OK ||
+        control_number(&control, "spftimeout", &settings->timeout, 1, TIMEOUT_MAX, &error) ==
+            CONTROL_ERROR ||
+        control_host(&settings->me, &control, "me", "unknown", &error) == CONTROL_ERROR)
+        die(EXIT_USAGE, error.text);
+    control_close(&control);
+}
+
+/* From here on strangers speak, and libspf2 is one of them. */
+static void fence(void)
+{
+    struct sandbox_limits const limits = {
+        .memory = MEMORY, .descriptors = DNS_ASK_MAX, .file_size = 0, .processes = 0};
+    sandbox_limit(&limits);
+    sandbox_allow_paths(NULL, 0);
+    sandbox_allow_calls(calls, sizeof calls / sizeof *calls);
+}
+
+/* Reads descriptor 0 to its end. */
+static enum spf_question_result read_question(struct spf_question *question, tain const *deadline)
+{
+    char bytes[SPF_QUESTION_MAX + 1];
+    size_t length = 0;
+    while (length < sizeof bytes) {
+        iopause_fd wait = {.fd = 0, .events = IOPAUSE_READ};
+        if (iopause_g(&wait, 1, deadline) <= 0)
+            return SPF_QUESTION_MALFORMED;
+        ssize_t const count = read(0, bytes + length, sizeof bytes - length);
+        if (count == 0)
+            return spf_question_parse(question, bytes, length);
+        if (count < 0)
+            return SPF_QUESTION_MALFORMED;
+        length += (size_t)count;
+    }
+    return SPF_QUESTION_MALFORMED;
+}
+
+static bool write_all(int descriptor, char const *bytes, size_t length)
+{
+    return allwrite(descriptor, bytes, length) == length;
+}
+
+static void add_line(stralloc *out, char const *key, char const *value, size_t length)
+{
+    if (!stralloc_cats(out, key) || !stralloc_catb(out, " ", 1) ||
+        !stralloc_catb(out, value, length) || !stralloc_catb(out, "\n", 1))
+        die(EXIT_TEMPORARY, "out of memory");
+}
+
+/* A line each: result, explanation and problem where there is one, and the trail. */
+static bool print(struct spf_answer const *answer)
+{
+    stralloc out = STRALLOC_ZERO;
+    char const *const word = spf_result_word(answer->result);
+    add_line(&out, "result", word, strlen(word));
+    if (*answer->explanation)
+        add_line(&out, "explanation", answer->explanation, strlen(answer->explanation));
+    if (*answer->problem)
+        add_line(&out, "problem", answer->problem, strlen(answer->problem));
+    for (char const *entry = answer->trail; *entry;) {
+        size_t const length = strcspn(entry, ";");
+        add_line(&out, "trail", entry, length);
+        entry += length;
+        entry += strspn(entry, "; ");
+    }
+    return write_all(1, out.s, out.len);
+}
+
+static void answer_question(struct settings const *settings, struct spf_question const *question,
+                            struct spf_answer *answer, tain const *deadline)
+{
+    static struct spf_evaluation evaluation;
+    evaluation.question = question;
+    evaluation.receiver = settings->me;
+    evaluation.now = (uint64_t)time(NULL);
+    evaluation.check.servers = &settings->servers;
+    evaluation.check.deadline = *deadline;
+    evaluation.check.answer = answer;
+    spf_evaluate(&evaluation);
+}
+
+int main(int argc, char const *const *argv)
+{
+    static struct spf_answer answer = {.result = SPF_NONE};
+    static struct spf_question question;
+    struct settings settings;
+    char const *path = CONFIGURED_CONTROL;
+    char bytes[SPF_ANSWER_MAX];
+    tain deadline;
+    subgetopt state = SUBGETOPT_ZERO;
+    log_start("ekiden-spf");
+    for (int option; (option = subgetopt_r(argc, argv, "C:", &state)) >= 0;) {
+        if (option != 'C')
+            die(EXIT_USAGE, "usage: " USAGE);
+        path = state.arg;
+    }
+    argc -= state.ind;
+    argv += state.ind;
+    if (argc != 0 && argc != ARGUMENTS)
+        die(EXIT_USAGE, "usage: " USAGE);
+    load(&settings, path);
+    if (!tain_now_set_stopwatch_g() || !spf_evaluate_prepare())
+        die(EXIT_TEMPORARY, "no clock, or out of memory");
+    tain_addsec_g(&deadline, (int)settings.timeout);
+    /* libspf2 may hang where no deadline of ours is looked at. */
+    alarm((unsigned int)settings.timeout + 2);
+    fence();
+    enum spf_question_result const result =
+        argc == 0 ? read_question(&question, &deadline)
+                  : spf_question_make(&question, argv[0], argv[1], argv[2]);
+    if (result == SPF_QUESTION_MALFORMED)
+        die(EXIT_USAGE, "the question is not: an address, a HELO name, a sender or nothing");
+    if (result == SPF_QUESTION_OK)
+        answer_question(&settings, &question, &answer, &deadline);
+    if (argc == 0 ? !write_all(0, bytes, spf_answer_format(bytes, &answer)) : !print(&answer))
+        die(EXIT_TEMPORARY, "the answer cannot be written");
+    _exit(0);
+}

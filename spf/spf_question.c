@@ -1,0 +1,84 @@
+#include "spf/spf_question.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "deliver/remote_name.h"
+
+#define FIELDS 3
+
+static bool take_address(ip46 *ip, char const *text)
+{
+    static unsigned char const mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char bytes[16];
+    if (inet_pton(AF_INET, text, bytes) == 1) {
+        ip46_from_ip4(ip, bytes);
+        return true;
+    }
+    if (inet_pton(AF_INET6, text, bytes) != 1)
+        return false;
+    if (memcmp(bytes, mapped, sizeof mapped) == 0)
+        ip46_from_ip4(ip, bytes + sizeof mapped);
+    else
+        ip46_from_ip6(ip, bytes);
+    return true;
+}
+
+static bool is_ascii(char const *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text > 0x7e)
+            return false;
+    return true;
+}
+
+static enum spf_question_result take_domain(struct spf_name *domain, char const *text)
+{
+    char converted[256];
+    /* ASCII as it is: strange names exist in the DNS, and libidn2 would refuse them. */
+    if (!is_ascii(text)) {
+        if (remote_name_ascii(converted, sizeof converted, text) != REMOTE_NAME_OK)
+            return SPF_QUESTION_NO_NAME;
+        text = converted;
+    }
+    return spf_name_make(domain, text, strlen(text)) == SPF_NAME_OK ? SPF_QUESTION_OK
+                                                                    : SPF_QUESTION_NO_NAME;
+}
+
+enum spf_question_result spf_question_make(struct spf_question *question, char const *address,
+                                           char const *helo, char const *sender)
+{
+    *question = (struct spf_question){.local = "postmaster"};
+    if (!take_address(&question->ip, address) || strlen(helo) > SPF_FIELD_MAX ||
+        strlen(sender) > SPF_FIELD_MAX)
+        return SPF_QUESTION_MALFORMED;
+    strcpy(question->helo, helo);
+    /* The last @ divides: a domain has none, a quoted local part may. */
+    char const *const at = strrchr(sender, '@');
+    char const *domain = at ? at + 1 : *sender ? sender : helo;
+    if (at && at > sender) {
+        memcpy(question->local, sender, (size_t)(at - sender));
+        question->local[at - sender] = 0;
+        strcpy(question->sender, sender);
+    } else {
+        snprintf(question->sender, sizeof question->sender, "postmaster@%s", domain);
+    }
+    return take_domain(&question->domain, domain);
+}
+
+enum spf_question_result spf_question_parse(struct spf_question *question, char const *bytes,
+                                            size_t length)
+{
+    char const *fields[FIELDS];
+    for (size_t i = 0; i < FIELDS; i++) {
+        char const *const end = length > 0 ? memchr(bytes, 0, length) : NULL;
+        if (!end)
+            return SPF_QUESTION_MALFORMED;
+        fields[i] = bytes;
+        length -= (size_t)(end + 1 - bytes);
+        bytes = end + 1;
+    }
+    return length > 0 ? SPF_QUESTION_MALFORMED
+                      : spf_question_make(question, fields[0], fields[1], fields[2]);
+}
