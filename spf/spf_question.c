@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "deliver/remote_name.h"
+#include "lib/domain_ascii.h"
 
 #define FIELDS 3
 
@@ -38,7 +38,7 @@ static enum spf_question_result take_domain(struct spf_name *domain, char const 
     char converted[256];
     /* ASCII as it is: strange names exist in the DNS, and libidn2 would refuse them. */
     if (!is_ascii(text)) {
-        if (remote_name_ascii(converted, sizeof converted, text) != REMOTE_NAME_OK)
+        if (domain_ascii(converted, sizeof converted, text) != DOMAIN_ASCII_OK)
             return SPF_QUESTION_NO_NAME;
         text = converted;
     }
