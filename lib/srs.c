@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include <bearssl.h>
-
 #include "lib/base64.h"
 
 #define TAG_LENGTH  5 /* SRS0= */
@@ -11,64 +9,34 @@
 #define TIME_DAYS   1024 /* the clock of two digits goes round in so many */
 #define DAY_SECONDS 86400
 #define TEXT_MAX    (ADDRESS_PATH_MAX - 2)
-#define BASE64_SIZE BASE64_ENCODED(br_sha1_SIZE)
+#define BASE64_SIZE BASE64_ENCODED(SECRET_SUM_SIZE)
 #define HASH_MAX    (BASE64_SIZE - 1) /* the last one is a `=` */
 
 static char const digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/* A piece of the text that is parsed or hashed. */
-struct part {
-    char const *bytes;
-    size_t length;
-};
-
-static unsigned char lower(char byte)
-{
-    return (unsigned char)(byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte);
-}
-
-static void hash_part(br_hmac_context *context, struct part const *part)
-{
-    unsigned char piece[64];
-    for (size_t done = 0; done < part->length;) {
-        size_t length = 0;
-        while (length < sizeof piece && done < part->length)
-            piece[length++] = lower(part->bytes[done++]);
-        br_hmac_update(context, piece, length);
-    }
-}
-
-static void make_hash(char hash[BASE64_SIZE], char const *key, struct part const *parts,
+static void make_hash(char hash[BASE64_SIZE], char const *key, struct secret_part const *parts,
                       size_t count)
 {
-    br_hmac_key_context keyed;
-    br_hmac_context context;
-    unsigned char sum[br_sha1_SIZE];
-    br_hmac_key_init(&keyed, &br_sha1_vtable, key, strlen(key));
-    br_hmac_init(&context, &keyed, 0);
-    for (size_t i = 0; i < count; i++)
-        hash_part(&context, parts + i);
-    br_hmac_out(&context, sum);
+    unsigned char sum[SECRET_SUM_SIZE];
+    secret_sum(sum, key, parts, count);
     base64_encode(hash, sum, sizeof sum);
-    explicit_bzero(&keyed, sizeof keyed);
-    explicit_bzero(&context, sizeof context);
 }
 
 /* Without regard to case, which mail systems on the way may have changed; in a time that says
  * nothing of how much is right. */
-static bool is_signed(struct part const *given, char const *key, struct part const *parts,
-                      size_t count)
+static bool is_signed(struct secret_part const *given, char const *key,
+                      struct secret_part const *parts, size_t count)
 {
     char hash[BASE64_SIZE];
     unsigned int difference = 0;
     make_hash(hash, key, parts, count);
     for (size_t i = 0; i < given->length; i++)
-        difference |= (unsigned int)(lower(hash[i]) ^ lower(given->bytes[i]));
+        difference |= (unsigned int)(secret_lower(hash[i]) ^ secret_lower(given->bytes[i]));
     return difference == 0;
 }
 
-static bool is_signed_by_any(struct part const *given, struct srs_keys const *keys,
-                             struct part const *parts, size_t count)
+static bool is_signed_by_any(struct secret_part const *given, struct secret_keys const *keys,
+                             struct secret_part const *parts, size_t count)
 {
     bool found = false;
     if (given->length < SRS_HASH_LENGTH || given->length > HASH_MAX)
@@ -86,19 +54,19 @@ static unsigned int day_of(time_t now)
 /* The value of a digit of either case; -1: it is none. */
 static int digit_value(char byte)
 {
-    unsigned char const low = lower(byte);
+    unsigned char const low = secret_lower(byte);
     if (low >= 'a' && low <= 'z')
         return low - 'a';
     return low >= '2' && low <= '7' ? low - '2' + 26 : -1;
 }
 
-static bool is_time(struct part const *part)
+static bool is_time(struct secret_part const *part)
 {
     return part->length == TIME_LENGTH && digit_value(part->bytes[0]) >= 0 &&
            digit_value(part->bytes[1]) >= 0;
 }
 
-static bool is_current(struct part const *time, time_t now)
+static bool is_current(struct secret_part const *time, time_t now)
 {
     unsigned int const day =
         (unsigned int)(digit_value(time->bytes[0]) * 32 + digit_value(time->bytes[1]));
@@ -107,18 +75,18 @@ static bool is_current(struct part const *time, time_t now)
 }
 
 /* Takes what stands before the next `=` out of *rest. False: there is none. */
-static bool take_part(struct part *rest, struct part *part)
+static bool take_part(struct secret_part *rest, struct secret_part *part)
 {
     char const *const sign = memchr(rest->bytes, '=', rest->length);
     if (!sign)
         return false;
-    *part = (struct part){.bytes = rest->bytes, .length = (size_t)(sign - rest->bytes)};
+    *part = (struct secret_part){.bytes = rest->bytes, .length = (size_t)(sign - rest->bytes)};
     rest->length -= part->length + 1;
     rest->bytes = sign + 1;
     return true;
 }
 
-static bool is_host(struct part const *part)
+static bool is_host(struct secret_part const *part)
 {
     return address_is_domain(part->bytes, part->length, true);
 }
@@ -139,7 +107,7 @@ static void add(struct text *text, char const *bytes, size_t length)
     text->length += length;
 }
 
-static void add_part(struct text *text, struct part const *part)
+static void add_part(struct text *text, struct secret_part const *part)
 {
     add(text, part->bytes, part->length);
 }
@@ -153,8 +121,8 @@ static bool finish(struct text *text, char const *domain, size_t length)
 }
 
 /* TAG, the hash of PARTS, and PARTS with a `=` before each. */
-static bool compose(char out[SRS_SIZE], char const *tag, struct srs_keys const *keys,
-                    struct part const *parts, size_t count, char const *domain)
+static bool compose(char out[SRS_SIZE], char const *tag, struct secret_keys const *keys,
+                    struct secret_part const *parts, size_t count, char const *domain)
 {
     struct text text = {.bytes = out};
     char hash[BASE64_SIZE];
@@ -171,13 +139,15 @@ static bool compose(char out[SRS_SIZE], char const *tag, struct srs_keys const *
 /* Cuts what somebody else has rewritten into the host that made its SRS0, and what is behind `SRS0`
  * there, the separator included. False where it only looks so: it is then rewritten as any other.
  */
-static bool find_first(struct part const *local, struct part const *host, struct part parts[2])
+static bool find_first(struct secret_part const *local, struct secret_part const *host,
+                       struct secret_part parts[2])
 {
-    struct part rest = {.bytes = local->bytes + TAG_LENGTH, .length = local->length - TAG_LENGTH};
-    struct part hash;
+    struct secret_part rest = {.bytes = local->bytes + TAG_LENGTH,
+                               .length = local->length - TAG_LENGTH};
+    struct secret_part hash;
     if (local->bytes[3] == '0') {
         parts[0] = *host;
-        parts[1] = (struct part){.bytes = rest.bytes - 1, .length = rest.length + 1};
+        parts[1] = (struct secret_part){.bytes = rest.bytes - 1, .length = rest.length + 1};
         return true;
     }
     if (!take_part(&rest, &hash) || !take_part(&rest, &parts[0]) || rest.length == 0)
@@ -186,32 +156,32 @@ static bool find_first(struct part const *local, struct part const *host, struct
     return is_host(&parts[0]);
 }
 
-bool srs_forward(char out[SRS_SIZE], struct srs_keys const *keys, char const *sender,
+bool srs_forward(char out[SRS_SIZE], struct secret_keys const *keys, char const *sender,
                  char const *domain, time_t now)
 {
     unsigned int const day = day_of(now);
     char const time[TIME_LENGTH] = {digits[day / 32], digits[day % 32]};
     size_t const length = strlen(sender);
     char const *const at = memrchr(sender, '@', length);
-    struct part parts[3];
+    struct secret_part parts[3];
     if (keys->size == 0 || !at || at == sender)
         return false;
-    struct part const local = {.bytes = sender, .length = (size_t)(at - sender)};
-    struct part const host = {.bytes = at + 1, .length = length - local.length - 1};
+    struct secret_part const local = {.bytes = sender, .length = (size_t)(at - sender)};
+    struct secret_part const host = {.bytes = at + 1, .length = length - local.length - 1};
     if (!is_host(&host))
         return false;
     if (address_is_rewritten(local.bytes, local.length) && find_first(&local, &host, parts))
         return compose(out, "SRS1=", keys, parts, 2, domain);
-    parts[0] = (struct part){.bytes = time, .length = sizeof time};
+    parts[0] = (struct secret_part){.bytes = time, .length = sizeof time};
     parts[1] = host;
     parts[2] = local;
     return compose(out, "SRS0=", keys, parts, 3, domain);
 }
 
-static enum srs_result reverse_user(struct text *text, struct srs_keys const *keys,
-                                    struct part *rest, time_t now)
+static enum srs_result reverse_user(struct text *text, struct secret_keys const *keys,
+                                    struct secret_part *rest, time_t now)
 {
-    struct part hash, parts[3];
+    struct secret_part hash, parts[3];
     if (!take_part(rest, &hash) || !take_part(rest, &parts[0]) || !is_time(&parts[0]) ||
         !take_part(rest, &parts[1]) || !is_host(&parts[1]) || rest->length == 0)
         return SRS_FORM;
@@ -225,10 +195,10 @@ static enum srs_result reverse_user(struct text *text, struct srs_keys const *ke
 }
 
 /* It has no time of its own: the host that made the SRS0 judges that. */
-static enum srs_result reverse_first(struct text *text, struct srs_keys const *keys,
-                                     struct part *rest)
+static enum srs_result reverse_first(struct text *text, struct secret_keys const *keys,
+                                     struct secret_part *rest)
 {
-    struct part hash, parts[2];
+    struct secret_part hash, parts[2];
     if (!take_part(rest, &hash) || !take_part(rest, &parts[0]) || !is_host(&parts[0]) ||
         rest->length == 0)
         return SRS_FORM;
@@ -240,11 +210,11 @@ static enum srs_result reverse_first(struct text *text, struct srs_keys const *k
     return finish(text, parts[0].bytes, parts[0].length) ? SRS_OK : SRS_FORM;
 }
 
-enum srs_result srs_reverse(char out[SRS_SIZE], struct srs_keys const *keys, char const *local,
+enum srs_result srs_reverse(char out[SRS_SIZE], struct secret_keys const *keys, char const *local,
                             size_t length, time_t now)
 {
     struct text text = {.bytes = out};
-    struct part rest = {.bytes = local + TAG_LENGTH, .length = length - TAG_LENGTH};
+    struct secret_part rest = {.bytes = local + TAG_LENGTH, .length = length - TAG_LENGTH};
     if (!address_is_rewritten(local, length))
         return SRS_FORM;
     return local[3] == '0' ? reverse_user(&text, keys, &rest, now)

@@ -21,22 +21,17 @@
 #include <time.h>
 
 #include "lib/address.h"
+#include "lib/secret_keys.h"
 
 #define SRS_DAYS        21 /* for so long an address is good, as in libsrs2 */
 #define SRS_DAYS_BEFORE 1  /* two hosts' days need not begin at once */
 #define SRS_HASH_LENGTH 4  /* characters; no shorter one is accepted */
 #define SRS_SIZE        (ADDRESS_MAX + 1)
 
-/* Keys: strings, one behind the other, each with its NUL. The first signs, all are good. */
-struct srs_keys {
-    char const *bytes;
-    size_t size; /* 0: there is none */
-};
-
 /* Writes the address under which mail of SENDER, an unquoted address, is forwarded from DOMAIN at
  * NOW. False, and it goes under its own: for the null sender, one without a domain or with an
  * address literal, without a key, and where the address would be longer than a path may be. */
-bool srs_forward(char out[SRS_SIZE], struct srs_keys const *keys, char const *sender,
+bool srs_forward(char out[SRS_SIZE], struct secret_keys const *keys, char const *sender,
                  char const *domain, time_t now);
 
 enum srs_result {
@@ -47,7 +42,7 @@ enum srs_result {
 };
 
 /* Writes to whom mail for LOCAL goes, an unquoted local part for which address_is_rewritten. */
-enum srs_result srs_reverse(char out[SRS_SIZE], struct srs_keys const *keys, char const *local,
+enum srs_result srs_reverse(char out[SRS_SIZE], struct secret_keys const *keys, char const *local,
                             size_t length, time_t now);
 
 #endif

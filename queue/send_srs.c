@@ -16,8 +16,9 @@ static bool is_ours(struct send_settings const *settings, char const *sender)
 char const *send_srs_sender(char out[SRS_SIZE], struct send const *send,
                             struct queue_message const *message, char const *sender)
 {
-    struct srs_keys const keys = srs_settings_keys(&send->settings.srs);
-    if (!message->forwarded || !srs_is_on(&send->settings.srs) || is_ours(&send->settings, sender))
+    struct secret_keys const keys = secret_file_keys(&send->settings.srs.keys);
+    if (!message->forwarded || !secret_file_is_on(&send->settings.srs.keys) ||
+        is_ours(&send->settings, sender))
         return sender;
     return srs_forward(out, &keys, sender, send->settings.srs.domain, (time_t)send_now()) ? out
                                                                                           : sender;
@@ -27,7 +28,7 @@ bool send_srs_is(struct send const *send, char const *address, size_t length)
 {
     struct srs_settings const *const srs = &send->settings.srs;
     char const *const at = memrchr(address, '@', length);
-    return srs_is_on(srs) && at && !strcasecmp(at + 1, srs->domain) &&
+    return secret_file_is_on(&srs->keys) && at && !strcasecmp(at + 1, srs->domain) &&
            address_is_rewritten(address, (size_t)(at - address));
 }
 
@@ -35,10 +36,10 @@ enum send_srs send_srs_look(char out[SRS_SIZE], struct send const *send, char co
                             size_t length)
 {
     struct srs_settings const *const srs = &send->settings.srs;
-    struct srs_keys const keys = srs_settings_keys(srs);
+    struct secret_keys const keys = secret_file_keys(&srs->keys);
     if (!send_srs_is(send, address, length))
         return SEND_SRS_NONE;
-    if (srs->refused)
+    if (srs->keys.refused)
         return SEND_SRS_UNKNOWN;
     size_t const local = (size_t)((char const *)memrchr(address, '@', length) - address);
     /* A colon begins what is no address among an alias's targets, and anybody may begin his own
@@ -50,6 +51,6 @@ enum send_srs send_srs_look(char out[SRS_SIZE], struct send const *send, char co
 
 bool send_srs_waits(struct send const *send, struct queue_message const *message)
 {
-    return message->forwarded && send->settings.srs.refused &&
+    return message->forwarded && send->settings.srs.keys.refused &&
            !is_ours(&send->settings, message->sender);
 }

@@ -224,7 +224,7 @@ static bool is_rewritten(struct settings const *settings, struct address const *
 {
     size_t length;
     char const *const domain = address_domain(address, &length);
-    return srs_is_on(&settings->srs) && length == strlen(settings->srs.domain) &&
+    return secret_file_is_on(&settings->srs.keys) && length == strlen(settings->srs.domain) &&
            !case_diffb(domain, length, settings->srs.domain) &&
            address_is_rewritten(address->bytes, address->local_length);
 }
@@ -243,8 +243,8 @@ static enum policy_rule reverse(struct connection const *connection, struct addr
 {
     struct settings const *const settings = connection->settings;
     char original[SRS_SIZE];
-    struct srs_keys const keys = srs_settings_keys(&settings->srs);
-    if (policy_ask(connection, POLICY_SRS_UNUSABLE, settings->srs.refused))
+    struct secret_keys const keys = secret_file_keys(&settings->srs.keys);
+    if (policy_ask(connection, POLICY_SRS_UNUSABLE, settings->srs.keys.refused))
         return POLICY_SRS_UNUSABLE;
     recipient->length = 0;
     bool const ours =

@@ -12,7 +12,7 @@
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size);
 
 static char const key[] = "a key that no fuzzer guesses";
-static struct srs_keys const keys = {.bytes = key, .size = sizeof key};
+static struct secret_keys const keys = {.bytes = key, .size = sizeof key};
 
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
 {

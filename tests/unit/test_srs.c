@@ -13,10 +13,11 @@
 #include "lib/srs.h"
 #include "lib/srs_settings.h"
 
-#define NOW      1700000000 /* day 403 of 1024: G3 */
-#define DAY      86400
-#define DOMAIN   "forward.example"
-#define KEYS(s)  ((struct srs_keys const *)&(struct srs_keys const){.bytes = s, .size = sizeof s})
+#define NOW    1700000000 /* day 403 of 1024: G3 */
+#define DAY    86400
+#define DOMAIN "forward.example"
+#define KEYS(s)                                                                                    \
+    ((struct secret_keys const *)&(struct secret_keys const){.bytes = s, .size = sizeof s})
 #define THE_KEYS KEYS("tricky secret key")
 
 static char const *forward_at(char const *sender, time_t now)
@@ -30,7 +31,7 @@ static char const *forward(char const *sender)
     return forward_at(sender, NOW);
 }
 
-static enum srs_result reverse_by(char out[SRS_SIZE], struct srs_keys const *keys,
+static enum srs_result reverse_by(char out[SRS_SIZE], struct secret_keys const *keys,
                                   char const *address, time_t now)
 {
     char const *const at = strrchr(address, '@');
@@ -119,7 +120,8 @@ static void what_stays_as_it_is(void **state)
     memcpy(longest + 214, "@example.com", sizeof "@example.com");
     assert_null(forward(longest));
     char out[SRS_SIZE];
-    assert_false(srs_forward(out, &(struct srs_keys){.size = 0}, "user@example.com", DOMAIN, NOW));
+    assert_false(
+        srs_forward(out, &(struct secret_keys){.size = 0}, "user@example.com", DOMAIN, NOW));
 }
 
 static void an_address_ages(void **state)
@@ -205,13 +207,13 @@ static void several_keys(void **state)
 {
     char out[SRS_SIZE], old[SRS_SIZE];
     (void)state;
-    struct srs_keys const *const both = KEYS("a newer secret\0tricky secret key");
+    struct secret_keys const *const both = KEYS("a newer secret\0tricky secret key");
     assert_true(srs_forward(out, both, "user@example.com", DOMAIN, NOW));
     assert_string_not_equal(out, vectors[0].rewritten);
     assert_int_equal(reverse_by(old, both, out, NOW), SRS_OK);
     assert_int_equal(reverse_by(old, both, vectors[0].rewritten, NOW), SRS_OK);
     assert_int_equal(reverse_by(old, THE_KEYS, out, NOW), SRS_FORGED);
-    assert_int_equal(reverse_by(old, &(struct srs_keys){.size = 0}, out, NOW), SRS_FORGED);
+    assert_int_equal(reverse_by(old, &(struct secret_keys){.size = 0}, out, NOW), SRS_FORGED);
 }
 
 /* --- the files --- */
@@ -226,18 +228,18 @@ static void the_files(void **state)
     struct folder *const folder = *state;
     struct srs_settings settings;
     assert_int_equal(load(folder, &settings), CONTROL_OK);
-    assert_false(srs_is_on(&settings));
+    assert_false(secret_file_is_on(&settings.keys));
     assert_string_equal(settings.domain, "me.example");
     srs_settings_free(&settings);
     folder_write_bytes(folder, "srs", "# two\nfirst secret\nsecond secret\n", 33);
     folder_write_bytes(folder, "srsdomain", "SRS.example\n", 12);
     assert_int_equal(fchmodat(folder->control.directory, "srs", 0600, 0), 0);
     assert_int_equal(load(folder, &settings), CONTROL_OK);
-    assert_true(srs_is_on(&settings));
-    assert_false(settings.refused);
+    assert_true(secret_file_is_on(&settings.keys));
+    assert_false(settings.keys.refused);
     assert_string_equal(settings.domain, "srs.example");
-    assert_memory_equal(settings.bytes, "first secret\0second secret", settings.size);
-    assert_int_equal(settings.size, sizeof "first secret\0second secret");
+    assert_memory_equal(settings.keys.bytes, "first secret\0second secret", settings.keys.size);
+    assert_int_equal(settings.keys.size, sizeof "first secret\0second secret");
     srs_settings_free(&settings);
 }
 
@@ -250,8 +252,8 @@ static void a_key_that_others_may_read(void **state)
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         assert_int_equal(fchmodat(folder->control.directory, "srs", modes[i], 0), 0);
         assert_int_equal(load(folder, &settings), CONTROL_OK);
-        assert_true(settings.refused && srs_is_on(&settings));
-        assert_int_equal(settings.size, 0);
+        assert_true(settings.keys.refused && secret_file_is_on(&settings.keys));
+        assert_int_equal(settings.keys.size, 0);
         srs_settings_free(&settings);
     }
 }
