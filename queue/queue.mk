@@ -4,7 +4,7 @@ queue_modules  := envelope queue_file queue_form queue_read queue_layout queue_c
                   send_place send_schedule send_wheel send_wake send_folder send_odd send_tidy send_source send_active \
                   send_jobs send_agent send_settings send_take send_marks send_finish send_dispatch \
                   send_loop send_fence send_local send_remote send_report send_result send_start \
-                  send_count send_srs send_transactions send_destinations send_limits send_waiting \
+                  send_count send_rewrite send_transactions send_destinations send_limits send_waiting \
                   send_backlog send_intake send_park send_window notes report_job verp \
                   inject_client inject_path inject_peer inject_limits inject_fence inject_socket \
                   inject_server inject_relay queue_list \

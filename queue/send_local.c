@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "queue/send_result.h"
-#include "queue/send_srs.h"
+#include "queue/send_rewrite.h"
 #include "queue/send_step.h"
 #include "queue/verp.h"
 
@@ -90,35 +90,34 @@ static bool deliver(struct send *send, struct send_message *message, uint32_t in
                     route->kind == ROUTE_SYSTEM ? SEND_AGENT_LAUNCH : SEND_AGENT_LOCAL, &job);
 }
 
-/* As routing_find; an address that stands for the sender of forwarded mail is an alias of his, made
- * in ORIGINAL. False: it has its result. */
+/* As routing_find; an address that stands for a sender is an alias of his, made in ORIGINAL. False:
+ * it has its result. */
 static bool find_route(struct send *send, struct send_message *message, uint32_t index,
-                       struct route *route, char original[SRS_SIZE])
+                       struct route *route, char original[SEND_REWRITE_SIZE])
 {
     struct queue_recipient const *const recipient = message->content.recipients + index;
-    switch (send_srs_look(original, send, recipient->address, recipient->length)) {
-    case SEND_SRS_NONE:
+    switch (send_rewrite_look(original, send, recipient->address, recipient->length)) {
+    case SEND_REWRITE_NONE:
         routing_find(&send->settings.routing, recipient->address, recipient->length, route);
         if (route->kind != ROUTE_UNKNOWN)
             return true;
         send_message_set_handed(message, index, true);
         send_result(send, message, index, JOB_FAILED, "5.1.1 no such mailbox here");
         return false;
-    case SEND_SRS_ORIGINAL:
+    case SEND_REWRITE_ORIGINAL:
         *route = (struct route){
             .kind = ROUTE_ALIAS, .targets = original, .targets_length = strlen(original)};
         return true;
-    case SEND_SRS_INVALID:
+    case SEND_REWRITE_INVALID:
         send_message_set_handed(message, index, true);
         send_result(send, message, index, JOB_FAILED,
-                    "5.7.1 this is no address of forwarded mail of ours, or it has expired");
+                    "5.7.1 this is no sender that we have rewritten, or it has expired");
         return false;
-    case SEND_SRS_UNKNOWN:
+    case SEND_REWRITE_UNKNOWN:
         break;
     }
     send_message_set_handed(message, index, true);
-    send_result(send, message, index, JOB_DEFERRED,
-                "4.3.5 the keys of forwarded mail (srs) cannot be used");
+    send_result(send, message, index, JOB_DEFERRED, send_rewrite_srs_unusable);
     return false;
 }
 
@@ -127,7 +126,7 @@ enum send_step send_local_step(struct send *send, struct send_message *message,
 {
     uint32_t *const next = message->next + SEND_LANE_LOCAL;
     for (; *next < message->content.recipient_count; ++*next) {
-        char original[SRS_SIZE];
+        char original[SEND_REWRITE_SIZE];
         struct route route;
         if (send_message_is_handed(message, *next))
             continue;

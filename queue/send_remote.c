@@ -9,7 +9,7 @@
 #include "deliver/remote_job.h"
 #include "lib/smtproutes.h"
 #include "queue/send_result.h"
-#include "queue/send_srs.h"
+#include "queue/send_rewrite.h"
 #include "queue/send_step.h"
 #include "queue/verp.h"
 
@@ -30,7 +30,7 @@ static enum found find(struct send const *send, char const *sender,
                        struct queue_recipient const *recipient, struct smtproute *destination)
 {
     struct route route;
-    if (send_srs_is(send, recipient->address, recipient->length))
+    if (send_rewrite_is(send, recipient->address, recipient->length))
         return FOUND_LOCAL;
     routing_find(&send->settings.routing, recipient->address, recipient->length, &route);
     if (route.kind != ROUTE_REMOTE)
@@ -58,7 +58,7 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
     char const *const sender = find_sender(message, owner);
     struct send_window *const window = &message->window;
     uint32_t *const next = message->next + SEND_LANE_REMOTE;
-    bool const waits = send_srs_waits(send, &message->content);
+    char const *const obstacle = send_rewrite_obstacle(send, &message->content);
     send_window_open(window);
     for (; *next < message->content.recipient_count && send_window_room(window); ++*next) {
         struct smtproute route;
@@ -76,10 +76,9 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
                         "5.1.3 the address has no domain that mail can be sent to");
             break;
         case FOUND_REMOTE:
-            if (waits) {
+            if (obstacle) {
                 send_message_set_handed(message, *next, true);
-                send_result(send, message, *next, JOB_DEFERRED,
-                            "4.3.5 the keys of forwarded mail (srs) cannot be used");
+                send_result(send, message, *next, JOB_DEFERRED, obstacle);
                 break;
             }
             send_window_add(window, smtproutes_sum(&route, send->destinations_key), *next);
@@ -181,7 +180,7 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
                                uint64_t now)
 {
     uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX];
-    char sender[VERP_SIZE], rewritten[SRS_SIZE];
+    char sender[VERP_SIZE], rewritten[SEND_REWRITE_SIZE];
     struct queue_message const *const content = &message->content;
     struct send_destination *const destination = destination_of(send, message, group, now);
     struct remote_job job = {.sender = content->sender,
@@ -194,7 +193,7 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
     gather(send, message, group, &job, indexes);
     if (job.count == 1)
         job.sender = verp_sender(sender, content->sender, job.recipients[0].address);
-    job.sender = send_srs_sender(rewritten, send, content, job.sender);
+    job.sender = send_rewrite_sender(rewritten, send, content, job.sender, &job.route);
     if (put(send, message, &job, indexes, destination, now))
         return SEND_STEP_MORE;
     /* They are looked at once more. */

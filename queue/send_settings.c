@@ -60,6 +60,13 @@ enum control_result send_settings_load(struct send_settings *settings,
         routing_free(&loaded.routing);
         return CONTROL_ERROR;
     }
+    if (batv_settings_load(&loaded.batv, control, error) == CONTROL_ERROR) {
+        table_free(&loaded.routes);
+        table_free(&loaded.limits);
+        routing_free(&loaded.routing);
+        srs_settings_free(&loaded.srs);
+        return CONTROL_ERROR;
+    }
     send_settings_free(settings);
     *settings = loaded;
     return CONTROL_OK;
@@ -71,6 +78,7 @@ void send_settings_free(struct send_settings *settings)
         routing_free(&settings->routing);
         table_free(&settings->routes);
         srs_settings_free(&settings->srs);
+        batv_settings_free(&settings->batv);
         table_free(&settings->limits);
     }
     settings->loaded = false;

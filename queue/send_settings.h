@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/batv_settings.h"
 #include "lib/control.h"
 #include "lib/paused.h"
 #include "lib/routing.h"
@@ -25,6 +26,7 @@ struct send_settings {
     struct table routes;       /* owned: lib/smtproutes.h */
     struct table limits;       /* owned: queue/send_limits.h */
     struct srs_settings srs;   /* owned: what forwarded mail is sent as */
+    struct batv_settings batv; /* owned: how our users' senders are signed */
     bool loaded;
 };
 

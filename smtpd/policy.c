@@ -9,6 +9,7 @@
 #include "lib/network.h"
 #include "lib/routing.h"
 #include "lib/table.h"
+#include "smtpd/bounce_policy.h"
 #include "smtpd/login_policy.h"
 #include "smtpd/policy_ask.h"
 
@@ -25,6 +26,8 @@ static struct {
     [POLICY_RELAYCLIENT] = {"RELAYCLIENT", 0, 0, 0},
     [POLICY_LOGIN] = {"login", 0, 0, 0},
     [POLICY_SRS] = {"srs", 0, 0, 0},
+    [POLICY_BATV] = {"batv", 0, 0, 0},
+    [POLICY_BATVEXEMPT] = {"batvexempt", 0, 0, 0},
     [POLICY_BADCLIENTS] = {"badclients", 554, "5.7.1", "mail from your address is not taken here"},
     [POLICY_BADMAILFROM] = {"badmailfrom", 553, "5.7.1", "mail from this sender is not taken here"},
     [POLICY_SENDER_WITHOUT_DOMAIN] = {"sender-without-domain", 553, "5.1.8",
@@ -45,6 +48,15 @@ static struct {
     [POLICY_SRS_UNUSABLE] = {"srs-unusable", 451, "4.3.5",
                              "what comes back to forwarded mail cannot be checked now, please try "
                              "again later"},
+    [POLICY_BATV_INVALID] = {"batv", 550, "5.7.1",
+                             "this sender was not signed here (BATV), or its signature has "
+                             "expired"},
+    [POLICY_BATV_UNUSABLE] = {"batv-unusable", 451, "4.3.5",
+                              "what comes back to signed senders cannot be checked now, please try "
+                              "again later"},
+    [POLICY_BATVCHECK] = {"batvcheck", 550, "5.7.1",
+                          "we did not send what this reports on: the senders of our mail are "
+                          "signed (BATV), and this is not"},
     [POLICY_SENDER_INCOMPLETE] = {"sender-incomplete", 554, "5.1.8",
                                   "the sender's domain is not complete, as in <name@example.org>"},
     [POLICY_RECIPIENT_INCOMPLETE] = {"recipient-incomplete", 554, "5.1.2",
@@ -290,10 +302,21 @@ static enum policy_rule judge_recipient(struct connection const *connection, cha
     return has_mailbox(connection, recipient) ? rule : POLICY_NO_SUCH_MAILBOX;
 }
 
-enum policy_rule policy_recipient(struct connection const *connection, char const *login,
-                                  struct address const *address, struct policy_recipient *recipient)
+static enum policy_rule judge(struct connection const *connection, char const *login, bool bounce,
+                              struct address *address, struct policy_recipient *recipient)
 {
+    enum policy_rule const tag = bounce_policy_unwrap(connection, address);
+    if (!policy_accepts(tag))
+        return tag;
     enum policy_rule const rule = judge_recipient(connection, login, address, recipient);
+    return bounce && tag != POLICY_BATV ? bounce_policy_check(connection, rule, address) : rule;
+}
+
+enum policy_rule policy_recipient(struct connection const *connection, char const *login,
+                                  bool bounce, struct address *address,
+                                  struct policy_recipient *recipient)
+{
+    enum policy_rule const rule = judge(connection, login, bounce, address, recipient);
     if (connection->trace && policy_accepts(rule))
         connection->trace->recipient(recipient->bytes, recipient->length);
     return rule;

@@ -20,6 +20,8 @@ enum policy_rule {
     POLICY_RELAYCLIENT,  /* tcprules set RELAYCLIENT */
     POLICY_LOGIN,        /* the client has logged in */
     POLICY_SRS,          /* a rewritten sender of ours: goes on to whom it stands for */
+    POLICY_BATV,         /* bounce_policy.h: a signature was taken off */
+    POLICY_BATVEXEMPT,   /* the same: the recipient's mail is not signed */
     /* refused */
     POLICY_BADCLIENTS,
     POLICY_BADMAILFROM,
@@ -31,6 +33,9 @@ enum policy_rule {
     POLICY_NO_RELAY,        /* neither our domain nor our client */
     POLICY_SRS_INVALID,     /* looks like a rewritten sender of ours, but is none, or too old */
     POLICY_SRS_UNUSABLE,    /* the keys cannot be read: the operator has to mend that */
+    POLICY_BATV_INVALID,    /* looks like a signed sender of ours, but is none, or too old */
+    POLICY_BATV_UNUSABLE,   /* the keys cannot be read: the operator has to mend that */
+    POLICY_BATVCHECK,       /* a report on mail that did not leave from here */
     /* refused to users only (RFC 6409) */
     POLICY_SENDER_INCOMPLETE,    /* its domain is a name without a dot that is not ours */
     POLICY_RECIPIENT_INCOMPLETE, /* the same */
@@ -68,9 +73,11 @@ struct policy_recipient {
     char bytes[POLICY_RECIPIENT_MAX + 1]; /* NUL-terminated */
 };
 
-/* May mail for ADDRESS enter here? RECIPIENT is filled in when it may. */
+/* May mail for ADDRESS enter here? BOUNCE says that it comes from the null sender. RECIPIENT is
+ * filled in when it may. The signature of one of ours (lib/batv.h) is taken off ADDRESS first: who
+ * looks at it afterwards sees whose it is. */
 enum policy_rule policy_recipient(struct connection const *connection, char const *login,
-                                  struct address const *address,
+                                  bool bounce, struct address *address,
                                   struct policy_recipient *recipient);
 
 #endif

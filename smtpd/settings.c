@@ -168,7 +168,8 @@ static enum control_result load_all(struct settings *settings, struct control co
         networks_load(&settings->badclients, control, "badclients", 0, 0, error) == CONTROL_ERROR ||
         role_ports_load(&settings->role_ports, control, error) == CONTROL_ERROR ||
         queue_limits_load(&settings->room, control, error) == CONTROL_ERROR ||
-        srs_settings_load(&settings->srs, control, settings->routing.me, error) == CONTROL_ERROR)
+        srs_settings_load(&settings->srs, control, settings->routing.me, error) == CONTROL_ERROR ||
+        batv_settings_load(&settings->batv, control, error) == CONTROL_ERROR)
         return CONTROL_ERROR;
     settings->tls = has_certificate(control);
     return CONTROL_OK;
@@ -190,6 +191,7 @@ void settings_free(struct settings *settings)
 {
     routing_free(&settings->routing);
     srs_settings_free(&settings->srs);
+    batv_settings_free(&settings->batv);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         table_free((struct table *)(void *)((char *)settings + lists[i].offset));
     networks_free(&settings->relayclients);

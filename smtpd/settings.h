@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/batv_settings.h"
 #include "lib/control.h"
 #include "lib/network.h"
 #include "lib/routing.h"
@@ -35,6 +36,7 @@ struct settings {
     uint64_t authcheckfrom;       /* 1: the header From must be the login's own; default 0 */
     struct table authsenders;     /* LOGIN:ADDRESS, LOGIN:@DOMAIN, LOGIN:*, the whole line a key */
     struct srs_settings srs;      /* srs, srsdomain: what comes back to mail that was forwarded */
+    struct batv_settings batv;    /* batv, batvexempt, batvcheck: reports on what our users sent */
     struct queue_limits room;     /* minfree, maxqueue: what the queue needs to take mail */
     char *queueprogram;           /* absolute path of another qmail-queue; 0: our injector */
 };

@@ -202,7 +202,8 @@ static void run_rcpt(struct session *session, struct command const *command)
         return;
     }
     enum policy_rule rule =
-        policy_recipient(session->connection, session->login, &rcpt.recipient, &recipient);
+        policy_recipient(session->connection, session->login, transaction->sender_length == 0,
+                         &rcpt.recipient, &recipient);
     if (!policy_accepts(rule)) {
         session_refuse_rule(session, rule, command);
         return;

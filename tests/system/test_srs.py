@@ -126,7 +126,7 @@ def test_what_this_host_sends_to_no_such_address(world):
     before = len(sink.messages)
     included = forward(world, '":include:me"@elsewhere.example')
     assert included.endswith(f'=elsewhere.example=:include:me"@{DOMAIN}')
-    refused = "5.7.1 this is no address of forwarded"
+    refused = "5.7.1 this is no sender that we have rewritten"
     for count, sender in enumerate((f"SRS0=AAAA=TT=victim.example=user@{DOMAIN}", included),
                                    instance.log_text().count(refused)):
         instance.send(BODY, f"dead@{DOMAIN}", sender)
