@@ -18,6 +18,16 @@ bool budget_take(uint64_t *budget, uint64_t now, uint64_t period, uint64_t whole
     return true;
 }
 
+uint64_t budget_wait(uint64_t budget, uint64_t now, uint64_t period, uint64_t whole, uint64_t count)
+{
+    uint64_t after = budget;
+    if (!whole || budget_take(&after, now, period, whole, count))
+        return 0;
+    if (count > whole || count > UINT64_MAX / period)
+        return UINT64_MAX;
+    return begin_of(budget, now, period) + period * count / whole - (now + period);
+}
+
 uint64_t budget_left(uint64_t budget, uint64_t now, uint64_t period, uint64_t whole)
 {
     uint64_t const spent = begin_of(budget, now, period) - now;

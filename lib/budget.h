@@ -18,4 +18,8 @@ bool budget_take(uint64_t *budget, uint64_t now, uint64_t period, uint64_t whole
 /* How much is left; UINT64_MAX when there is no bound. */
 uint64_t budget_left(uint64_t budget, uint64_t now, uint64_t period, uint64_t whole);
 
+/* After how many microseconds COUNT can be taken; 0: now; UINT64_MAX: never. */
+uint64_t budget_wait(uint64_t budget, uint64_t now, uint64_t period, uint64_t whole,
+                     uint64_t count);
+
 #endif

@@ -55,6 +55,14 @@ static void test_left(void **state)
             uint64_t const left = budget_left(budget, NOW + 5, period, whole);
             assert_int_equal(left, whole - taken);
             assert_false(budget_take(&budget, NOW + 5, period, whole, left + 1));
+            uint64_t const wait = budget_wait(budget, NOW + 5, period, whole, left + 1);
+            assert_true(left == whole ? wait == UINT64_MAX : wait > 0);
+            if (left < whole) {
+                assert_int_equal(budget_wait(budget, NOW + 5 + wait - 1, period, whole, left + 1),
+                                 1);
+                assert_int_equal(budget_wait(budget, NOW + 5 + wait, period, whole, left + 1), 0);
+            }
+            assert_int_equal(budget_wait(budget, NOW + 5, period, whole, left), 0);
             assert_true(budget_take(&budget, NOW + 5, period, whole, left));
         }
     assert_int_equal(budget_left(NOW, NOW, period, 0), UINT64_MAX);
