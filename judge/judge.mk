@@ -1,5 +1,7 @@
 # judge: what the network and our memory say about a client. Rules, and what they find.
-judge_programs :=
-judge_modules  := finding question
+judge_programs := ekiden-judge
+judge_modules  := finding question judge judge_settings judge_serve judge_fence
+# What the DNS says.
+judge_modules  += asking dnsbl_line dnsbl_lists dnsbl names
 # What we remember of clients.
 judge_modules  += memory greylist greylist_sender greylist_settings limits limits_settings

@@ -13,6 +13,8 @@
 #include <skalibs/djbunix.h>
 #include <skalibs/types.h>
 
+#include "lib/log.h"
+
 #define READ_SIZE  (32u << 10)
 #define SHOWN_PATH 200 /* bytes of a path in a message, so that the message itself has room */
 #define SHOWN_LINE 60  /* bytes of a line in a message */
@@ -57,8 +59,7 @@ enum control_result control_open(struct control *control, char const *path,
                  SHOWN_PATH, path, strerror(errno));
         return CONTROL_ERROR;
     }
-    control->directory = directory;
-    control->path = path;
+    *control = (struct control){.directory = directory, .path = path};
     return CONTROL_OK;
 }
 
@@ -69,7 +70,8 @@ void control_close(struct control *control)
     control->directory = -1;
 }
 
-/* Puts "PATH/NAME:NUMBER: " in front of TEXT; without the number when it is 0. */
+/* Puts "PATH/NAME:NUMBER: " in front of TEXT; without the number when it is 0. CONTROL_ERROR; or
+ * CONTROL_ABSENT, after logging, where errors are forgiven. */
 static enum control_result problem_at(struct control const *control, char const *name,
                                       unsigned int number, struct control_error *error,
                                       char const *text)
@@ -84,7 +86,10 @@ static enum control_result problem_at(struct control const *control, char const 
                           control->path, name, line, copy);
     if (length < 0)
         error->text[0] = 0;
-    return CONTROL_ERROR;
+    if (!control->forgiving)
+        return CONTROL_ERROR;
+    log_failure("setting-left-out", error->text, 0);
+    return CONTROL_ABSENT;
 }
 
 enum control_result control_problem(struct control const *control, char const *name,
@@ -133,6 +138,17 @@ bool control_fail(struct control_error *error, char const *expected, char const 
                              comment ? "a comment needs a line of its own" : 0);
 }
 
+/* GOOD is what became of the line WALK->NUMBER. An entry that says false without an error does not
+ * want any more. */
+static bool forgive(struct walk const *walk, bool good)
+{
+    if (good || !walk->control->forgiving || !walk->error->text[0])
+        return good;
+    problem_at(walk->control, walk->name, walk->number, walk->error, walk->error->text);
+    walk->error->text[0] = 0;
+    return true;
+}
+
 /* Hands over the entry that is complete now. A complaint is about its first line. */
 static bool take_folded(struct walk *walk)
 {
@@ -141,7 +157,8 @@ static bool take_folded(struct walk *walk)
         return true;
     walk->number = walk->first;
     walk->first = 0;
-    if (!walk->entry(walk->context, walk->folded->s, walk->folded->len, walk->number, walk->error))
+    if (!forgive(walk, walk->entry(walk->context, walk->folded->s, walk->folded->len, walk->number,
+                                   walk->error)))
         return false;
     walk->number = number;
     return true;
@@ -167,7 +184,7 @@ static bool fold_line(struct walk *walk, char const *line, size_t length, bool c
 }
 
 /* One line, without its line end. */
-static bool take_line(struct walk *walk, char const *line, size_t length)
+static bool examine_line(struct walk *walk, char const *line, size_t length)
 {
     static char const secret[] = "a line that is not shown";
     char const *const shown = walk->secret ? secret : line;
@@ -193,6 +210,12 @@ static bool take_line(struct walk *walk, char const *line, size_t length)
     if (walk->folded)
         return fold_line(walk, line, length, continues);
     return walk->entry(walk->context, line, length, walk->number, walk->error);
+}
+
+static bool take_line(struct walk *walk, char const *line, size_t length)
+{
+    walk->error->text[0] = 0;
+    return forgive(walk, examine_line(walk, line, length));
 }
 
 /* Takes the complete lines of BYTES; *taken is how far it came. */
@@ -226,9 +249,13 @@ static enum control_result read_pieces(struct walk *walk, int descriptor, char b
             /* What is left is a line without an end: the last of the file, or one too long. */
             if (held > CONTROL_LINE_MAX || (count == 0 && held > 0))
                 good = take_line(walk, buffer, held);
+            if (good && held > CONTROL_LINE_MAX)
+                return CONTROL_OK; /* forgiven, and where it ends is not known */
             if (good && count == 0 && walk->folded)
                 good = take_folded(walk);
         }
+        if (!good && walk->control->forgiving)
+            return CONTROL_OK; /* enough */
         if (!good)
             return problem_at(walk->control, walk->name, walk->number, walk->error,
                               walk->error->text);

@@ -34,6 +34,10 @@ struct control_error {
 struct control {
     int directory;    /* descriptor, close-on-exec, owned */
     char const *path; /* for messages; the caller's, must outlive the struct */
+    /* Set by a program that reads anew, for each session, what its server has found right before:
+     * what is wrong by now is logged and left out, a line (as if it were not there) or a file (as
+     * if it were absent), so that one slip does not put all other settings out of force. */
+    bool forgiving;
 };
 
 /* Opens the folder PATH. NUMBER:PATH is the folder that was inherited as descriptor NUMBER, PATH

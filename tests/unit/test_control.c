@@ -253,7 +253,7 @@ static void test_messages_are_escaped_and_cut(void **state)
     assert_non_null(strstr(folder->error.text, "...`: why"));
     memset(line, 'p', sizeof line);
     line[sizeof line - 1] = 0;
-    struct control far = {-1, line};
+    struct control far = {.directory = -1, .path = line};
     assert_int_equal(control_problem(&far, "file", &folder->error, line), CONTROL_ERROR);
     assert_int_equal(strlen(folder->error.text), CONTROL_ERROR_MAX - 1);
     assert_non_null(strstr(folder->error.text, "p/file: ppp"));

@@ -1,0 +1,73 @@
+#include "judge/judge_settings.h"
+
+#include <string.h>
+
+static bool is_word(char const *text, size_t length)
+{
+    return (length == 6 && !memcmp(text, "accept", 6)) || (length == 5 && !memcmp(text, "defer", 5));
+}
+
+static enum control_result load_dnsdown(bool *defers, struct control const *control,
+                                        struct control_error *error)
+{
+    stralloc word = STRALLOC_ZERO;
+    enum control_result const result =
+        control_first_checked(control, "dnsdown", &word, is_word, "accept or defer", error);
+    *defers = result == CONTROL_OK && word.s[0] == 'd';
+    stralloc_free(&word);
+    return result;
+}
+
+static bool asks_dns(struct judge_settings const *settings)
+{
+    return judge_settings_ask(settings, QUESTION_CLIENT) ||
+           judge_settings_ask(settings, QUESTION_HELLO) ||
+           judge_settings_ask(settings, QUESTION_SENDER);
+}
+
+enum control_result judge_settings_load(struct judge_settings *settings,
+                                        struct control const *control, struct control_error *error)
+{
+    struct judge_settings loaded = {.dnsblthreshold = 1, .dnsdeadline = 10};
+    if (dnsbl_lists_load(&loaded.dnsbl, control, "dnsbl", false, error) == CONTROL_ERROR ||
+        dnsbl_lists_load(&loaded.rhsbl, control, "rhsbl", true, error) == CONTROL_ERROR ||
+        control_number(control, "dnsblthreshold", &loaded.dnsblthreshold, 1,
+                       DNSBL_LISTS_MAX * DNSBL_WEIGHT_MAX, error) == CONTROL_ERROR ||
+        control_number(control, "dnsdeadline", &loaded.dnsdeadline, 1, 60, error) ==
+            CONTROL_ERROR ||
+        load_dnsdown(&loaded.dnsdown_defers, control, error) == CONTROL_ERROR ||
+        checks_load(&loaded.checks, control, error) == CONTROL_ERROR ||
+        (asks_dns(&loaded) &&
+         dns_servers_load(&loaded.servers, control, NULL, error) == CONTROL_ERROR))
+        return CONTROL_ERROR;
+    *settings = loaded;
+    return CONTROL_OK;
+}
+
+static bool any_list(struct dnsbl_lists const *lists, bool helo)
+{
+    for (size_t i = 0; i < lists->count; i++)
+        if (helo ? lists->lists[i].helo : lists->lists[i].sender)
+            return true;
+    return false;
+}
+
+bool judge_settings_ask(struct judge_settings const *settings, enum question_kind kind)
+{
+    static enum check_rule const client[] = {CHECK_REVERSE_DNS, CHECK_FORWARD_DNS};
+    static enum check_rule const helo[] = {CHECK_HELO_DNS};
+    static enum check_rule const sender[] = {CHECK_SENDER_DNS};
+    switch (kind) {
+    case QUESTION_CLIENT:
+        return settings->dnsbl.count > 0 || checks_any(&settings->checks, client, 2);
+    case QUESTION_HELLO:
+        return any_list(&settings->rhsbl, true) || checks_any(&settings->checks, helo, 1);
+    case QUESTION_SENDER:
+        return any_list(&settings->rhsbl, false) || checks_any(&settings->checks, sender, 1);
+    case QUESTION_RECIPIENT:
+    case QUESTION_UNKNOWN:
+    case QUESTION_MESSAGE:
+        break;
+    }
+    return false;
+}
