@@ -16,9 +16,9 @@ static struct lookup const no_memory = {
 /* How many records of ANSWER are kept. */
 static size_t wanted_records(struct dns_answer const *answer, enum dns_type type)
 {
-    size_t const most = type == DNS_TXT                         ? 1
+    size_t const most = type == DNS_TXT                     ? 1
                         : type == DNS_A || type == DNS_AAAA ? ASKING_ADDRESSES
-                                                                : ASKING_NAMES;
+                                                            : ASKING_NAMES;
     return answer->count < most ? answer->count : most;
 }
 

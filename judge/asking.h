@@ -30,9 +30,9 @@ struct asking {
     struct dns_batch batch;
     struct lookup *lookups[ASKING_MAX]; /* owned, in the order in which they were wanted */
     size_t count;
-    size_t begun;   /* of these; the others wait until there is room */
-    tain left;      /* of the time, while none is under way */
-    tain deadline;  /* while one is */
+    size_t begun;  /* of these; the others wait until there is room */
+    tain left;     /* of the time, while none is under way */
+    tain deadline; /* while one is */
     bool under_way;
     bool exhausted; /* more was wanted than ASKING_MAX */
 };

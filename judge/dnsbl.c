@@ -10,11 +10,11 @@
 
 /* What one list is asked about. */
 struct subject {
-    char const *file;               /* dnsbl or rhsbl, which is the rule, too */
+    char const *file; /* dnsbl or rhsbl, which is the rule, too */
     struct dnsbl_lists *lists;
-    char const *what;               /* as a reply calls it */
-    char const *shown;              /* address or domain, for a reply */
-    char const *key;                /* what stands in front of a zone */
+    char const *what;  /* as a reply calls it */
+    char const *shown; /* address or domain, for a reply */
+    char const *key;   /* what stands in front of a zone */
     bool (*concerns)(struct dnsbl const *list);
 };
 

@@ -12,7 +12,8 @@
 #define REFUSALS      0x7fffff00u /* 127.255.255.0/24 */
 #define NOBODY        0x7f000001u
 
-#define EXPECTED_ZONE   "a list's domain, for an allow list with + in front, then values, options, a text"
+#define EXPECTED_ZONE                                                                              \
+    "a list's domain, for an allow list with + in front, then values, options, a text"
 #define EXPECTED_VALUES                                                                            \
     "the values that count, within 127.0.0.0/8 without 127.255.255.0/24, such as "                 \
     "127.0.0.2,127.0.0.4-127.0.0.11,127.0.1.0/24"

@@ -44,10 +44,9 @@ static int const calls[] = {
 
 void judge_fence_close(int state)
 {
-    struct sandbox_limits const limits = {.memory = MEMORY,
-                                          .descriptors = DESCRIPTORS,
-                                          .file_size = state >= 0 ? UINT64_MAX : 0,
-                                          .processes = 0};
+    /* Files are not limited: the log may be one. Landlock says where others can be. */
+    struct sandbox_limits const limits = {
+        .memory = MEMORY, .descriptors = DESCRIPTORS, .file_size = UINT64_MAX, .processes = 0};
     struct sandbox_path const paths[] = {{state, SANDBOX_READ | SANDBOX_WRITE}};
     sandbox_limit(&limits);
     sandbox_allow_paths(paths, state >= 0 ? 1 : 0);

@@ -52,6 +52,7 @@ static void retire(struct inquiry const *inquiry)
 /* Keeps what later questions are about. False: the client's address is none. */
 static bool remember(struct judge *judge, struct question const *question)
 {
+    static char const mapped[12] = {[10] = '\xff', [11] = '\xff'};
     char const *const text = question->fields[0];
     if (question->kind == QUESTION_SENDER)
         memcpy(judge->sender, text, sizeof judge->sender);
@@ -60,7 +61,7 @@ static bool remember(struct judge *judge, struct question const *question)
     size_t const length = ip46_scan(text, &judge->client);
     if (length == 0 || text[length])
         return false;
-    if (ip46_is6(&judge->client) && !memcmp(judge->client.ip, IP6_MAPPED, sizeof IP6_MAPPED - 1))
+    if (ip46_is6(&judge->client) && !memcmp(judge->client.ip, mapped, sizeof mapped))
         ip46_from_ip4(&judge->client, judge->client.ip + 12);
     judge->address[ip46_fmt(judge->address, &judge->client)] = 0;
     return judge->has_client = true;
@@ -126,8 +127,8 @@ static bool wait_and_serve(struct judge *judge, int socket, bool full, bool *rea
         {.fd = socket, .events = full ? IOPAUSE_WRITE : IOPAUSE_READ}};
     tain deadline = tain_infinite;
     unsigned int const count = asking_waits(&judge->asking, waits + 1, &deadline);
-    int const found = count ? iopause_g(waits, 1 + count, &deadline)
-                            : iopause_stamp(waits, 1, NULL, &STAMP);
+    int const found =
+        count ? iopause_g(waits, 1 + count, &deadline) : iopause_stamp(waits, 1, NULL, &STAMP);
     if (found < 0 && errno != EINTR) {
         log_failure("judge-failed", "poll", errno);
         return false;

@@ -4,7 +4,8 @@
 
 static bool is_word(char const *text, size_t length)
 {
-    return (length == 6 && !memcmp(text, "accept", 6)) || (length == 5 && !memcmp(text, "defer", 5));
+    return (length == 6 && !memcmp(text, "accept", 6)) ||
+           (length == 5 && !memcmp(text, "defer", 5));
 }
 
 static enum control_result load_dnsdown(bool *defers, struct control const *control,

@@ -6,6 +6,7 @@
 #include "judge/judge.h"
 #include "lib/address.h"
 
+#define TEXT_SIZE (QUESTION_FIELD_MAX + 100)
 #define NAMES_MAX 10 /* PTR names that are followed: whose address has more is no mail server's */
 
 /* The reply of a rule that objects. */
@@ -79,7 +80,7 @@ static struct existence look_for(struct judge *judge, struct finding *finding, c
 static void examine_reverse(struct judge *judge, struct report *report,
                             struct lookup const *pointers)
 {
-    char text[FINDING_TEXT_MAX];
+    char text[TEXT_SIZE];
     enum check_action const action = action_of(judge, CHECK_REVERSE_DNS);
     if (action == CHECK_OFF)
         return;
@@ -130,7 +131,7 @@ static char const *confirm(struct judge *judge, struct report *report, struct fi
 static void examine_forward(struct judge *judge, struct report *report,
                             struct lookup const *pointers)
 {
-    char text[FINDING_TEXT_MAX];
+    char text[TEXT_SIZE];
     struct lookup const *failure = NULL;
     enum check_action const action = action_of(judge, CHECK_FORWARD_DNS);
     if (action == CHECK_OFF)
@@ -170,12 +171,11 @@ void names_examine_client(struct judge *judge, struct question const *question,
 
 /* --- the HELO name --- */
 
-void names_examine_helo(struct judge *judge, struct question const *question,
-                        struct report *report)
+void names_examine_helo(struct judge *judge, struct question const *question, struct report *report)
 {
     static enum dns_type const types[] = {DNS_A, DNS_AAAA, DNS_MX};
     char const *const helo = question->fields[0];
-    char domain[JUDGE_DOMAIN_MAX], text[FINDING_TEXT_MAX];
+    char domain[JUDGE_DOMAIN_MAX], text[TEXT_SIZE];
     enum check_action const action = action_of(judge, CHECK_HELO_DNS);
     if (action == CHECK_OFF)
         return;
@@ -218,7 +218,7 @@ static void examine_domain(struct judge *judge, struct report *report, struct fi
                            char const *domain)
 {
     static enum dns_type const addresses[] = {DNS_A, DNS_AAAA};
-    char text[FINDING_TEXT_MAX];
+    char text[TEXT_SIZE];
     struct objection objection = {"1.8", text};
     enum check_action const action = action_of(judge, CHECK_SENDER_DNS);
     struct lookup const *const exchangers = asking_look_up(&judge->asking, domain, DNS_MX);

@@ -11,14 +11,23 @@
  *     `U` RECIPIENT        RCPT for nobody here: only counted
  *     `D` RECIPIENTS       DATA: a message for so many (a number) comes
  *   LETTER NUMBER NUL FINDING ...
- *     one packet of answer to each question, when all is known that it asks for, or the deadline of
- *     all the session's DNS questions (`dnsdeadline`) has passed. Answers to C, H and M may come in
- *     any order; N, R, U and D ask no name server and are answered at once.
+ *     one packet of answer to each question, when all is known that it asks for, or the session's
+ *     time for DNS is used up. Answers to C, H and M may come in any order; N, R, U and D ask no
+ *     name server and are answered at once. An H in the place of one that is not answered yet makes
+ *     that one's answer come at once, without findings; the same for M.
  *
  * C and H are asked where a control file wants to know, M always comes before R, U and D.
  *
- * The findings stand in the order in which they count. The judge ends when its socket does. It
- * counts and remembers nothing when it was started with -n (`ekiden explain`). */
+ * The time for DNS (`dnsdeadline`) runs while something is being looked up, and not while the
+ * client is silent: otherwise one that waits for ten seconds before MAIL would be judged no more.
+ * So an asker waits at most that long for an answer, counted from its question, and a bit for a slow
+ * machine; and not less because time has passed before. No question is read while an answer waits
+ * for room on the socket: an asker takes what has come whenever it asks, and must not wait for room
+ * while it does not read.
+ *
+ * The findings stand in the order in which they count. `?` is never a reason to refuse or to defer:
+ * where `dnsdown` says defer, the judge has made a `d` of it. The judge ends when its socket does.
+ * It counts and remembers nothing when it was started with -n (`ekiden explain`). */
 #ifndef EKIDEN_QUESTION_H
 #define EKIDEN_QUESTION_H
 
