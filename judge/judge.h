@@ -24,7 +24,7 @@ struct judge {
     struct asking asking;
     bool counts;                         /* false: -n, nothing is counted or remembered */
     int state;                           /* the folder of what is remembered; -1: none */
-    bool has_client;                     /* C was asked */
+    bool has_client;                     /* N or C was asked */
     ip46 client;                         /* ::ffff:a.b.c.d is a.b.c.d */
     char address[IP46_FMT + 1];          /* the same as text */
     char sender[QUESTION_FIELD_MAX + 1]; /* of the last M; empty: none, or the null sender */

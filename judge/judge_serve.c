@@ -30,6 +30,7 @@ static struct inquiry *place_of(enum question_kind kind)
         return &inquiries[HELLO];
     case QUESTION_SENDER:
         return &inquiries[SENDER];
+    case QUESTION_CONNECTION:
     case QUESTION_RECIPIENT:
     case QUESTION_UNKNOWN:
     case QUESTION_MESSAGE:
@@ -56,7 +57,7 @@ static bool remember(struct judge *judge, struct question const *question)
     char const *const text = question->fields[0];
     if (question->kind == QUESTION_SENDER)
         memcpy(judge->sender, text, sizeof judge->sender);
-    if (question->kind != QUESTION_CLIENT)
+    if (question->kind != QUESTION_CLIENT && question->kind != QUESTION_CONNECTION)
         return true;
     size_t const length = ip46_scan(text, &judge->client);
     if (length == 0 || text[length])

@@ -65,6 +65,7 @@ bool judge_settings_ask(struct judge_settings const *settings, enum question_kin
         return any_list(&settings->rhsbl, true) || checks_any(&settings->checks, helo, 1);
     case QUESTION_SENDER:
         return any_list(&settings->rhsbl, false) || checks_any(&settings->checks, sender, 1);
+    case QUESTION_CONNECTION:
     case QUESTION_RECIPIENT:
     case QUESTION_UNKNOWN:
     case QUESTION_MESSAGE:
