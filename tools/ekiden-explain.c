@@ -147,12 +147,20 @@ static void choose_role(struct arguments *arguments, struct settings const *sett
     question->tls = question->tls || question->login || question->role == ROLE_SUBMISSIONS;
 }
 
+_Noreturn static void die_control(struct control_error const *error)
+{
+    bool const closed = geteuid() != 0 && strstr(error->text, strerror(EACCES));
+    fprintf(stderr, "ekiden explain: %s%s\n", error->text,
+            closed ? ": this user may not read it, ask as root" : "");
+    exit(EXIT_USAGE);
+}
+
 static void load(struct settings *settings, struct control *control, char const *path)
 {
     struct control_error error;
     if (control_open(control, path, &error) != CONTROL_OK ||
         settings_load(settings, control, &error) == CONTROL_ERROR)
-        die(EXIT_USAGE, error.text);
+        die_control(&error);
 }
 
 /* Only looked at. Who may not is told, because a full queue is a reason to refuse as well. */
@@ -194,7 +202,7 @@ int main(int argc, char *const *argv)
     bool const accepted = explain_class(&answer) == 2 && answer.recipient.len;
     if (accepted && explain_route(&route, &control, &settings, &answer.recipient,
                                   arguments.question.sender, &error) == CONTROL_ERROR)
-        die(EXIT_USAGE, error.text);
+        die_control(&error);
     if (!stralloc_0(&route))
         die(EXIT_TEMPORARY, "out of memory");
     (arguments.json ? explain_print_json : explain_print_text)(&arguments.question, &answer,
