@@ -82,19 +82,24 @@ $(BUILD)/tests/%: tests/unit/%.c $(archives)
 	$(call say,TEST) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(if $(SANITIZE),$(LINK)) -o $@ $< \
 	  -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS) -lcmocka
 
+# Writers of a greylist, for its bench and its test.
+$(BUILD)/tests/greylist_store: $(BUILD)/tests/bench/greylist_store.o $(archives)
+	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $< -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS)
+
 # A test that cannot wait for hours.
 $(BUILD)/tests/test_remote_master: private LDLIBS += -Wl,--wrap=remote_delivery_seconds
 
-unit: $(tests) $(if $(SANITIZE),,crash-tools)
+unit: $(tests) $(BUILD)/tests/greylist_store $(if $(SANITIZE),,crash-tools)
 
 check: all unit
 	sh quickstart check
 
-bench: all
+bench: all $(BUILD)/tests/greylist_store
 	tests/bench/inbound --build $(BUILD)
 	tests/bench/tls --build $(BUILD)
 	tests/bench/queue --build $(BUILD)
 	tests/bench/destinations --build $(BUILD)
+	tests/bench/greylist --build $(BUILD)
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

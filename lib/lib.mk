@@ -10,4 +10,4 @@ lib_modules  += dns dns_batch dns_exchange dns_packet dns_query dns_servers doma
 lib_modules  += date hops header_address header_scan
 lib_modules  += spool descriptors process signals fields base64 budget program_path paused dsn
 # Memory that processes share.
-lib_modules  += store store_file duration
+lib_modules  += store store_file store_lock store_records duration

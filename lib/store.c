@@ -2,26 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/time.h>
 #include <unistd.h>
-
-#include <bearssl.h>
 
 #include "lib/log.h"
 #include "lib/store_file.h"
+#include "lib/store_lock.h"
 
 #define LOCK_FILE  "lock"
-#define LOOKED_AT  8 /* records, when one is added */
 #define SECRET_KEY "secret"
-#define TICK       50000 /* microseconds */
-
-static void on_tick(int number)
-{
-    (void)number;
-}
 
 bool store_open(struct store *store, int directory, struct store_form const *form, bool read_only)
 {
@@ -39,59 +29,6 @@ bool store_open(struct store *store, int directory, struct store_form const *for
     store_file_name(store);
     store_file_catch();
     return true;
-}
-
-/* --- locks --- */
-
-static bool set_lock(struct store const *store, unsigned int number, short type, int command)
-{
-    struct flock lock = {
-        .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)number, .l_len = 1};
-    return fcntl(store->lock, command, &lock) == 0;
-}
-
-bool store_lock_byte(struct store const *store, unsigned int number, bool wait)
-{
-    bool locked;
-    do
-        locked = set_lock(store, number, F_WRLCK, wait ? F_OFD_SETLKW : F_OFD_SETLK);
-    while (!locked && errno == EINTR);
-    return locked;
-}
-
-/* Waits by a timer that goes on ticking: a single signal could come just before the call. */
-static bool lock_for(struct store const *store, short type, unsigned int milliseconds)
-{
-    struct sigaction const action = {.sa_handler = on_tick};
-    struct itimerval const ticks = {{0, TICK}, {0, TICK}}, none = {{0, 0}, {0, 0}};
-    struct sigaction before;
-    bool locked = false;
-    sigaction(SIGALRM, &action, &before);
-    setitimer(ITIMER_REAL, &ticks, NULL);
-    for (unsigned int waited = 0; !locked && waited < milliseconds; waited += TICK / 1000) {
-        locked = set_lock(store, store->form->lock, type, F_OFD_SETLKW);
-        if (!locked && errno != EINTR)
-            break;
-    }
-    int const error = errno;
-    setitimer(ITIMER_REAL, &none, NULL);
-    sigaction(SIGALRM, &before, NULL);
-    errno = error;
-    return locked;
-}
-
-static bool lock_store(struct store const *store)
-{
-    short const type = store->read_only ? F_RDLCK : F_WRLCK;
-    if (!store->form->patience)
-        return store_lock_byte(store, store->form->lock, true);
-    return set_lock(store, store->form->lock, type, F_OFD_SETLK) ||
-           ((errno == EAGAIN || errno == EACCES) && lock_for(store, type, store->form->patience));
-}
-
-static void unlock(struct store const *store)
-{
-    (void)set_lock(store, store->form->lock, F_UNLCK, F_OFD_SETLK);
 }
 
 /* --- the file --- */
@@ -130,14 +67,14 @@ static bool is_damage(int result)
     return result < 0;
 }
 
-static bool fail(struct store *store, int result)
+bool store_file_fail(struct store *store, int result)
 {
     close_file(store);
     if (is_damage(result) && !store->given_up)
         store_file_set_aside(store, mdb_strerror(result));
     else if (!is_damage(result))
         log_failure("store-failed", "what is remembered cannot be read or written", result);
-    unlock(store);
+    store_lock_release(store);
     return false;
 }
 
@@ -246,7 +183,7 @@ bool store_begin(struct store *store, uint64_t now)
         return false;
     if (store->lock < 0) /* read only, and there is none yet */
         return true;
-    if (!lock_store(store)) {
+    if (!store_lock_take(store)) {
         log_failure("store-failed", "the lock", errno == EINTR ? ETIMEDOUT : errno);
         return false;
     }
@@ -260,145 +197,7 @@ bool store_begin(struct store *store, uint64_t now)
         close_file(store);
         return true;
     }
-    return result == 0 || fail(store, result);
-}
-
-void store_make_key(struct store const *store, struct store_key *key, char kind, void const *bytes,
-                    size_t length)
-{
-    br_hmac_key_context secret;
-    br_hmac_context hash;
-    br_hmac_key_init(&secret, &br_sha256_vtable, store->secret, sizeof store->secret);
-    br_hmac_init(&hash, &secret, sizeof key->bytes);
-    br_hmac_update(&hash, &kind, 1);
-    br_hmac_update(&hash, bytes, length);
-    br_hmac_out(&hash, key->bytes);
-}
-
-/* --- records --- */
-
-struct access {
-    unsigned int table;
-    struct store_key const *key;
-    struct store_record *record; /* read */
-    struct store_record const *written;
-};
-
-/* The latest time of VALUE; 0 when it is past, or cannot be. */
-static uint64_t worth(struct store const *store, unsigned int table, MDB_val const *value)
-{
-    struct store_record record;
-    uint64_t latest = 0;
-    if (value->mv_size != sizeof record)
-        return 0;
-    memcpy(&record, value->mv_data, sizeof record);
-    for (size_t i = 0; i < sizeof record.times / sizeof *record.times; i++)
-        if (record.times[i] > latest)
-            latest = record.times[i];
-    return latest > store->now && latest - store->now <= store->form->tables[table].longest ? latest
-                                                                                            : 0;
-}
-
-static int get(struct store *store, void *argument)
-{
-    struct access *const access = argument;
-    MDB_val sought = {STORE_KEY, (void *)access->key->bytes}, value;
-    int const result = mdb_get(store->transaction, store->tables[access->table], &sought, &value);
-    if (result == 0 && worth(store, access->table, &value))
-        memcpy(access->record, value.mv_data, sizeof *access->record);
-    return result == MDB_NOTFOUND ? 0 : result;
-}
-
-bool store_get(struct store *store, unsigned int table, struct store_key const *key,
-               struct store_record *record)
-{
-    struct access access = {.table = table, .key = key, .record = record};
-    *record = (struct store_record){{0}};
-    if (store->read_only && (!store->transaction || !store->tables[table]))
-        return true;
-    int const result = store_file_guard(store, get, &access);
-    return result == 0 || fail(store, result);
-}
-
-/* Looks at a few records of TABLE from a random place on, around its end: removes what is worth
- * nothing, and where nothing was and the table is full the one that is worth least. */
-static int make_room(struct store *store, unsigned int table)
-{
-    unsigned char place[STORE_KEY], least_key[STORE_KEY];
-    uint64_t least = UINT64_MAX;
-    MDB_val key = {sizeof place, place}, value;
-    MDB_stat before;
-    MDB_cursor *cursor;
-    bool removed = false;
-    if (getrandom(place, sizeof place, 0) != sizeof place)
-        return errno;
-    int result = mdb_stat(store->transaction, store->tables[table], &before);
-    if (result == 0)
-        result = mdb_cursor_open(store->transaction, store->tables[table], &cursor);
-    if (result != 0)
-        return result;
-    result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    for (unsigned int i = 0; i < LOOKED_AT; i++) {
-        if (result == MDB_NOTFOUND)
-            result = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-        if (result != 0)
-            break;
-        uint64_t const value_worth = worth(store, table, &value);
-        if (value_worth && value_worth < least && key.mv_size == STORE_KEY) {
-            least = value_worth;
-            memcpy(least_key, key.mv_data, sizeof least_key);
-        }
-        if (!value_worth) {
-            result = mdb_cursor_del(cursor, 0);
-            removed = true;
-        }
-        if (result == 0) /* behind one that was removed as well */
-            result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-    }
-    mdb_cursor_close(cursor);
-    if (result == MDB_NOTFOUND)
-        result = 0;
-    if (result == 0 && !removed && before.ms_entries >= store->form->tables[table].records &&
-        least != UINT64_MAX) {
-        key = (MDB_val){sizeof least_key, least_key};
-        result = mdb_del(store->transaction, store->tables[table], &key, NULL);
-    }
-    return result;
-}
-
-static int put(struct store *store, void *argument)
-{
-    struct access const *const access = argument;
-    MDB_dbi const table = store->tables[access->table];
-    MDB_val sought = {STORE_KEY, (void *)access->key->bytes}, value;
-    int result = mdb_get(store->transaction, table, &sought, &value);
-    if (result == MDB_NOTFOUND)
-        result = make_room(store, access->table);
-    value = (MDB_val){sizeof *access->written, (void *)access->written};
-    return result == 0 ? mdb_put(store->transaction, table, &sought, &value, 0) : result;
-}
-
-bool store_put(struct store *store, unsigned int table, struct store_key const *key,
-               struct store_record const *record)
-{
-    struct access access = {.table = table, .key = key, .written = record};
-    int const result = store_file_guard(store, put, &access);
-    return result == 0 || fail(store, result);
-}
-
-static int remove_record(struct store *store, void *argument)
-{
-    struct access const *const access = argument;
-    MDB_val sought = {STORE_KEY, (void *)access->key->bytes};
-    int const result = mdb_del(store->transaction, store->tables[access->table], &sought, NULL);
-    return result == MDB_NOTFOUND ? 0 : result;
-}
-
-bool store_remove(struct store *store, unsigned int table, struct store_key const *key)
-{
-    struct access access = {.table = table, .key = key};
-    int const result = store_file_guard(store, remove_record, &access);
-    return result == 0 || fail(store, result);
+    return result == 0 || store_file_fail(store, result);
 }
 
 /* --- the end --- */
@@ -415,8 +214,8 @@ bool store_commit(struct store *store)
 {
     int const result = store_file_guard(store, commit, NULL);
     if (result != 0)
-        return fail(store, result);
-    unlock(store);
+        return store_file_fail(store, result);
+    store_lock_release(store);
     return true;
 }
 
@@ -432,5 +231,5 @@ static int abort_transaction(struct store *store, void *argument)
 void store_abort(struct store *store)
 {
     (void)store_file_guard(store, abort_transaction, NULL);
-    unlock(store);
+    store_lock_release(store);
 }

@@ -29,6 +29,10 @@ void store_file_remove_former(struct store const *store);
 typedef int store_file_act(struct store *store, void *argument);
 int store_file_guard(struct store *store, store_file_act *act, void *argument);
 
+/* Ends the transaction after the failure RESULT: sets aside what is damaged, logs. Returns false.
+ */
+bool store_file_fail(struct store *store, int result);
+
 /* Once a process, and once an environment. */
 void store_file_catch(void);
 int store_file_catch_assertions(MDB_env *env);
