@@ -14,7 +14,7 @@
 
 /* Takes what a question of KIND stands for out of the client's budgets, at the time NOW
  * (memory_now):
- *   C  a connection; over when nothing is left of `unknown` either    421 4.7.0
+ *   N  a connection; over when nothing is left of `unknown` either    421 4.7.0
  *   R  a recipient; over when no message is left either                450 4.7.1
  *   U  an unknown recipient                                            421 4.7.0
  *   D  a message                                                       450 4.7.1

@@ -61,15 +61,15 @@ static void test_subjects(void **state)
 {
     (void)state;
     configure("connections 10/m\nmessages 3/h\nrecipients 20/d\nunknown 2/s\n");
-    assert_int_equal(count_until_over(NOW, "192.0.2.1", QUESTION_CLIENT), 10);
+    assert_int_equal(count_until_over(NOW, "192.0.2.1", QUESTION_CONNECTION), 10);
     assert_int_equal(finding.number, 421);
     assert_string_equal(finding.status, "4.7.0");
     assert_string_equal(finding.place, "limits:1");
     assert_string_equal(finding.text, "Too many connections from your address: please try again in "
                                       "6 seconds");
-    assert_int_equal(ask(NOW + 6 * SECOND, "192.0.2.1", QUESTION_CLIENT), '-');
-    assert_int_equal(ask(NOW + 6 * SECOND, "192.0.2.1", QUESTION_CLIENT), 'd');
-    assert_int_equal(ask(NOW, "192.0.2.2", QUESTION_CLIENT), '-');
+    assert_int_equal(ask(NOW + 6 * SECOND, "192.0.2.1", QUESTION_CONNECTION), '-');
+    assert_int_equal(ask(NOW + 6 * SECOND, "192.0.2.1", QUESTION_CONNECTION), 'd');
+    assert_int_equal(ask(NOW, "192.0.2.2", QUESTION_CONNECTION), '-');
     assert_int_equal(count_until_over(NOW, "192.0.2.1", QUESTION_RECIPIENT), 20);
     assert_int_equal(finding.number, 450);
     assert_string_equal(finding.place, "limits:3");
@@ -82,9 +82,9 @@ static void test_subjects(void **state)
     assert_int_equal(count_until_over(NOW + 3600 * SECOND, "192.0.2.2", QUESTION_RECIPIENT), 20);
     assert_int_equal(count_until_over(NOW, "192.0.2.3", QUESTION_UNKNOWN), 2);
     assert_int_equal(finding.number, 421);
-    assert_int_equal(ask(NOW, "192.0.2.3", QUESTION_CLIENT), 'd');
+    assert_int_equal(ask(NOW, "192.0.2.3", QUESTION_CONNECTION), 'd');
     assert_string_equal(finding.place, "limits:4");
-    assert_int_equal(ask(NOW + SECOND, "192.0.2.3", QUESTION_CLIENT), '-');
+    assert_int_equal(ask(NOW + SECOND, "192.0.2.3", QUESTION_CONNECTION), '-');
     assert_int_equal(ask(NOW, "192.0.2.1", QUESTION_HELLO), ' ');
 }
 
@@ -94,25 +94,26 @@ static void test_scopes(void **state)
     configure("connections 3/m\nconnections 5/h\nipv4/24 connections 7/m\nipv6/48 connections 4/m\n"
               "198.51.100.0/24 connections 2/m\n198.51.100.7 connections none\n"
               "2001:db8:5::/48 connections 1/d\n");
-    assert_int_equal(count_until_over(NOW, "192.0.2.1", QUESTION_CLIENT), 3);
+    assert_int_equal(count_until_over(NOW, "192.0.2.1", QUESTION_CONNECTION), 3);
     assert_string_equal(finding.place, "limits:1");
-    assert_int_equal(count_until_over(NOW + 60 * SECOND, "192.0.2.1", QUESTION_CLIENT), 2);
+    assert_int_equal(count_until_over(NOW + 60 * SECOND, "192.0.2.1", QUESTION_CONNECTION), 2);
     assert_string_equal(finding.place, "limits:2");
-    assert_int_equal(count_until_over(NOW + 120 * SECOND, "192.0.2.2", QUESTION_CLIENT), 3);
-    assert_int_equal(count_until_over(NOW + 120 * SECOND, "192.0.2.3", QUESTION_CLIENT), 3);
-    assert_int_equal(count_until_over(NOW + 120 * SECOND, "::ffff:c000:204", QUESTION_CLIENT), 1);
+    assert_int_equal(count_until_over(NOW + 120 * SECOND, "192.0.2.2", QUESTION_CONNECTION), 3);
+    assert_int_equal(count_until_over(NOW + 120 * SECOND, "192.0.2.3", QUESTION_CONNECTION), 3);
+    assert_int_equal(count_until_over(NOW + 120 * SECOND, "::ffff:c000:204", QUESTION_CONNECTION),
+                     1);
     assert_string_equal(finding.place, "limits:3");
     assert_non_null(strstr(finding.text, "from your network"));
-    assert_int_equal(count_until_over(NOW, "2001:db8:1:1::1", QUESTION_CLIENT), 3);
-    assert_int_equal(ask(NOW, "2001:db8:1:1:f::1", QUESTION_CLIENT), 'd');
-    assert_int_equal(count_until_over(NOW, "2001:db8:1:2::1", QUESTION_CLIENT), 1);
+    assert_int_equal(count_until_over(NOW, "2001:db8:1:1::1", QUESTION_CONNECTION), 3);
+    assert_int_equal(ask(NOW, "2001:db8:1:1:f::1", QUESTION_CONNECTION), 'd');
+    assert_int_equal(count_until_over(NOW, "2001:db8:1:2::1", QUESTION_CONNECTION), 1);
     assert_string_equal(finding.place, "limits:4");
     /* Networks by name: together, and in place of the others. */
-    assert_int_equal(ask(NOW, "198.51.100.1", QUESTION_CLIENT), '-');
-    assert_int_equal(ask(NOW, "198.51.100.2", QUESTION_CLIENT), '-');
-    assert_int_equal(ask(NOW, "198.51.100.3", QUESTION_CLIENT), 'd');
-    assert_int_equal(ask(NOW, "198.51.100.7", QUESTION_CLIENT), ' ');
-    assert_int_equal(count_until_over(NOW, "2001:db8:5:9::1", QUESTION_CLIENT), 1);
+    assert_int_equal(ask(NOW, "198.51.100.1", QUESTION_CONNECTION), '-');
+    assert_int_equal(ask(NOW, "198.51.100.2", QUESTION_CONNECTION), '-');
+    assert_int_equal(ask(NOW, "198.51.100.3", QUESTION_CONNECTION), 'd');
+    assert_int_equal(ask(NOW, "198.51.100.7", QUESTION_CONNECTION), ' ');
+    assert_int_equal(count_until_over(NOW, "2001:db8:5:9::1", QUESTION_CONNECTION), 1);
     assert_int_equal(ask(NOW, "198.51.100.1", QUESTION_RECIPIENT), ' ');
 }
 
@@ -120,25 +121,25 @@ static void test_clock(void **state)
 {
     (void)state;
     configure("connections 5/m\n");
-    assert_int_equal(count_until_over(NOW, "192.0.2.1", QUESTION_CLIENT), 5);
-    assert_int_equal(count_until_over(NOW - 3600 * SECOND, "192.0.2.1", QUESTION_CLIENT), 5);
-    assert_int_equal(count_until_over(NOW + 36000 * SECOND, "192.0.2.1", QUESTION_CLIENT), 5);
+    assert_int_equal(count_until_over(NOW, "192.0.2.1", QUESTION_CONNECTION), 5);
+    assert_int_equal(count_until_over(NOW - 3600 * SECOND, "192.0.2.1", QUESTION_CONNECTION), 5);
+    assert_int_equal(count_until_over(NOW + 36000 * SECOND, "192.0.2.1", QUESTION_CONNECTION), 5);
     configure("connections 50/m\n");
-    assert_int_equal(count_until_over(NOW + 36000 * SECOND, "192.0.2.1", QUESTION_CLIENT), 0);
+    assert_int_equal(count_until_over(NOW + 36000 * SECOND, "192.0.2.1", QUESTION_CONNECTION), 0);
     configure("connections 5/s\n");
-    assert_int_equal(count_until_over(NOW + 36000 * SECOND, "192.0.2.1", QUESTION_CLIENT), 5);
+    assert_int_equal(count_until_over(NOW + 36000 * SECOND, "192.0.2.1", QUESTION_CONNECTION), 5);
 }
 
 static void test_read_only(void **state)
 {
     struct folder const *const folder = *state;
     configure("connections 1/m\n");
-    assert_int_equal(ask(NOW, "192.0.2.1", QUESTION_CLIENT), '-');
+    assert_int_equal(ask(NOW, "192.0.2.1", QUESTION_CONNECTION), '-');
     memory_close(&memory);
     memory_open(&memory, folder->control.directory, true);
-    assert_int_equal(ask(NOW, "192.0.2.1", QUESTION_CLIENT), 'd');
+    assert_int_equal(ask(NOW, "192.0.2.1", QUESTION_CONNECTION), 'd');
     for (unsigned int i = 0; i < 3; i++)
-        assert_int_equal(ask(NOW, "192.0.2.2", QUESTION_CLIENT), '-');
+        assert_int_equal(ask(NOW, "192.0.2.2", QUESTION_CONNECTION), '-');
     assert_string_equal(finding.trail, "1 of 1 connections left");
 }
 
@@ -182,7 +183,7 @@ static void test_settings(void **state)
                    "limits:2: ", "a line above");
     configure("# none\n");
     assert_true(settings.present);
-    assert_int_equal(ask(NOW, "192.0.2.1", QUESTION_CLIENT), ' ');
+    assert_int_equal(ask(NOW, "192.0.2.1", QUESTION_CONNECTION), ' ');
 }
 
 int main(void)
