@@ -5,12 +5,19 @@
 
 #include "smtpd/login_policy.h"
 #include "smtpd/received.h"
+#include "smtpd/results.h"
 #include "smtpd/session.h"
 
-static bool add_received(struct session *session)
+/* Trace fields: what was found out about the client stands above the Received of its message. */
+static bool add_trace(struct session *session)
 {
     struct transaction const *transaction = &session->transaction;
-    stralloc field = STRALLOC_ZERO;
+    stralloc fields = STRALLOC_ZERO;
+    struct results const results = {.me = session->settings->routing.me,
+                                    .remote = &session->connection->remote,
+                                    .spf = &session->spf,
+                                    .name = "",
+                                    .smtputf8 = transaction->smtputf8};
     struct received received = {
         .helo = session->helo,
         .helo_length = session->helo_length,
@@ -28,10 +35,10 @@ static bool add_received(struct session *session)
         received.recipient = transaction->envelope.s + transaction->first_recipient;
         received.recipient_length = transaction->first_length;
     }
-    bool done = received_format(&field, &received);
+    bool const done = results_format(&fields, &results) && received_format(&fields, &received);
     if (done)
-        submit_message(&session->submit, field.s, field.len);
-    stralloc_free(&field);
+        submit_message(&session->submit, fields.s, fields.len);
+    stralloc_free(&fields);
     return done;
 }
 
@@ -79,7 +86,7 @@ void arrival_open(struct session *session, enum data_form form)
         submit_envelope(&session->submit, transaction->envelope.s + done, piece);
         done += piece;
     }
-    arrival->memory = arrival->memory || !add_received(session);
+    arrival->memory = arrival->memory || !add_trace(session);
     arrival->care = care_for(session);
     if (arrival->care == ARRIVAL_SUBMISSION)
         open_submission(session);

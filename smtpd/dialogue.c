@@ -119,6 +119,7 @@ int dialogue_run(struct connection const *connection)
     stream_start(&session.stream, connection);
     input_start(&session.input, &session.stream, command_limit);
     submit_start(&session.submit, connection);
+    spf_identities_start(&session.spf, &session.stream);
 
     if (starttls_begin(&session))
         greet();
@@ -131,6 +132,7 @@ int dialogue_run(struct connection const *connection)
     say_end();
     message_forget(&session);
     submit_end(&session.submit);
+    spf_identities_end(&session.spf);
     if (session.end == SESSION_ERRORS || session.end == SESSION_IDLE ||
         session.end == SESSION_LOGINS || session.end == SESSION_FOREIGN)
         stream_linger(&session.stream);

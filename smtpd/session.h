@@ -12,6 +12,7 @@
 #include "smtpd/input.h"
 #include "smtpd/policy.h"
 #include "smtpd/reply.h"
+#include "smtpd/spf_identities.h"
 #include "smtpd/stream.h"
 #include "smtpd/submit.h"
 #include "smtpd/transaction.h"
@@ -54,6 +55,7 @@ struct session {
     uint64_t commands, errors_in_all, accepted;
     uint64_t errors, idle; /* since the last accepted message */
     char helo[SESSION_HELO_MAX + 1];
+    struct spf_identities spf; /* its answers are touched only as far as used */
     struct arrival arrival;
     struct stream stream; /* the last: its buffers are touched only as far as used */
 };

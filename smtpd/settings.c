@@ -29,6 +29,7 @@ static struct number {
     NUMBER(timeouttls, 30, 1, 3600), /* TLS_SECONDS_MAX */
     NUMBER(timeoutauth, 60, 1, 170), /* a client waits three minutes: RFC 4954 4 */
     NUMBER(authcheckfrom, 0, 0, 1),
+    NUMBER(spfbehavior, 0, 0, 4),
     NUMBER(maxerrors, 20, 1, 1000000),
     NUMBER(concurrencyincoming, 1000, 1, 1000000),
     NUMBER(concurrencyperip, 100, 1, 1000000),

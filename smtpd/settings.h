@@ -33,6 +33,7 @@ struct settings {
     bool tls;                     /* tls/default/ is there: STARTTLS is offered */
     struct role_ports role_ports; /* portroles */
     uint64_t timeoutauth;         /* seconds for ekiden-auth: default 60 */
+    uint64_t spfbehavior;         /* what SPF does: smtpd/spf_identities.h; default 0: nothing */
     uint64_t authcheckfrom;       /* 1: the header From must be the login's own; default 0 */
     struct table authsenders;     /* LOGIN:ADDRESS, LOGIN:@DOMAIN, LOGIN:*, the whole line a key */
     struct srs_settings srs;      /* srs, srsdomain: what comes back to mail that was forwarded */

@@ -5,4 +5,5 @@ smtpd_modules  := settings keeper listener single template fence client session_
                   submit submit_io submit_injector submit_program \
                   dialogue session verbs message arrival chunks stream input command command_parameters reply transaction policy policy_ask \
                   data received role starttls tunnel ucspi_tls \
-                  authentication sasl login_policy bounce_policy budget submission results_filter
+                  authentication sasl login_policy bounce_policy budget submission \
+                  results_filter results spf_identities

@@ -53,6 +53,7 @@ static void run_hello(struct session *session, struct command const *command)
     session->helo_length = command->length;
     session->greeted = true;
     session->extended = command->name == COMMAND_EHLO;
+    spf_identities_hello(&session->spf, session->helo, session->helo_length);
     if (session->extended)
         send_extensions(session);
     else
@@ -161,6 +162,7 @@ static void run_mail(struct session *session, struct command const *command)
         refuse_memory(session);
         return;
     }
+    spf_identities_sender(&session->spf, mail.sender.bytes, mail.sender.length);
     session_answer_text(session, 250, "2.1.0", "sender ok");
 }
 
