@@ -72,8 +72,7 @@ static bool add_remote(stralloc *out, ip46 const *remote)
 static bool add_sender(stralloc *out, struct spf_identity const *identity, bool utf8)
 {
     char const *const sign = memrchr(identity->name, '@', identity->name_length);
-    size_t const length =
-        sign ? identity->name_length - (size_t)(sign + 1 - identity->name) : 0;
+    size_t const length = sign ? identity->name_length - (size_t)(sign + 1 - identity->name) : 0;
     if (sign && address_is_domain(sign + 1, length, utf8))
         return address_quote(out, identity->name, identity->name_length);
     return results_add_value(out, identity->name, identity->name_length, utf8);
@@ -87,9 +86,9 @@ static bool add_spf(stralloc *out, struct results const *results,
         return true;
     return add(out, ";\n spf=") && add(out, spf_result_word(identity->answer.result)) &&
            add(out, is_helo ? " smtp.helo=" : " smtp.mailfrom=") &&
-           (is_helo ? results_add_value(out, identity->name, identity->name_length,
-                                        results->smtputf8)
-                    : add_sender(out, identity, results->smtputf8));
+           (is_helo
+                ? results_add_value(out, identity->name, identity->name_length, results->smtputf8)
+                : add_sender(out, identity, results->smtputf8));
 }
 
 static bool add_iprev(stralloc *out, struct results const *results)

@@ -241,7 +241,7 @@ static struct {
     [SPF_NONE] = {0, 0, 0, ""},
     [SPF_NEUTRAL] = {0, 0, 0, ""},
     [SPF_PASS] = {0, 0, 0, ""},
-    [SPF_FAIL] = {3, 3, 550, "5.7.23"},      /* RFC 7372 3.2 */
+    [SPF_FAIL] = {3, 3, 550, "5.7.23"}, /* RFC 7372 3.2 */
     [SPF_SOFTFAIL] = {4, 0, 550, "5.7.23"},
     [SPF_TEMPERROR] = {2, 0, 451, "4.7.24"}, /* 3.3 */
     [SPF_PERMERROR] = {0, 0, 0, ""},
@@ -261,8 +261,8 @@ static void describe(char *text, size_t size, struct spf_identities const *ident
     case SPF_FAIL:
     case SPF_SOFTFAIL:
         snprintf(text, size, "%.*s %s that %s may %s (SPF)%s%s", shown, domain,
-                 answer->result == SPF_FAIL ? "says" : "doubts",
-                 address, is_helo ? "say HELO with its name" : "send its mail",
+                 answer->result == SPF_FAIL ? "says" : "doubts", address,
+                 is_helo ? "say HELO with its name" : "send its mail",
                  answer->explanation[0] ? "; it explains: " : "", answer->explanation);
         break;
     case SPF_TEMPERROR:
@@ -294,14 +294,15 @@ static enum finding_verdict judge(struct spf_identities const *identities,
         return rows[result].number < 500 ? FINDING_DEFER : FINDING_REFUSE;
     if (result == SPF_TEMPERROR)
         return FINDING_UNKNOWN;
-    return result == SPF_FAIL || result == SPF_SOFTFAIL || result == SPF_PERMERROR ? FINDING_NOTE
-                                                                                   : FINDING_NOTHING;
+    return result == SPF_FAIL || result == SPF_SOFTFAIL || result == SPF_PERMERROR
+               ? FINDING_NOTE
+               : FINDING_NOTHING;
 }
 
 static void find(struct finding *finding, struct spf_identities const *identities,
                  struct spf_identity const *identity, bool defers)
 {
-    char text[FINDING_TEXT_MAX + 1];
+    char text[DOMAIN_SHOWN + SPF_EXPLANATION_MAX + 200]; /* what does not fit is cut */
     enum finding_verdict const verdict = judge(identities, identity, defers);
     bool const counts = verdict == FINDING_DEFER || verdict == FINDING_REFUSE;
     enum spf_result const result = identity->answer.result;

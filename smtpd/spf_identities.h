@@ -28,8 +28,8 @@
 enum spf_stage {
     SPF_NOT_ASKED,
     SPF_WANTED, /* to be asked when it is awaited */
-    SPF_ASKED, /* the answer is on its way */
-    SPF_KNOWN  /* answer and broken are */
+    SPF_ASKED,  /* the answer is on its way */
+    SPF_KNOWN   /* answer and broken are */
 };
 
 struct spf_identity {

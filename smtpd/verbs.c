@@ -2,13 +2,17 @@
 
 #include <string.h>
 
+#include <skalibs/bytestr.h>
 #include <skalibs/types.h>
 
+#include "lib/clock.h"
 #include "smtpd/authentication.h"
 #include "smtpd/budget.h"
 #include "smtpd/chunks.h"
 #include "smtpd/message.h"
 #include "smtpd/starttls.h"
+
+#define SPF_MILLISECONDS 10000
 
 static void refuse_order(struct session *session, char const *text)
 {
@@ -181,6 +185,31 @@ static void refuse_more_recipients(struct session *session, struct command const
     session->errors--;
 }
 
+/* False: refused, or the session ends. Mail to postmaster is not refused by SPF (RFC 5321 4.5.1).
+ */
+static bool passes_spf(struct session *session, struct address const *recipient,
+                       struct command const *command)
+{
+    struct finding findings[2];
+    int64_t const deadline = clock_milliseconds() + SPF_MILLISECONDS;
+    enum stream_result const waited = spf_identities_await(&session->spf, deadline);
+    if (waited != STREAM_OK) {
+        session->end = session_end_of(waited);
+        return false;
+    }
+    size_t const count = spf_identities_findings(&session->spf, false, findings);
+    for (size_t i = 0; i < count; i++)
+        if (findings[i].number &&
+            (recipient->local_length != strlen("postmaster") ||
+             case_diffb(recipient->bytes, recipient->local_length, "postmaster"))) {
+            struct reply reply;
+            reply_make(&reply, findings[i].number, findings[i].status, findings[i].text);
+            session_refuse(session, &reply, findings[i].rule, command);
+            return false;
+        }
+    return true;
+}
+
 static void run_rcpt(struct session *session, struct command const *command)
 {
     struct transaction *transaction = &session->transaction;
@@ -210,6 +239,8 @@ static void run_rcpt(struct session *session, struct command const *command)
         session_refuse_rule(session, rule, command);
         return;
     }
+    if (!passes_spf(session, &rcpt.recipient, command))
+        return;
     if (transaction->recipients >= session->settings->maxrcpt) {
         refuse_more_recipients(session, command);
         return;
