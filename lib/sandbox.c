@@ -174,8 +174,10 @@ static void limit(__rlimit_resource_t resource, uint64_t value, char const *what
 void sandbox_limit(struct sandbox_limits const *limits)
 {
 #ifndef EKIDEN_SANITIZE /* the shadow memory is terabytes */
-    if (limits->memory) /* not RLIMIT_AS: mapped tables are shared and may be large */
+    if (limits->memory)
         limit(RLIMIT_DATA, limits->memory, "limit of memory");
+    if (limits->address_space)
+        limit(RLIMIT_AS, limits->address_space, "limit of address space");
 #endif
     if (limits->descriptors)
         limit(RLIMIT_NOFILE, limits->descriptors, "limit of descriptors");

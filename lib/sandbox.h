@@ -46,11 +46,11 @@ struct sandbox_path {
  * weaker on kernels without Landlock: it is the second fence behind uid and modes. */
 void sandbox_allow_paths(struct sandbox_path const *paths, size_t count);
 
-/* Limits: private writable memory in bytes (0: leave), descriptors, file size in bytes (0: none may
- * be written; UINT64_MAX: leave), processes more than this one (0: fork fails; UINT64_MAX: leave).
- */
+/* Limits: private writable memory in bytes (0: leave), all memory with program and stack (0: leave;
+ * for a process that maps no large tables), descriptors, file size in bytes (0: none may be
+ * written; UINT64_MAX: leave), processes more than this one (0: fork fails; UINT64_MAX: leave). */
 struct sandbox_limits {
-    uint64_t memory, descriptors, file_size, processes;
+    uint64_t memory, address_space, descriptors, file_size, processes;
 };
 void sandbox_limit(struct sandbox_limits const *limits);
 

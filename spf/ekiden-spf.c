@@ -33,15 +33,15 @@
 
 enum { EXIT_USAGE = 100, EXIT_TEMPORARY = 111 };
 
-/* What is private and writable. An evaluation at its limits takes 3 MiB, and with the program's own
- * pages and its stack the whole stays below 8 MiB. */
-#define MEMORY (5u << 20)
+/* All of its memory: program, stack, heap. */
+#define MEMORY (8u << 20)
 
-static int const calls[] = {
-    DNS_SYSTEM_CALLS,    SYS_read,   SYS_write,  SYS_exit,   SYS_exit_group,     SYS_rt_sigreturn,
-    SYS_munmap,          SYS_brk,    SYS_mmap,   SYS_mremap, SYS_madvise,        SYS_futex,
-    SYS_restart_syscall, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_rt_sigprocmask, SYS_rt_sigaction,
-    SYS_setitimer};
+static int const calls[] = {DNS_SYSTEM_CALLS, SANDBOX_OLD_CALLS SYS_read, SYS_write, SYS_exit,
+                            SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
+                            /* memory; abort of a hardened library, and of libspf2 */
+                            SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_futex,
+                            SYS_getpid, SYS_gettid, SYS_tgkill, SYS_rt_sigprocmask,
+                            SYS_rt_sigaction};
 
 struct settings {
     struct dns_servers servers;
@@ -72,11 +72,16 @@ static void load(struct settings *settings, char const *path)
     control_close(&control);
 }
 
-/* From here on strangers speak, and libspf2 is one of them. */
+/* From here on strangers speak, and libspf2 is one of them. A keeper has started this as its user
+ * already; root by hand has not. */
 static void fence(void)
 {
+    struct privilege_user user;
+    if (!privilege_find(&user, CONFIGURED_USER_SPF))
+        exit(EXIT_TEMPORARY);
+    privilege_drop(&user, NULL);
     struct sandbox_limits const limits = {
-        .memory = MEMORY, .descriptors = DNS_ASK_MAX, .file_size = 0, .processes = 0};
+        .address_space = MEMORY, .descriptors = DNS_ASK_MAX, .file_size = 0, .processes = 0};
     sandbox_limit(&limits);
     sandbox_allow_paths(NULL, 0);
     sandbox_allow_calls(calls, sizeof calls / sizeof *calls);

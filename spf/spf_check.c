@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SHOWN 4 /* records of an answer in the trail */
+#define SHOWN       4   /* records of an answer in the trail */
+#define SHOWN_BYTES 300 /* of a text */
 
 void spf_check_fail(struct spf_check *check, enum spf_failure failure, char const *text,
                     char const *what)
@@ -67,9 +68,10 @@ static void note_record(struct spf_check *check, enum dns_type type,
     char address[IP46_FMT];
     if (type == DNS_TXT) {
         note_text(check, " \"");
-        for (size_t i = 0; i < record->length; i++) /* a ; ends an entry of the trail */
+        for (size_t i = 0; i < record->length && i < SHOWN_BYTES;
+             i++) /* a ; ends an entry of the trail */
             spf_check_note(check, record->text[i] == ';' ? "," : record->text + i, 1);
-        note_text(check, "\"");
+        note_text(check, record->length > SHOWN_BYTES ? "...\"" : "\"");
         return;
     }
     note_text(check, " ");

@@ -129,11 +129,23 @@ static void expand(struct output *out, char const *text, size_t length,
     }
 }
 
+static bool is_ascii(char const *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text > 0x7f)
+            return false;
+    return true;
+}
+
 enum spf_name_result spf_macro_name(struct spf_name *name, char const *text, size_t length,
                                     struct spf_macro_values const *values)
 {
     char bytes[2 * SPF_NAME_MAX];
     struct output out = {.bytes = bytes, .size = sizeof bytes, .keeps_end = true};
+    /* RFC 8616 section 4: such a local part is in no domain name, not even escaped. */
+    if (!is_ascii(values->question->local) &&
+        (spf_macro_uses(text, length, 's') || spf_macro_uses(text, length, 'l')))
+        return SPF_NAME_MALFORMED;
     expand(&out, text, length, values);
     if (out.length > 0 && bytes[out.length - 1] == '.')
         out.length--;
