@@ -77,14 +77,20 @@ static bool load_settings(char const *path)
     return good;
 }
 
-/* -1, after logging, where there is none: what needs it goes without. */
-static int open_state(char const *path)
+/* Opens what is remembered, where a rule does. Returns its folder; -1 where there is none, after
+ * logging: those rules go without. */
+static int open_memory(struct arguments const *arguments)
 {
+    char const *path = arguments->state;
     int state = -1;
+    if (!judge_settings_remember(&judge.settings))
+        return -1;
     if (!control_take_inherited(&path, &state))
         state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (state < 0)
         log_failure("state-unusable", path, errno);
+    else
+        memory_open(&judge.memory, state, !arguments->counts);
     return state;
 }
 
@@ -102,15 +108,11 @@ int main(int argc, char const *const *argv)
     }
     if (!load_settings(arguments.control) || !privilege_find(&user, CONFIGURED_USER_JUDGE))
         return EXIT_TEMPORARY;
-    judge.counts = arguments.counts;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     privilege_drop(&user, NULL);
     privilege_refuse_root();
-    judge.state = -1;
-    if (judge.counts)
-        judge.state = open_state(arguments.state);
-    judge_fence_close(judge.state);
+    judge_fence_close(open_memory(&arguments), !arguments.counts);
     if (!tain_now_set_stopwatch_g()) {
         log_failure("judge-failed", "the clock", errno);
         return EXIT_TEMPORARY;

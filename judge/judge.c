@@ -12,9 +12,12 @@ static struct {
     bool counts;
     judge_rule_func *examine;
 } const rules[] = {
-    {QUESTION_CLIENT, false, dnsbl_examine},        {QUESTION_CLIENT, false, names_examine_client},
-    {QUESTION_HELLO, false, names_examine_helo},    {QUESTION_HELLO, false, rhsbl_examine},
-    {QUESTION_SENDER, false, names_examine_sender}, {QUESTION_SENDER, false, rhsbl_examine},
+    {QUESTION_CONNECTION, true, limits_examine},    {QUESTION_RECIPIENT, true, limits_examine},
+    {QUESTION_RECIPIENT, true, greylist_examine},   {QUESTION_UNKNOWN, true, limits_examine},
+    {QUESTION_MESSAGE, true, limits_examine},       {QUESTION_CLIENT, false, dnsbl_examine},
+    {QUESTION_CLIENT, false, names_examine_client}, {QUESTION_HELLO, false, names_examine_helo},
+    {QUESTION_HELLO, false, rhsbl_examine},         {QUESTION_SENDER, false, names_examine_sender},
+    {QUESTION_SENDER, false, rhsbl_examine},
 };
 
 struct finding *report_add(struct report *report, enum finding_verdict verdict, char const *rule,

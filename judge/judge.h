@@ -14,7 +14,10 @@
 
 #include "judge/asking.h"
 #include "judge/finding.h"
+#include "judge/greylist.h"
 #include "judge/judge_settings.h"
+#include "judge/limits.h"
+#include "judge/memory.h"
 #include "judge/question.h"
 
 #define JUDGE_DOMAIN_MAX 256 /* bytes, with the NUL */
@@ -22,8 +25,7 @@
 struct judge {
     struct judge_settings settings;
     struct asking asking;
-    bool counts;                         /* false: -n, nothing is counted or remembered */
-    int state;                           /* the folder of what is remembered; -1: none */
+    struct memory memory;                /* read only with -n; unused where no rule wants it */
     bool has_client;                     /* N or C was asked */
     ip46 client;                         /* ::ffff:a.b.c.d is a.b.c.d */
     char address[IP46_FMT + 1];          /* the same as text */
@@ -49,10 +51,13 @@ typedef void judge_rule_func(struct judge *judge, struct question const *questio
 void judge_examine(struct judge *judge, struct question const *question, struct report *report,
                    bool begins);
 
-/* --- for rules that ask DNS --- */
+/* --- the rules --- */
 
+judge_rule_func limits_examine, greylist_examine;
 judge_rule_func dnsbl_examine, rhsbl_examine, names_examine_client, names_examine_helo,
     names_examine_sender;
+
+/* --- for rules that ask DNS --- */
 
 /* The domain of a HELO name or of a sender, with A-labels. False: it has none, but perhaps a
  * literal, or an address without brackets. */

@@ -4,4 +4,4 @@ judge_modules  := finding question judge judge_settings judge_serve judge_fence
 # What the DNS says.
 judge_modules  += asking dnsbl_line dnsbl_lists dnsbl names
 # What we remember of clients.
-judge_modules  += memory greylist greylist_sender greylist_settings limits limits_settings
+judge_modules  += counting memory greylist greylist_sender greylist_settings limits limits_settings

@@ -13,7 +13,7 @@ static int const calls[] = {
     SANDBOX_TALK_CALLS,
     DNS_SYSTEM_CALLS,
     SYS_writev,
-    /* what is remembered: files of LMDB, and their lock */
+    /* what is remembered: files of LMDB, their lock, and how long that is waited for */
     SYS_openat,
     SYS_fstat,
     SYS_newfstatat,
@@ -23,7 +23,8 @@ static int const calls[] = {
     SYS_pwrite64,
     SYS_pwritev,
     SYS_fcntl,
-    SYS_flock,
+    SYS_setitimer,
+    SYS_getdents64,
     SYS_uname,
     SYS_fsync,
     SYS_fdatasync,
@@ -38,16 +39,20 @@ static int const calls[] = {
     SYS_rt_sigaction,
 #ifdef SYS_open /* not on machines that came later */
     SYS_open,
+    SYS_rename,
     SYS_unlink,
+    SYS_alarm,
+#else
+    SYS_renameat2,
 #endif
 };
 
-void judge_fence_close(int state)
+void judge_fence_close(int state, bool read_only)
 {
     /* Files are not limited: the log may be one. Landlock says where others can be. */
     struct sandbox_limits const limits = {
         .memory = MEMORY, .descriptors = DESCRIPTORS, .file_size = UINT64_MAX, .processes = 0};
-    struct sandbox_path const paths[] = {{state, SANDBOX_READ | SANDBOX_WRITE}};
+    struct sandbox_path const paths[] = {{state, SANDBOX_READ | (read_only ? 0 : SANDBOX_WRITE)}};
     sandbox_limit(&limits);
     sandbox_allow_paths(paths, state >= 0 ? 1 : 0);
     sandbox_allow_calls(calls, sizeof calls / sizeof *calls);

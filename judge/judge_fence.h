@@ -2,7 +2,10 @@
 #ifndef EKIDEN_JUDGE_FENCE_H
 #define EKIDEN_JUDGE_FENCE_H
 
-/* Limits, file system and system calls. STATE is the folder of what is remembered; -1: none. */
-void judge_fence_close(int state);
+#include <stdbool.h>
+
+/* Limits, file system and system calls. STATE is the folder of what is remembered; -1: none.
+ * READ_ONLY: nothing is written there. */
+void judge_fence_close(int state, bool read_only);
 
 #endif

@@ -19,11 +19,13 @@ static enum control_result load_dnsdown(bool *defers, struct control const *cont
     return result;
 }
 
+static enum check_rule const dns_checks[] = {CHECK_REVERSE_DNS, CHECK_FORWARD_DNS, CHECK_HELO_DNS,
+                                             CHECK_SENDER_DNS};
+
 static bool asks_dns(struct judge_settings const *settings)
 {
-    return judge_settings_ask(settings, QUESTION_CLIENT) ||
-           judge_settings_ask(settings, QUESTION_HELLO) ||
-           judge_settings_ask(settings, QUESTION_SENDER);
+    return settings->dnsbl.count > 0 || settings->rhsbl.count > 0 ||
+           checks_any(&settings->checks, dns_checks, sizeof dns_checks / sizeof *dns_checks);
 }
 
 enum control_result judge_settings_load(struct judge_settings *settings,
@@ -38,11 +40,25 @@ enum control_result judge_settings_load(struct judge_settings *settings,
             CONTROL_ERROR ||
         load_dnsdown(&loaded.dnsdown_defers, control, error) == CONTROL_ERROR ||
         checks_load(&loaded.checks, control, error) == CONTROL_ERROR ||
+        greylist_settings_load(&loaded.greylist, control, error) == CONTROL_ERROR ||
+        limits_settings_load(&loaded.limits, control, error) == CONTROL_ERROR ||
         (asks_dns(&loaded) &&
-         dns_servers_load(&loaded.servers, control, NULL, error) == CONTROL_ERROR))
+         dns_servers_load(&loaded.servers, control, NULL, error) == CONTROL_ERROR)) {
+        judge_settings_free(&loaded);
         return CONTROL_ERROR;
+    }
     *settings = loaded;
     return CONTROL_OK;
+}
+
+void judge_settings_free(struct judge_settings *settings)
+{
+    limits_settings_free(&settings->limits);
+}
+
+bool judge_settings_remember(struct judge_settings const *settings)
+{
+    return settings->greylist.present || settings->limits.present;
 }
 
 static bool any_list(struct dnsbl_lists const *lists, bool helo)
@@ -64,12 +80,14 @@ bool judge_settings_ask(struct judge_settings const *settings, enum question_kin
     case QUESTION_HELLO:
         return any_list(&settings->rhsbl, true) || checks_any(&settings->checks, helo, 1);
     case QUESTION_SENDER:
-        return any_list(&settings->rhsbl, false) || checks_any(&settings->checks, sender, 1);
-    case QUESTION_CONNECTION:
+        return settings->greylist.present || any_list(&settings->rhsbl, false) ||
+               checks_any(&settings->checks, sender, 1);
     case QUESTION_RECIPIENT:
+        return judge_settings_remember(settings);
+    case QUESTION_CONNECTION: /* all that is counted is counted for this address */
     case QUESTION_UNKNOWN:
     case QUESTION_MESSAGE:
-        break;
+        return settings->limits.present;
     }
     return false;
 }

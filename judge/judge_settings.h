@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "judge/dnsbl_lists.h"
+#include "judge/greylist_settings.h"
+#include "judge/limits_settings.h"
 #include "judge/question.h"
 #include "lib/checks.h"
 #include "lib/control.h"
@@ -19,13 +21,21 @@ struct judge_settings {
     bool dnsdown_defers;     /* dnsdown: what cannot be asked is deferred, not accepted */
     struct checks checks;
     struct dns_servers servers; /* loaded only where a rule asks DNS */
+    struct greylist_settings greylist;
+    struct limits_settings limits;
 };
 
-/* Loads them all. On CONTROL_ERROR *settings is as before. */
+/* Loads them all. On CONTROL_ERROR *settings is as before; on CONTROL_OK it is overwritten: what it
+ * held is the caller's to free. */
 enum control_result judge_settings_load(struct judge_settings *settings,
                                         struct control const *control, struct control_error *error);
 
+void judge_settings_free(struct judge_settings *settings);
+
 /* Whether a rule has something to say to a question of KIND. */
 bool judge_settings_ask(struct judge_settings const *settings, enum question_kind kind);
+
+/* Whether a rule remembers something. */
+bool judge_settings_remember(struct judge_settings const *settings);
 
 #endif

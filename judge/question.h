@@ -20,10 +20,10 @@
  *
  * The time for DNS (`dnsdeadline`) runs while something is being looked up, and not while the
  * client is silent: otherwise one that waits for ten seconds before MAIL would be judged no more.
- * So an asker waits at most that long for an answer, counted from its question, and a bit for a slow
- * machine; and not less because time has passed before. No question is read while an answer waits
- * for room on the socket: an asker takes what has come whenever it asks, and must not wait for room
- * while it does not read.
+ * So an asker waits at most that long for an answer, counted from its question, and a bit for a
+ * slow machine; and not less because time has passed before. No question is read while an answer
+ * waits for room on the socket: an asker takes what has come whenever it asks, and must not wait
+ * for room while it does not read.
  *
  * The findings stand in the order in which they count. `?` is never a reason to refuse or to defer:
  * where `dnsdown` says defer, the judge has made a `d` of it. The judge ends when its socket does.
