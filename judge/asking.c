@@ -34,6 +34,9 @@ static void keep_text(struct dns_answer *kept, struct dns_record *record, enum d
         length = ASKING_TEXT;
     memcpy(text, from, length);
     text[length] = 0;
+    for (size_t i = 0; i < length; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            text[i] = '?'; /* of TXT, which may be any bytes, and is a string from here on */
     kept->bytes.len += length + 1;
     record->text = text;
     record->length = length;

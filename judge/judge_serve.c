@@ -1,5 +1,6 @@
 #include "judge/judge_serve.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -55,15 +56,19 @@ static bool remember(struct judge *judge, struct question const *question)
 {
     static char const mapped[12] = {[10] = '\xff', [11] = '\xff'};
     char const *const text = question->fields[0];
+    char bytes[16];
     if (question->kind == QUESTION_SENDER)
         memcpy(judge->sender, text, sizeof judge->sender);
     if (question->kind != QUESTION_CLIENT && question->kind != QUESTION_CONNECTION)
         return true;
-    size_t const length = ip46_scan(text, &judge->client);
-    if (length == 0 || text[length])
+    if (inet_pton(AF_INET, text, bytes) == 1)
+        ip46_from_ip4(&judge->client, bytes);
+    else if (inet_pton(AF_INET6, text, bytes) != 1)
         return false;
-    if (ip46_is6(&judge->client) && !memcmp(judge->client.ip, mapped, sizeof mapped))
-        ip46_from_ip4(&judge->client, judge->client.ip + 12);
+    else if (!memcmp(bytes, mapped, sizeof mapped))
+        ip46_from_ip4(&judge->client, bytes + sizeof mapped);
+    else
+        ip46_from_ip6(&judge->client, bytes);
     judge->address[ip46_fmt(judge->address, &judge->client)] = 0;
     return judge->has_client = true;
 }
