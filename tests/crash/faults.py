@@ -213,6 +213,14 @@ class Tally:
             self.missed.append(fault)
         self.wrong += [*wrong, *trace.crashes()]
 
+    def merge(self, other):
+        """OTHER is of another share of the same faults, tried at the same time."""
+        self.possible += other.possible
+        self.hit += other.hit
+        self.missed += other.missed
+        self.wrong += other.wrong
+        self.seconds = max(self.seconds, other.seconds)
+
     def row(self):
         made = Row(self.name, sum(self.hit.values()), len(self.hit), seconds=self.seconds)
         return made.count(self.wrong)
@@ -226,27 +234,27 @@ def clean_points(subject):
     return trace.points
 
 
-def spread(faults, seconds):
-    """All of FAULTS, but in an order in which any beginning of it is spread over the whole."""
+def spread(faults):
+    """FAULTS in an order in which any beginning is spread over the whole."""
     step = int(len(faults) * 0.618) or 1
     while math.gcd(step, len(faults)) > 1:
         step += 1
-    return [faults[index * step % len(faults)] for index in range(len(faults))] if seconds else faults
+    return [faults[index * step % len(faults)] for index in range(len(faults))]
 
 
-def sweep(subject, plan=None, seconds=None, log=None):
-    """Tries the faults that PLAN chooses, for SECONDS at most. Returns a Tally."""
-    plan, start = plan or Every(), time.monotonic()
-    tally, points = Tally(subject.name), clean_points(subject)
-    faults = plan.choose(points, subject.single)
-    tally.possible = len(faults)
+def in_order(faults, points):
+    """First one fault of each place and kind, which is what `distinct` counts, then the others."""
+    places = {point.number: point.place for point in points}
+    first = {(places[fault.number], fault.kind): fault for fault in reversed(faults)}
+    chosen = set(first.values())
+    return spread([*first.values()]) + spread([fault for fault in faults if fault not in chosen])
 
-    def is_late():
-        return seconds is not None and time.monotonic() - start > seconds
 
-    for fault in spread(faults, seconds):
+def strike(tally, subject, faults, points, is_late, log):
+    """Each of FAULTS once."""
+    for fault in faults:
         if is_late():
-            break
+            return
         trace, wrong = subject.attempt(fault)
         if not trace.struck:
             tally.wrong += wrong
@@ -254,14 +262,34 @@ def sweep(subject, plan=None, seconds=None, log=None):
         tally.note(fault, trace, wrong)
         if log and wrong:
             log(wrong)
-    misses, number = 0, points[-1].number
-    longest = LONGER * number
-    while plan.goes_on() and misses < MISSES and number < longest and not is_late():
+
+
+def go_on(tally, subject, number, is_late):
+    """Beyond the clean run's last call NUMBER, until no run has so many."""
+    misses, longest = 0, LONGER * number
+    while misses < MISSES and number < longest and not is_late():
         number += 1
         trace, wrong = subject.attempt(Fault(number, "kill-before"))
         misses = 0 if trace.struck else misses + 1
         if trace.struck:
             tally.note(None, trace, wrong)
+
+
+def sweep(subject, plan=None, seconds=None, log=None, points=None, share=(0, 1)):
+    """Tries the faults that PLAN chooses, for SECONDS at most. POINTS: those of a clean run that was
+    made elsewhere. SHARE: every so-manieth fault (of how many shares). Returns a Tally."""
+    plan, start = plan or Every(), time.monotonic()
+    own = clean_points(subject)  # also makes what is made once
+    points, (at, shares) = points or own, share
+    faults = in_order(plan.choose(points, subject.single), points)[at::shares]
+    tally = Tally(subject.name, len(faults))
+
+    def is_late():
+        return seconds is not None and time.monotonic() - start > seconds
+
+    strike(tally, subject, faults, points, is_late, log)
+    if plan.goes_on() and at == 0:
+        go_on(tally, subject, points[-1].number, is_late)
     tally.wrong += subject.settle()
     tally.seconds = time.monotonic() - start
     return tally

@@ -220,6 +220,8 @@ def run(instance, options):
             made.settle()
             wrong = made.balance(
                 [one for session in server.sessions[sessions:] for one in session.accepted])
+            print(f"{time.strftime('%H:%M:%S')}: {made.kills} kills, {made.extra} copies too many, "
+                  f"{len(wrong)} promises broken; {dict(made.counts)}", flush=True)
     return made, wrong
 
 
