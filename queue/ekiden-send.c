@@ -22,6 +22,7 @@
 #include "lib/privilege.h"
 #include "lib/sandbox.h"
 #include "queue/queue_layout.h"
+#include "queue/reasons.h"
 #include "queue/send.h"
 #include "queue/send_fence.h"
 #include "queue/send_loop.h"
@@ -151,6 +152,18 @@ static void load_settings(struct send *send)
         die(PERMANENT, error.text, NULL, 0);
 }
 
+/* Without it mail is delivered all the same. */
+static int open_reasons(int queue)
+{
+    int const file = reasons_open(queue, true);
+    if (file < 0)
+        log_failure("reasons-not-kept",
+                    "the file `reasons` of the queue: `ekiden queue show` cannot say why mail was "
+                    "put off",
+                    errno);
+    return file;
+}
+
 static void watch_settings(struct send *send)
 {
     if (!control_watch_start(&send->watch, &send->control))
@@ -200,6 +213,7 @@ int main(int argc, char const *const *argv)
     signal(SIGPIPE, SIG_IGN);
     load_settings(&send);
     send.count.shared = queue_count_use(send.queue);
+    send.reasons = open_reasons(send.queue);
     send_active_start(&send.active);
     send_jobs_start(&send.jobs);
     send_destinations_start(&send.destinations);

@@ -5,7 +5,7 @@ queue_modules  := envelope queue_file queue_form queue_read queue_layout queue_c
                   send_jobs send_agent send_settings send_take send_marks send_finish send_dispatch \
                   send_loop send_fence send_local send_remote send_report send_result send_start \
                   send_count send_rewrite send_transactions send_destinations send_limits send_waiting \
-                  send_backlog send_intake send_park send_window notes report_job verp \
+                  send_backlog send_intake send_park send_window notes reasons report_job verp \
                   inject_client inject_path inject_peer inject_limits inject_fence inject_socket \
                   inject_server inject_relay queue_list \
                   queue_walk queue_item queue_control queue_operate queue_cancel send_control send_operate \

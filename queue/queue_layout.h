@@ -12,7 +12,8 @@
  *
  *   lock        held by the one scheduler
  *   wake        FIFO into which injectors write `ID LF`
- *   count       how many messages there are (queue/queue_count.h) */
+ *   count       how many messages there are (queue/queue_count.h)
+ *   reasons     why mail was put off (queue/reasons.h) */
 #ifndef EKIDEN_QUEUE_LAYOUT_H
 #define EKIDEN_QUEUE_LAYOUT_H
 

@@ -81,5 +81,5 @@ bool queue_list_send(int queue, int socket)
 {
     static struct list list;
     list.socket = socket;
-    return queue_walk(queue, true, list_file, &list);
+    return queue_walk(queue, true, list_file, NULL, &list);
 }

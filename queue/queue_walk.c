@@ -85,13 +85,27 @@ static void add(struct batch *batch, int place, char const *id)
     }
 }
 
-static bool gather_folder(struct batch *batch, int queue, int place)
+/* Nothing was ever deferred to a slot that is missing. What is no folder is told of once. */
+static bool is_passed_over(struct batch const *batch, int place, queue_walk_odd_func *other)
+{
+    char path[SEND_PLACE_PATH_MAX];
+    if (errno == ENOENT)
+        return true;
+    if (!send_folder_is_other(errno))
+        return false;
+    send_place_folder(path, place);
+    if (other && !batch->begun)
+        other(path);
+    return true;
+}
+
+static bool gather_folder(struct batch *batch, int queue, int place, queue_walk_odd_func *other)
 {
     static struct send_odd odd = {.count = SEND_ODD_MAX}; /* the scheduler says what is odd */
     struct send_folder folder;
     char id[QUEUE_ID_LENGTH + 1];
     if (!send_folder_open(&folder, queue, place))
-        return errno == ENOENT; /* nothing was ever deferred to this slot */
+        return is_passed_over(batch, place, other);
     for (;;)
         switch (send_folder_next(&folder, &odd, id)) {
         case SEND_FOLDER_FILE:
@@ -106,12 +120,12 @@ static bool gather_folder(struct batch *batch, int queue, int place)
         }
 }
 
-static bool gather(struct batch *batch, int queue, bool bad)
+static bool gather(struct batch *batch, int queue, bool bad, queue_walk_odd_func *other)
 {
     batch->count = 0;
     batch->full = false;
     for (int place = bad ? SEND_PLACE_BAD : SEND_PLACE_HOLD; place < QUEUE_SLOTS; place++)
-        if (!gather_folder(batch, queue, place))
+        if (!gather_folder(batch, queue, place, other))
             return false;
     qsort(batch->entries, batch->count, sizeof *batch->entries, compare_for_sort);
     return true;
@@ -146,13 +160,13 @@ static bool visit(struct batch const *batch, int queue, queue_walk_func *each, v
     return true;
 }
 
-bool queue_walk(int queue, bool bad, queue_walk_func *each, void *context)
+bool queue_walk(int queue, bool bad, queue_walk_func *each, queue_walk_odd_func *odd, void *context)
 {
     static struct batch batch;
     batch.begun = false;
     memset(batch.highest, 0, sizeof batch.highest);
     do {
-        if (!gather(&batch, queue, bad))
+        if (!gather(&batch, queue, bad, odd))
             return false;
         if (!visit(&batch, queue, each, context)) {
             errno = 0;

@@ -14,9 +14,13 @@
  * that has a queue file's name, but a link. False stops. */
 typedef bool queue_walk_func(void *context, int place, char const *id, int descriptor);
 
+/* Called with the path of what has a folder's name and is none. It is passed over. */
+typedef void queue_walk_odd_func(char const *path);
+
 /* Calls EACH for all messages of the folder QUEUE that were there when it began, of bad/ as well
  * where BAD says so. What is moved while this goes on may be passed over, and comes once at most.
- * False: errno when a folder could not be read (0 when EACH stopped it). */
-bool queue_walk(int queue, bool bad, queue_walk_func *each, void *context);
+ * False: errno when a folder could not be read (0 when EACH stopped it). ODD may be NULL. */
+bool queue_walk(int queue, bool bad, queue_walk_func *each, queue_walk_odd_func *odd,
+                void *context);
 
 #endif

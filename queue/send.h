@@ -20,7 +20,8 @@
 #include "queue/send_tidy.h"
 
 struct send {
-    int queue; /* descriptor of the queue folder */
+    int queue;   /* descriptor of the queue folder */
+    int reasons; /* queue/reasons.h; -1: none */
     struct control control;
     struct send_settings settings;
     uint64_t settings_serial; /* counts the loads */

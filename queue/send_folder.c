@@ -24,6 +24,12 @@ bool send_folder_open(struct send_folder *folder, int queue, int place)
     return false;
 }
 
+/* A link that is not to be followed is either. */
+bool send_folder_is_other(int number)
+{
+    return number == ENOTDIR || number == ELOOP;
+}
+
 void send_folder_close(struct send_folder *folder)
 {
     if (folder->stream)

@@ -18,6 +18,9 @@ struct send_folder {
 
 /* Opens the folder PLACE of QUEUE. False: errno. */
 bool send_folder_open(struct send_folder *folder, int queue, int place);
+/* Says of the errno of send_folder_open that there is no such folder but something else, of which
+ * nothing is a message: the scheduler sets it aside (queue/send_tidy.h). */
+bool send_folder_is_other(int number);
 void send_folder_close(struct send_folder *folder);
 
 enum send_folder_result {

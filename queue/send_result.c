@@ -8,6 +8,7 @@
 
 #include "lib/log.h"
 #include "queue/notes.h"
+#include "queue/reasons.h"
 #include "queue/send_schedule.h"
 
 #define TEXT_MAX (JOB_TEXT_MAX + 100)
@@ -183,6 +184,7 @@ static void take(struct send *send, struct send_message *message, uint32_t index
     case JOB_DEFERRED:
     case JOB_UNREACHABLE:
         message->deferred++;
+        reasons_put(send->reasons, message->id, index, tried, text);
         note_delay(send, message, index, text);
         break;
     }

@@ -9,6 +9,7 @@
 #include "queue/notes.h"
 #include "queue/queue_control.h"
 #include "queue/queue_count.h"
+#include "queue/reasons.h"
 #include "queue/send.h"
 #include "queue/send_place.h"
 #include "queue/send_take.h"
@@ -43,17 +44,10 @@ static void found(struct turn const *turn, char const *name, char const *why)
  * (smtpd/keeper.c). */
 static void look_at_queue(struct turn *turn, char const *name)
 {
-    static char const *const known[] = {"new",
-                                        "wheel",
-                                        "notes",
-                                        "hold",
-                                        "bad",
-                                        "lock",
-                                        "wake",
-                                        QUEUE_COUNT_FILE,
-                                        QUEUE_CONTROL_NAME,
-                                        "lost+found",
-                                        NULL};
+    static char const *const known[] = {
+        "new",        "wheel", "notes",          "hold",       "bad",
+        "lock",       "wake",  QUEUE_COUNT_FILE, REASONS_FILE, QUEUE_CONTROL_NAME,
+        "lost+found", NULL};
     if (name[0] != '.' && strncmp(name, "empty.", strlen("empty.")) != 0 && !is_one_of(name, known))
         found(turn, name, "none of the queue's");
 }

@@ -115,7 +115,7 @@ static void change_all(struct progress *progress)
 {
     errno = 0;
     if (!queue_walk(progress->arguments->queue, progress->select.states >> QUEUE_ITEM_BAD & 1,
-                    change_selected, progress) &&
+                    change_selected, queue_command_odd, progress) &&
         !progress->lost)
         queue_command_fail("the queue cannot be read", errno);
 }

@@ -68,6 +68,11 @@ void queue_command_say(char const *id, char const *text)
     fprintf(stderr, "ekiden queue: %s: %s\n", id, text);
 }
 
+void queue_command_odd(char const *path)
+{
+    queue_command_say(path, "is not a folder; passed over (ekiden-send sets it aside)");
+}
+
 _Noreturn void queue_command_fail(char const *what, int number)
 {
     fflush(stdout);

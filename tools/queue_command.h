@@ -33,6 +33,9 @@ int queue_command(int argc, char *const *argv);
 /* Says TEXT of the message ID on standard error. */
 void queue_command_say(char const *id, char const *text);
 
+/* The same of what has the name of a folder of the queue and is none: PATH below it. */
+void queue_command_odd(char const *path);
+
 /* Say what is wrong and end. NUMBER is an errno, or 0. */
 _Noreturn void queue_command_usage(char const *what);
 _Noreturn void queue_command_fail(char const *what, int number);

@@ -15,11 +15,15 @@ static void count_folder(int queue, int place, uint64_t *count)
 {
     static struct send_odd odd = {.count = SEND_ODD_MAX}; /* the scheduler says what is odd */
     struct send_folder folder;
-    char id[QUEUE_ID_LENGTH + 1];
+    char id[QUEUE_ID_LENGTH + 1], path[SEND_PLACE_PATH_MAX];
     enum send_folder_result result;
     if (!send_folder_open(&folder, queue, place)) {
-        if (errno != ENOENT)
-            queue_command_fail("the queue cannot be read", errno);
+        int const number = errno;
+        send_place_folder(path, place);
+        if (send_folder_is_other(number))
+            queue_command_odd(path);
+        else if (number != ENOENT)
+            queue_command_fail("the queue cannot be read", number);
         return;
     }
     while ((result = send_folder_next(&folder, &odd, id)) != SEND_FOLDER_END) {

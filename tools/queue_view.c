@@ -8,6 +8,7 @@
 #include "queue/notes.h"
 #include "queue/queue_control.h"
 #include "queue/queue_walk.h"
+#include "queue/reasons.h"
 #include "queue/send_place.h"
 #include "tools/print.h"
 #include "tools/queue_content.h"
@@ -64,7 +65,7 @@ int queue_view_list(struct queue_arguments *arguments)
         queue_command_usage("list takes a selection; `show ID` is for one message");
     queue_command_open(arguments);
     queue_command_drop(arguments);
-    if (!queue_walk(arguments->queue, true, list_one, &view))
+    if (!queue_walk(arguments->queue, true, list_one, queue_command_odd, &view))
         queue_command_fail("the queue cannot be read", errno);
     if (!arguments->json && queue_select_is_given(&arguments->select) && !view.messages)
         print("No message in the queue is of this selection.\n");
@@ -91,23 +92,29 @@ static struct {
                     {NOTES_EXPANDED, "expanded", "passed on, to be reported"}};
 #define EVENTS (sizeof events / sizeof *events)
 
-static void print_json_note(struct queue_recipient const *recipient, size_t event, char const *text)
+static void print_json_event(struct queue_recipient const *recipient, char const *event,
+                             char const *text)
 {
     print("{\"event\":\"");
-    print(events[event].event);
+    print(event);
     print("\",\"recipient\":");
     print_string(recipient->address, recipient->length);
     print(",\"text\":");
     print_string(text, strlen(text));
-    print("}");
 }
 
-static void print_text_note(struct queue_recipient const *recipient, size_t event, char const *text)
+/* WHEN is 0 where it is not known. */
+static void print_text_event(struct queue_recipient const *recipient, char const *event,
+                             uint64_t when, char const *text)
 {
     print("    note  ");
     print_escaped(recipient->address, recipient->length);
     print(" ");
-    print(events[event].text);
+    print(event);
+    if (when) {
+        print(" ");
+        print_date(when);
+    }
     print(": ");
     print_text(text, strlen(text));
     print("\n");
@@ -128,11 +135,39 @@ static bool print_note(void *context, enum notes_letter letter, uint32_t index, 
         event++;
     if (event == EVENTS || index >= notes->item->message.recipient_count)
         return true;
-    if (notes->json && notes->count++)
-        print(",");
-    (notes->json ? print_json_note : print_text_note)(notes->item->message.recipients + index,
-                                                      event, text);
+    struct queue_recipient const *const recipient = notes->item->message.recipients + index;
+    if (!notes->json) {
+        print_text_event(recipient, events[event].text, 0, text);
+        return true;
+    }
+    print(notes->count++ ? "," : "");
+    print_json_event(recipient, events[event].event, text);
+    print("}");
     return true;
+}
+
+/* Of those who have not got it yet. */
+static void print_reasons(int queue, struct notes *notes)
+{
+    struct queue_message const *const message = &notes->item->message;
+    struct reason reason;
+    int const file = reasons_open(queue, false);
+    for (uint32_t i = 0; file >= 0 && i < message->recipient_count; i++) {
+        if (message->recipients[i].mark != ENVELOPE_TODO ||
+            !reasons_get(file, notes->item->id, i, &reason))
+            continue;
+        if (!notes->json) {
+            print_text_event(message->recipients + i, "put off", reason.when, reason.text);
+            continue;
+        }
+        print(notes->count++ ? "," : "");
+        print_json_event(message->recipients + i, "deferred", reason.text);
+        print(",\"time\":");
+        print_number(reason.when);
+        print("}");
+    }
+    if (file >= 0)
+        close(file);
 }
 
 static void print_notes(struct queue_arguments const *arguments, struct queue_item const *item)
@@ -145,6 +180,7 @@ static void print_notes(struct queue_arguments const *arguments, struct queue_it
         notes_read(file, print_note, &notes);
         close(file);
     }
+    print_reasons(arguments->queue, &notes);
     if (arguments->json)
         print("]");
 }

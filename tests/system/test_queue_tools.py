@@ -154,12 +154,61 @@ def test_bytes_that_are_no_characters(alone):
 
 
 def test_reasons_are_shown(tool):
-    tool.scheduler.tell("bounce", "defer")
-    name = deferred(tool.scheduler, at("defer"), at("fail"))
-    shown = json.loads(tool.say("show", "--json", name))
-    assert shown["notes"] == [{"event": "failed", "recipient": at("fail"), "text": "5.2.0 never"}]
-    assert shown["recipients"][1]["state"] == "failed"
-    assert f"note  {at('fail')} failed: 5.2.0 never" in tool.say("show", name)
+    """Of who failed, and of who was put off, the last time; a new scheduler knows it as well."""
+    scheduler = tool.scheduler
+    scheduler.tell("bounce", "defer")
+    name = deferred(scheduler, at("defer"), at("fail"), at("ok"))
+    for _ in range(2):
+        failed, put_off = json.loads(tool.say("show", "--json", name))["notes"]
+        assert failed == {"event": "failed", "recipient": at("fail"), "text": "5.2.0 never"}
+        assert abs(put_off.pop("time") - time.time()) < 3600
+        assert put_off == {"event": "deferred", "recipient": at("defer"), "text": "4.2.0 not now"}
+        text = tool.say("show", name)
+        assert f"note  {at('fail')} failed: 5.2.0 never\n" in text
+        assert re.search(rf"note  {at('defer')} put off \w\w\w, .*: 4.2.0 not now\n", text)
+        scheduler.stop()
+        scheduler.start()
+    (scheduler.queue / "reasons").write_bytes(b"x" * 9_000_000)
+    assert "put off" not in tool.say("show", name)
+
+
+def test_no_reason_is_no_failure(stopped):
+    """What cannot be noted, since no file has that name, is in the log, and mail goes on."""
+    stopped.start()
+    stopped.stop()
+    (stopped.queue / "reasons").unlink()
+    (stopped.queue / "reasons").mkdir()
+    stopped.start().await_event("reasons-not-kept")
+    name = deferred(stopped)
+    assert "put off" not in Tool(stopped).say("show", name)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "FIFO"])
+def test_what_is_no_folder_is_passed_over(alone, kind):
+    """A slot that the scheduler would set aside: all the rest is shown and done, and it is named."""
+    scheduler = alone.scheduler
+    names = [scheduler.inject_named(at("ok")) for _ in range(2)]
+    (scheduler.queue / "new" / names[1]).rename(scheduler.queue / "wheel/007" / names[1])
+    slot = scheduler.queue / "wheel/006"
+    slot.rename(scheduler.folder / "away")
+    if kind == "file":
+        slot.touch()
+    elif kind == "FIFO":
+        os.mkfifo(slot)
+    else:
+        (scheduler.queue / "new" / names[0]).rename(scheduler.folder / "away" / names[0])
+        slot.symlink_to(scheduler.folder / "away")
+        names = names[1:]
+    listed = alone.run("list", "--json")
+    assert [json.loads(line)["id"] for line in listed.stdout.splitlines()] == names
+    shown = alone.run("status", "--json")
+    counts = json.loads(shown.stdout)
+    assert counts["new"] + counts["deferred"] == len(names)
+    held = alone.run("hold", "--all")
+    assert f"{len(names)} message" in held.stdout
+    assert {scheduler.place(name) for name in names} == {"hold"}
+    for done in (listed, shown, held):
+        assert done.stderr.count("wheel/006: is not a folder; passed over") == 1
 
 
 def test_list_takes_no_memory(alone, sanitized):

@@ -102,7 +102,7 @@ static void in_order_and_once(void **state)
 {
     struct seen seen = {.moved = -1};
     (void)state;
-    assert_true(queue_walk(queue, true, see, &seen));
+    assert_true(queue_walk(queue, true, see, NULL, &seen));
     assert_int_equal(seen.count, COUNT);
 }
 
@@ -111,7 +111,7 @@ static void what_moves_is_found(void **state)
 {
     struct seen seen = {.moved = 5000};
     (void)state;
-    assert_true(queue_walk(queue, false, see, &seen));
+    assert_true(queue_walk(queue, false, see, NULL, &seen));
     assert_int_equal(seen.count, COUNT);
 }
 
@@ -120,7 +120,7 @@ static void it_can_be_stopped(void **state)
     struct seen seen = {.moved = -1, .stop = 3};
     (void)state;
     errno = EIO;
-    assert_false(queue_walk(queue, true, see, &seen));
+    assert_false(queue_walk(queue, true, see, NULL, &seen));
     assert_int_equal(errno, 0);
     assert_int_equal(seen.count, 3);
 }
@@ -144,7 +144,7 @@ static void what_arrives_is_not_waited_for(void **state)
 {
     struct seen seen = {.moved = -1};
     (void)state;
-    assert_true(queue_walk(queue, true, see_and_add, &seen));
+    assert_true(queue_walk(queue, true, see_and_add, NULL, &seen));
     assert_int_equal(seen.count, COUNT);
 }
 
