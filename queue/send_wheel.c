@@ -10,11 +10,10 @@
 
 #define CURSOR_DIGITS 20
 
-/* The clock that the kernel stamps files with. */
-static struct timespec file_time(void)
+static struct timespec read_clock(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    clock_gettime(clock, &now);
     return now;
 }
 
@@ -29,7 +28,9 @@ static void mark(struct send_wheel *wheel, uint64_t tick, enum send_slot state)
 
 void send_wheel_sweep(struct send_wheel *wheel)
 {
-    wheel->sweep_began = file_time();
+    /* Files are stamped by the coarse clock: by a finer one what is deferred in the next
+     * milliseconds would seem to be older than the sweep. */
+    wheel->sweep_began = read_clock(CLOCK_REALTIME_COARSE);
     for (unsigned int slot = 0; slot < QUEUE_SLOTS; slot++)
         mark(wheel, slot, SEND_SLOT_SWEEP);
 }
@@ -96,10 +97,12 @@ static bool is_after(struct timespec const *left, struct timespec const *right)
            (left->tv_sec == right->tv_sec && left->tv_nsec > right->tv_nsec);
 }
 
-/* A change that lies in the future was made by a clock that has been set back since. */
+/* A change that lies in the future was made by a clock that has been set back since. Which it does
+ * is a question to the fine clock: since Linux 6.13 a file may be stamped by that, and then lies
+ * ahead of the coarse one for some milliseconds. */
 bool send_wheel_is_tried(struct send_wheel const *wheel, struct timespec const *changed)
 {
-    struct timespec const now = file_time();
+    struct timespec const now = read_clock(CLOCK_REALTIME);
     return is_after(changed, &wheel->sweep_began) && !is_after(changed, &now);
 }
 

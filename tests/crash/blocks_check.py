@@ -25,7 +25,10 @@ ENDED = ("done", "deferred", "bad", "gone", "set-aside")
 MESSAGE_ID = re.compile(rb"^Message-ID: <([^>\n]+)>", re.M | re.I)
 BOUNDARY = re.compile(rb'^Content-Type: multipart/report;(?:[^\n]*\n[ \t])*[^\n]*boundary="([^"]+)"',
                       re.M | re.I)  # fmt: skip
-QUEUED = re.compile(rb"ekiden1\0@\d+\0(?:B\0)?(?:U\0)?F[^\0]*\0((?:[T+-][^\0]+\0)+)\0")
+# The head of a queue file (doc/man/ekiden-queue-format.5): flags, sender, ENVID and RET, and then
+# the recipients, each with NOTIFY and ORCPT.
+QUEUED = re.compile(rb"ekiden1\0@\d+\0(?:[BUS]\0)*F[^\0]*\0(?:[VR][^\0]+\0)*"
+                    rb"((?:[T+!-][^\0]+\0(?:[NO][^\0]+\0)*)+)\0")
 QUEUE_END_SIZE = 81
 NAME = re.compile(r"[0-9a-z]{20}")
 
