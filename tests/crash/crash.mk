@@ -21,14 +21,14 @@ $(BUILD)/crash/malloc/$(1): $(BUILD)/$(1) $(BUILD)/tests/crash/fault_malloc.o
 	@mkdir -p $$(@D)
 	$$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $$@ $(BUILD)/$(2)/$(1).o \
 	  $(BUILD)/tests/crash/fault_malloc.o $(addprefix -Wl$(comma)--wrap=,$(crash_wrapped)) \
-	  -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS)
+	  -Wl,--start-group $(archives) -Wl,--end-group $($(2)_libraries) $(LDLIBS)
 endef
 define crash_clock_rule
 $(BUILD)/crash/clock/$(1): $(BUILD)/$(1) $(BUILD)/tests/crash/clock.o
 	@mkdir -p $$(@D)
 	$$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $$@ $(BUILD)/$(2)/$(1).o \
 	  $(BUILD)/tests/crash/clock.o $(addprefix -Wl$(comma)--wrap=,clock_gettime time gettimeofday) \
-	  -Wl,--start-group $(archives) -Wl,--end-group $(LDLIBS)
+	  -Wl,--start-group $(archives) -Wl,--end-group $($(2)_libraries) $(LDLIBS)
 endef
 comma := ,
 $(foreach folder,$(folders),$(foreach program,$($(folder)_programs),$(eval $(call crash_rule,$(program),$(folder)))))
