@@ -29,6 +29,7 @@ enum explain_stage {
     EXPLAIN_LOGIN,
     EXPLAIN_SENDER,
     EXPLAIN_RECIPIENT,
+    EXPLAIN_MESSAGE, /* DATA, and then no message */
     EXPLAIN_STAGES
 };
 
@@ -47,7 +48,7 @@ struct explain_answer {
     struct explain_rule *rules; /* in the order in which they were asked; owned */
     size_t count, space;
     struct explain_step steps[EXPLAIN_STAGES];
-    enum explain_stage last;         /* the stage that decided */
+    enum explain_stage last;         /* the stage that decided; where all went well, RCPT */
     char rule[FINDING_RULE_MAX + 1]; /* that refused or deferred; empty: none did */
     stralloc recipient;              /* in the envelope; empty: not accepted */
 };

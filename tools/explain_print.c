@@ -43,11 +43,9 @@ static char const *result_word(struct explain_answer const *answer)
     }
 }
 
-static char const *const stage_words[EXPLAIN_STAGES] = {[EXPLAIN_CONNECT] = "connect",
-                                                        [EXPLAIN_HELLO] = "helo",
-                                                        [EXPLAIN_LOGIN] = "auth",
-                                                        [EXPLAIN_SENDER] = "mail",
-                                                        [EXPLAIN_RECIPIENT] = "rcpt"};
+static char const *const stage_words[EXPLAIN_STAGES] = {
+    [EXPLAIN_CONNECT] = "connect", [EXPLAIN_HELLO] = "helo",     [EXPLAIN_LOGIN] = "auth",
+    [EXPLAIN_SENDER] = "mail",     [EXPLAIN_RECIPIENT] = "rcpt", [EXPLAIN_MESSAGE] = "data"};
 
 /* --- for people --- */
 

@@ -302,6 +302,15 @@ static bool say_login(struct play *play)
     return good;
 }
 
+/* Some limits are looked at only then. Neither a queue nor a client is there for what follows. */
+static bool say_data(struct play *play)
+{
+    bool const good = say(play, EXPLAIN_MESSAGE, "DATA", "", "");
+    if (good)
+        play->answer->last = EXPLAIN_RECIPIENT;
+    return good;
+}
+
 /* --- all of it --- */
 
 static void make_pairs(struct play *play, struct explain_ends *theirs)
@@ -377,6 +386,7 @@ void explain_ask(struct explain_answer *answer, struct explain_question const *q
     begin(&play);
     (void)(await_reply(&play) && say(&play, EXPLAIN_HELLO, "EHLO ", question->hello, "") &&
            say_login(&play) && say_address(&play, EXPLAIN_SENDER, "MAIL FROM:", question->sender) &&
-           say_address(&play, EXPLAIN_RECIPIENT, "RCPT TO:", question->recipient));
+           say_address(&play, EXPLAIN_RECIPIENT, "RCPT TO:", question->recipient) &&
+           say_data(&play));
     end(&play);
 }
