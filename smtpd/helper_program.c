@@ -159,7 +159,7 @@ static struct privilege_user const *prepare_judge(struct helper_means *means, st
 {
     bool const ready = means->aside ? helper_state_look(&means->judge, CONFIGURED_USER_JUDGE)
                                     : helper_state_open(&means->judge, CONFIGURED_USER_JUDGE);
-    start->state = means->judge.folder >= 0 ? &means->judge : NULL;
+    start->state = &means->judge;
     return ready && program_path(&start->path, "ekiden-judge") ? &means->judge.user : NULL;
 }
 
@@ -274,7 +274,8 @@ static bool place_channels(struct row const *row, struct start *start, int *thei
 {
     if (row->folders && !lift(&start->control, start->means->control->directory))
         return false;
-    if (start->state && !lift(&start->state_folder, start->state->folder))
+    if (start->state && start->state->folder >= 0 &&
+        !lift(&start->state_folder, start->state->folder))
         return false;
     for (unsigned int i = 0; i < row->count; i++)
         if (!lift(theirs + i, theirs[i]))
