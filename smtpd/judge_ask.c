@@ -1,6 +1,8 @@
 #include "smtpd/judge_ask.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +16,9 @@
 
 /* The judge gives up by itself at its deadline; this is for its way to say so. */
 #define MARGIN_MILLISECONDS 1000
-/* What is answered at once costs a look into a store, rarely a flush: so much at most in one go, and
- * a little more for each question, so that a judge that dawdles cannot hold a session for long. */
+/* What is answered at once costs a look into a store, rarely a flush: so much at most in one go,
+ * and a little more for each question, so that a judge that dawdles cannot hold a session for long.
+ */
 #define CREDIT_MAX_MILLISECONDS 10000
 #define CREDIT_MILLISECONDS     100
 
@@ -28,14 +31,15 @@ static enum question_kind const kinds[JUDGE_TOPICS] = {[JUDGE_CLIENT] = QUESTION
 /* The judge is one process a session, and so is the dialogue: what has come last of it. */
 static struct question_answer latest;
 
-void judge_ask_begin(struct judge_ask *judge, uint64_t seconds)
+void judge_ask_begin(struct judge_ask *judge, struct stream *stream, uint64_t seconds)
 {
     *judge = (struct judge_ask)JUDGE_ASK_ZERO;
+    judge->stream = stream;
     judge->patience = (int64_t)seconds * 1000 + MARGIN_MILLISECONDS;
     judge->credit = CREDIT_MAX_MILLISECONDS;
 }
 
-static enum judge_result fail(struct judge_ask *judge, char const *what)
+static void fail(struct judge_ask *judge, char const *what)
 {
     if (judge->socket >= 0)
         close(judge->socket);
@@ -43,7 +47,6 @@ static enum judge_result fail(struct judge_ask *judge, char const *what)
     if (!judge->failed)
         log_failure("judge-lost", what, 0);
     judge->failed = true;
-    return JUDGE_FAILED;
 }
 
 static bool send_question(struct judge_ask *judge, enum question_kind kind, char const *first,
@@ -64,23 +67,30 @@ static bool send_question(struct judge_ask *judge, enum question_kind kind, char
     return false;
 }
 
-void judge_ask_start(struct judge_ask *judge, int requests, char const *address)
+void judge_ask_start(struct judge_ask *judge, char const *address)
 {
     if (judge->started)
         return;
     judge->started = true;
-    judge->socket = helper_talk(requests, HELPER_JUDGE, SOCK_SEQPACKET);
+    judge->socket =
+        helper_talk(judge->stream->connection->helper_requests, HELPER_JUDGE, SOCK_SEQPACKET);
     if (judge->socket < 0)
         fail(judge, "it could not be asked for");
     else
         send_question(judge, QUESTION_CONNECTION, address, NULL);
 }
 
+void judge_ask_forget(struct judge_ask *judge, enum judge_topic topic)
+{
+    free(judge->topics[topic].answer);
+    judge->topics[topic].answer = NULL;
+    judge->topics[topic].asked = false;
+}
+
 bool judge_ask_topic(struct judge_ask *judge, enum judge_topic topic, char const *text)
 {
     struct judge_topic_state *const state = judge->topics + topic;
-    free(state->answer);
-    state->answer = NULL;
+    judge_ask_forget(judge, topic);
     state->asked = !state->number && send_question(judge, kinds[topic], text, NULL);
     if (state->asked)
         state->number = judge->number;
@@ -110,82 +120,76 @@ static bool keep(struct judge_ask *judge)
 }
 
 /* Takes one answer into `latest`, at DEADLINE (clock_milliseconds) at the latest. */
-static enum judge_result take(struct judge_ask *judge, struct judge_waiter const *waiter,
-                              int64_t deadline)
+static enum stream_result take(struct judge_ask *judge, int64_t deadline)
 {
     static char packet[QUESTION_ANSWER_MAX];
     unsigned int none = 0;
     int64_t const left = deadline - clock_milliseconds();
-    if (judge->socket < 0)
-        return JUDGE_FAILED;
-    enum judge_result const waited =
-        left > 0 ? waiter->wait(waiter->context, judge->socket, left) : JUDGE_FAILED;
-    if (waited == JUDGE_FAILED)
-        return fail(judge, "it has not answered in time");
-    if (waited == JUDGE_STOPPED)
+    enum stream_result const waited =
+        left > 0 ? stream_wait(judge->stream, judge->socket, POLLIN, left) : STREAM_TIMEOUT;
+    if (waited == STREAM_STOPPED || waited == STREAM_EXPIRED)
         return waited;
-    ssize_t const length = packet_take(judge->socket, packet, sizeof packet, NULL, &none);
-    if (length == 0)
-        return fail(judge, "it has ended, or could not be started");
-    if (length < 0 || !question_answer_parse(&latest, packet, (size_t)length))
-        return fail(judge, "its answer is none");
-    return JUDGE_ANSWERED;
+    ssize_t const length =
+        waited == STREAM_OK ? packet_take(judge->socket, packet, sizeof packet, NULL, &none) : -1;
+    if (waited != STREAM_OK)
+        fail(judge, "it has not answered in time");
+    else if (length == 0)
+        fail(judge, "it has ended, or could not be started");
+    else if (length < 0 || !question_answer_parse(&latest, packet, (size_t)length))
+        fail(judge, "its answer is none");
+    return STREAM_OK;
 }
 
 /* Takes answers until the one to question NUMBER of KIND is in `latest`, within *LEFT milliseconds,
- * which it reduces. */
-static enum judge_result take_until(struct judge_ask *judge, struct judge_waiter const *waiter,
-                                    enum question_kind kind, unsigned int number, int64_t *left)
+ * which it reduces. It has not come where the judge has failed. */
+static enum stream_result take_until(struct judge_ask *judge, enum question_kind kind,
+                                     unsigned int number, int64_t *left)
 {
     int64_t const deadline = clock_milliseconds() + *left;
-    enum judge_result result;
-    do {
-        result = take(judge, waiter, deadline);
-        if (result == JUDGE_ANSWERED && latest.kind == kind && latest.number == number)
+    enum stream_result result = STREAM_OK;
+    while (result == STREAM_OK && !judge->failed) {
+        result = take(judge, deadline);
+        if (result != STREAM_OK || judge->failed ||
+            (latest.kind == kind && latest.number == number))
             break;
-        if (result == JUDGE_ANSWERED && !keep(judge))
-            result = fail(judge, "it answers what was not asked");
-    } while (result == JUDGE_ANSWERED);
+        if (!keep(judge))
+            fail(judge, "it answers what was not asked");
+    }
     *left = deadline - clock_milliseconds();
     return result;
 }
 
-enum judge_result judge_ask_await(struct judge_ask *judge, struct judge_waiter const *waiter,
-                                  enum judge_topic topic, char const *text,
-                                  struct question_answer const **answer)
+enum stream_result judge_ask_await(struct judge_ask *judge, enum judge_topic topic,
+                                   char const *text, struct question_answer const **answer)
 {
     struct judge_topic_state *const state = judge->topics + topic;
-    *answer = NULL;
-    while (!state->answer) {
+    enum stream_result result = STREAM_OK;
+    while (!state->answer && !judge->failed && result == STREAM_OK) {
         if (!state->number && !judge_ask_topic(judge, topic, text))
-            return JUDGE_FAILED;
-        enum judge_result const result =
-            take_until(judge, waiter, kinds[topic], state->number, &judge->patience);
-        if (result != JUDGE_ANSWERED)
-            return result;
-        if (!keep(judge))
-            return fail(judge, "out of memory");
+            break;
+        result = take_until(judge, kinds[topic], state->number, &judge->patience);
+        if (result == STREAM_OK && !judge->failed && !keep(judge))
+            fail(judge, "out of memory");
     }
     *answer = state->answer;
-    return JUDGE_ANSWERED;
+    return result;
 }
 
-enum judge_result judge_ask_now(struct judge_ask *judge, struct judge_waiter const *waiter,
-                                enum question_kind kind, char const *first, char const *second,
-                                struct question_answer const **answer)
+enum stream_result judge_ask_now(struct judge_ask *judge, enum question_kind kind,
+                                 char const *first, char const *second,
+                                 struct question_answer const **answer)
 {
-    bool const first_question = kind == QUESTION_CONNECTION;
+    bool const begins = kind == QUESTION_CONNECTION;
     *answer = NULL;
-    if (!first_question && !send_question(judge, kind, first, second))
-        return JUDGE_FAILED;
+    if (!begins && !send_question(judge, kind, first, second))
+        return STREAM_OK;
     judge->credit += CREDIT_MILLISECONDS;
     if (judge->credit > CREDIT_MAX_MILLISECONDS)
         judge->credit = CREDIT_MAX_MILLISECONDS;
-    enum judge_result const result =
-        take_until(judge, waiter, kind, first_question ? CONNECTION_NUMBER : judge->number,
-                   &judge->credit);
-    judge->counted |= first_question;
-    if (result == JUDGE_ANSWERED)
+    enum stream_result const result =
+        take_until(judge, kind, begins ? CONNECTION_NUMBER : judge->number, &judge->credit);
+    judge->counted |= begins;
+    if (result == STREAM_OK && !judge->failed)
         *answer = &latest;
     return result;
 }

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "judge/greylist_settings.h"
+#include "judge/judge_settings.h"
+#include "judge/limits_settings.h"
 #include "lib/batv_settings.h"
 #include "lib/control.h"
 #include "lib/network.h"
@@ -38,6 +41,9 @@ struct settings {
     struct table authsenders;     /* LOGIN:ADDRESS, LOGIN:@DOMAIN, LOGIN:*, the whole line a key */
     struct srs_settings srs;      /* srs, srsdomain: what comes back to mail that was forwarded */
     struct batv_settings batv;    /* batv, batvexempt, batvcheck: reports on what our users sent */
+    struct judge_settings judge;  /* dnsbl, rhsbl, checks, dnsdown, dnsdeadline: ekiden-judge's */
+    struct limits_settings limits;     /* limits: the same */
+    struct greylist_settings greylist; /* greylist: the same */
     struct queue_limits room;     /* minfree, maxqueue: what the queue needs to take mail */
     char *queueprogram;           /* absolute path of another qmail-queue; 0: our injector */
 };

@@ -1,0 +1,369 @@
+#include "smtpd/judgement.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <skalibs/bytestr.h>
+#include <skalibs/types.h>
+
+#include "lib/clock.h"
+#include "smtpd/policy.h"
+
+static enum question_kind const kinds[JUDGE_TOPICS] = {[JUDGE_CLIENT] = QUESTION_CLIENT,
+                                                       [JUDGE_HELLO] = QUESTION_HELLO,
+                                                       [JUDGE_SENDER] = QUESTION_SENDER};
+
+static struct settings const *settings_of(struct judgement const *judgement)
+{
+    return judgement->stream->connection->settings;
+}
+
+/* --- which questions there are --- */
+
+/* `limits` has a line about SUBJECT. */
+static bool is_limited(struct judgement const *judgement, enum limits_subject subject)
+{
+    struct limits_settings const *const limits = &settings_of(judgement)->limits;
+    for (size_t i = 0; i < limits->count; i++)
+        if (limits->entries[i].subject == subject)
+            return true;
+    return false;
+}
+
+static bool asks_of_recipients(struct judgement const *judgement)
+{
+    return settings_of(judgement)->greylist.present || is_limited(judgement, LIMITS_RECIPIENTS) ||
+           is_limited(judgement, LIMITS_MESSAGES);
+}
+
+/* Who has guessed too many names is not let in again. */
+static bool asks_of_connections(struct judgement const *judgement)
+{
+    return is_limited(judgement, LIMITS_CONNECTIONS) || is_limited(judgement, LIMITS_UNKNOWN);
+}
+
+/* Greylisting needs to know the sender. */
+static bool asks_about(struct judgement const *judgement, enum judge_topic topic)
+{
+    return judge_settings_ask(&settings_of(judgement)->judge, kinds[topic]) ||
+           (topic == JUDGE_SENDER && asks_of_recipients(judgement));
+}
+
+/* --- sending them --- */
+
+void judgement_start(struct judgement *judgement, struct stream *stream,
+                     struct spf_identities *spf)
+{
+    struct connection const *const connection = stream->connection;
+    judgement->stream = stream;
+    judgement->spf = spf;
+    judgement->exempt = policy_is_exempt(connection) || !connection->has_remote;
+    judgement->address[ip46_fmt(judgement->address, &connection->remote)] = 0;
+    judgement->helo[0] = judgement->sender[0] = judgement->noted[0] = judgement->greylist[0] = 0;
+    judgement->gathered = false;
+    judgement->count = 0;
+    judge_ask_begin(&judgement->judge, stream, connection->settings->judge.dnsdeadline);
+}
+
+static void ask(struct judgement *judgement, enum judge_topic topic, char const *text)
+{
+    judgement->gathered = false;
+    judgement->count = 0;
+    if (judgement->exempt ||
+        !judge_settings_ask(&settings_of(judgement)->judge, kinds[topic]))
+        return;
+    judge_ask_start(&judgement->judge, judgement->address);
+    judge_ask_topic(&judgement->judge, topic, text);
+}
+
+void judgement_connect(struct judgement *judgement)
+{
+    if (!judgement->exempt && asks_of_connections(judgement))
+        judge_ask_start(&judgement->judge, judgement->address);
+    ask(judgement, JUDGE_CLIENT, judgement->address);
+}
+
+static void copy(char *to, char const *bytes, size_t length)
+{
+    length = length < QUESTION_FIELD_MAX ? length : QUESTION_FIELD_MAX;
+    memcpy(to, bytes, length);
+    to[length] = 0;
+}
+
+void judgement_hello(struct judgement *judgement, char const *name, size_t length)
+{
+    bool const same =
+        length == strlen(judgement->helo) && !memcmp(judgement->helo, name, length) && length;
+    judgement->gathered = false;
+    copy(judgement->helo, name, length);
+    spf_identities_hello(judgement->spf, name, length);
+    if (!same)
+        ask(judgement, JUDGE_HELLO, judgement->helo);
+}
+
+void judgement_sender(struct judgement *judgement, char const *sender, size_t length)
+{
+    copy(judgement->sender, sender, length);
+    judgement->greylist[0] = 0;
+    spf_identities_sender(judgement->spf, sender, length);
+    judge_ask_forget(&judgement->judge, JUDGE_SENDER);
+    ask(judgement, JUDGE_SENDER, judgement->sender);
+}
+
+void judgement_forget(struct judgement *judgement)
+{
+    judgement->gathered = false;
+    judgement->count = 0;
+}
+
+/* --- collecting what was found --- */
+
+static void add(struct judgement *judgement, struct finding const *finding)
+{
+    if (judgement->count == JUDGEMENT_FINDINGS_MAX)
+        return;
+    judgement->findings[judgement->count++] = finding;
+    trace_rule(judgement->stream->connection->trace, finding);
+}
+
+/* The judge is gone, and so is what it could have said. */
+static void make_lost(struct judgement *judgement)
+{
+    bool const defers = settings_of(judgement)->judge.dnsdown_defers;
+    finding_make(&judgement->lost, defers ? FINDING_DEFER : FINDING_UNKNOWN, "dnsdown", "dnsdown");
+    finding_reply(&judgement->lost, defers ? 451 : 0, defers ? "4.4.3" : NULL,
+                  defers ? "clients cannot be judged right now, please try again later"
+                         : "ekiden-judge does not answer");
+}
+
+static enum stream_result gather_topic(struct judgement *judgement, enum judge_topic topic)
+{
+    char const *const texts[JUDGE_TOPICS] = {[JUDGE_CLIENT] = judgement->address,
+                                             [JUDGE_HELLO] = judgement->helo,
+                                             [JUDGE_SENDER] = judgement->sender};
+    struct question_answer const *answer;
+    if (judgement->exempt || !asks_about(judgement, topic))
+        return STREAM_OK;
+    judge_ask_start(&judgement->judge, judgement->address);
+    enum stream_result const result =
+        judge_ask_await(&judgement->judge, topic, texts[topic], &answer);
+    for (size_t i = 0; answer && i < answer->count; i++)
+        add(judgement, &answer->findings[i]);
+    return result;
+}
+
+static enum stream_result gather_spf(struct judgement *judgement)
+{
+    int64_t const deadline = clock_milliseconds() + SPF_MILLISECONDS;
+    enum stream_result const result = spf_identities_await(judgement->spf, deadline);
+    size_t const count = spf_identities_findings(
+        judgement->spf, settings_of(judgement)->judge.dnsdown_defers, judgement->of_spf);
+    for (size_t i = 0; result == STREAM_OK && i < count; i++)
+        add(judgement, &judgement->of_spf[i]);
+    return result;
+}
+
+/* All that is known of client and sender; once a message. */
+static enum stream_result gather(struct judgement *judgement)
+{
+    if (judgement->gathered)
+        return STREAM_OK;
+    judgement->count = 0;
+    enum stream_result result = gather_topic(judgement, JUDGE_CLIENT);
+    if (result == STREAM_OK)
+        result = gather_topic(judgement, JUDGE_HELLO);
+    if (result == STREAM_OK)
+        result = gather_spf(judgement);
+    if (result == STREAM_OK)
+        result = gather_topic(judgement, JUDGE_SENDER);
+    if (result == STREAM_OK && judgement->judge.failed) {
+        make_lost(judgement);
+        add(judgement, &judgement->lost);
+    }
+    judgement->gathered = result == STREAM_OK;
+    return result;
+}
+
+/* --- deciding --- */
+
+static bool is_one_of(struct finding const *finding, char const *const *rules, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(finding->rule, rules[i]))
+            return true;
+    return false;
+}
+
+static bool objects(struct finding const *finding)
+{
+    return finding->verdict == FINDING_REFUSE || finding->verdict == FINDING_DEFER;
+}
+
+static bool counts(struct finding const *finding, bool allowed, bool postmaster)
+{
+    static char const *const not_when_allowed[] = {"dnsbl", "rhsbl", "greylist"};
+    static char const *const not_for_postmaster[] = {"dnsbl", "rhsbl", "greylist", "spfbehavior"};
+    return objects(finding) && !(allowed && is_one_of(finding, not_when_allowed, 3)) &&
+           !(postmaster && is_one_of(finding, not_for_postmaster, 4));
+}
+
+char const *judgement_allowing(struct judgement const *judgement)
+{
+    for (size_t i = 0; i < judgement->count; i++)
+        if (judgement->findings[i]->verdict == FINDING_ALLOW)
+            return judgement->findings[i]->rule;
+    return NULL;
+}
+
+static bool is_postmaster(struct address const *recipient)
+{
+    return recipient->local_length == strlen("postmaster") &&
+           !case_diffb(recipient->bytes, recipient->local_length, "postmaster");
+}
+
+/* The word of what greylisting said. */
+static void take_greylist(struct judgement *judgement, struct finding const *finding)
+{
+    if (strcmp(finding->rule, "greylist") != 0)
+        return;
+    char const *const word = objects(finding)                      ? "wait"
+                             : finding->verdict == FINDING_NOTHING ? finding->text
+                                                                   : "unknown";
+    snprintf(judgement->greylist, sizeof judgement->greylist, "%s", word);
+}
+
+/* The first finding of ANSWER that objects and counts. */
+static void decide(struct judgement *judgement, struct question_answer const *answer,
+                   bool postmaster, struct finding *decided)
+{
+    bool const allowed = judgement_allowing(judgement);
+    for (size_t i = 0; answer && i < answer->count; i++) {
+        struct finding const *const finding = &answer->findings[i];
+        trace_rule(judgement->stream->connection->trace, finding);
+        take_greylist(judgement, finding);
+        if (decided->verdict == FINDING_NOTHING && counts(finding, allowed, postmaster))
+            *decided = *finding;
+    }
+}
+
+static enum stream_result ask_now(struct judgement *judgement, enum question_kind kind,
+                                  char const *first, char const *second, bool postmaster,
+                                  struct finding *decided)
+{
+    struct question_answer const *answer;
+    judge_ask_start(&judgement->judge, judgement->address);
+    enum stream_result const result =
+        judge_ask_now(&judgement->judge, kind, first, second, &answer);
+    decide(judgement, answer, postmaster, decided);
+    if (result == STREAM_OK && !answer &&
+        (kind == QUESTION_RECIPIENT || kind == QUESTION_MESSAGE)) {
+        make_lost(judgement);
+        if (objects(&judgement->lost))
+            *decided = judgement->lost;
+    }
+    return result;
+}
+
+enum stream_result judgement_connection(struct judgement *judgement, struct finding *decided)
+{
+    decided->verdict = FINDING_NOTHING;
+    if (judgement->exempt || !asks_of_connections(judgement))
+        return STREAM_OK;
+    return ask_now(judgement, QUESTION_CONNECTION, NULL, NULL, false, decided);
+}
+
+static char const *spf_word(struct judgement const *judgement)
+{
+    struct spf_identity const *const identity = spf_identities_result(judgement->spf);
+    return identity ? spf_result_word(identity->answer.result) : "";
+}
+
+enum stream_result judgement_recipient(struct judgement *judgement,
+                                       struct address const *recipient, struct finding *decided)
+{
+    bool const postmaster = is_postmaster(recipient);
+    decided->verdict = FINDING_NOTHING;
+    if (judgement->exempt)
+        return STREAM_OK;
+    enum stream_result const result = gather(judgement);
+    if (result != STREAM_OK)
+        return result;
+    bool const allowed = judgement_allowing(judgement);
+    for (size_t i = 0; i < judgement->count && decided->verdict == FINDING_NOTHING; i++)
+        if (counts(judgement->findings[i], allowed, postmaster))
+            *decided = *judgement->findings[i];
+    if (decided->verdict != FINDING_NOTHING || !asks_of_recipients(judgement))
+        return STREAM_OK;
+    return ask_now(judgement, QUESTION_RECIPIENT, recipient->bytes, spf_word(judgement),
+                   postmaster, decided);
+}
+
+enum stream_result judgement_unknown(struct judgement *judgement, struct address const *recipient,
+                                     struct finding *decided)
+{
+    decided->verdict = FINDING_NOTHING;
+    if (judgement->exempt || !is_limited(judgement, LIMITS_UNKNOWN))
+        return STREAM_OK;
+    return ask_now(judgement, QUESTION_UNKNOWN, recipient->bytes, NULL, false, decided);
+}
+
+enum stream_result judgement_message(struct judgement *judgement, uint64_t recipients,
+                                     struct finding *decided)
+{
+    char number[UINT64_FMT];
+    decided->verdict = FINDING_NOTHING;
+    if (judgement->exempt || !is_limited(judgement, LIMITS_MESSAGES))
+        return STREAM_OK;
+    number[uint64_fmt(number, recipients)] = 0;
+    return ask_now(judgement, QUESTION_MESSAGE, number, NULL, false, decided);
+}
+
+/* --- the log --- */
+
+static void append_word(char *words, size_t size, char const *sign, char const *word)
+{
+    size_t const length = strlen(words);
+    if (length + strlen(sign) + strlen(word) + 2 <= size)
+        snprintf(words + length, size - length, "%s%s%s", length ? "," : "", sign, word);
+}
+
+void judgement_note(struct judgement *judgement, struct finding const *finding)
+{
+    if (finding->verdict == FINDING_NOTE && !strstr(judgement->noted, finding->rule))
+        append_word(judgement->noted, sizeof judgement->noted, "", finding->rule);
+}
+
+void judgement_log(struct judgement const *judgement, struct log_line *line)
+{
+    char lists[LOG_VALUE_MAX + 1] = "", noted[LOG_VALUE_MAX + 1];
+    snprintf(noted, sizeof noted, "%s", judgement->noted);
+    for (size_t i = 0; i < judgement->count; i++) {
+        struct finding const *const finding = judgement->findings[i];
+        bool const list = !strcmp(finding->rule, "dnsbl") || !strcmp(finding->rule, "rhsbl");
+        bool const silent = finding->verdict == FINDING_NOTHING;
+        if (!strcmp(finding->rule, "forward-dns") && silent && finding->text[0])
+            log_text(line, "name", finding->text);
+        else if (list && !silent)
+            append_word(lists, sizeof lists,
+                        finding->verdict == FINDING_ALLOW     ? "+"
+                        : finding->verdict == FINDING_UNKNOWN ? "?"
+                                                              : "",
+                        finding->place);
+        else if (finding->verdict == FINDING_NOTE || finding->verdict == FINDING_UNKNOWN)
+            append_word(noted, sizeof noted, finding->verdict == FINDING_UNKNOWN ? "?" : "",
+                        finding->rule);
+    }
+    if (judgement->gathered && spf_word(judgement)[0])
+        log_text(line, "spf", spf_word(judgement));
+    if (lists[0])
+        log_text(line, "lists", lists);
+    if (judgement->greylist[0])
+        log_text(line, "greylist", judgement->greylist);
+    if (noted[0])
+        log_text(line, "noted", noted);
+}
+
+void judgement_end(struct judgement *judgement)
+{
+    judge_ask_end(&judgement->judge);
+}
