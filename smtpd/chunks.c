@@ -3,7 +3,6 @@
 #include <skalibs/fmtscan.h>
 #include <skalibs/types.h>
 
-#include "smtpd/budget.h"
 #include "smtpd/message.h"
 
 /* Takes SIZE octets off the stream: into the message, or to nowhere. False: the session's end is
@@ -118,7 +117,7 @@ void chunks_run(struct session *session, struct command const *command)
             refuse_order(session, chunk.size, disorder);
             return;
         }
-        if (!budget_spend(session)) {
+        if (!message_may_begin(session)) {
             session->arrival.stage = ARRIVAL_REFUSED;
             if (session->end == SESSION_GOES_ON && take(session, chunk.size) && chunk.last)
                 message_forget(session);

@@ -1,5 +1,6 @@
 #include "smtpd/dialogue.h"
 
+#include "smtpd/local_rules.h"
 #include "smtpd/message.h"
 #include "smtpd/session.h"
 #include "smtpd/starttls.h"
@@ -18,6 +19,31 @@ static void refuse_connection(void)
     session.end = SESSION_REFUSED;
 }
 
+/* What a rule before the greeting has DECIDED. False: the client is turned away. */
+static bool may_be_greeted(enum stream_result waited, struct finding const *decided)
+{
+    if (waited == STREAM_STOPPED || waited == STREAM_EXPIRED)
+        session.end = session_end_of(waited);
+    else if (decided->verdict == FINDING_NOTHING)
+        return true;
+    else
+        session_refuse_finding(&session, decided, 0);
+    session.banned = session.end == SESSION_GOES_ON; /* RFC 5321 3.1, as below */
+    return false;
+}
+
+/* Name servers are asked while the client has to wait. */
+static bool judge_client(void)
+{
+    struct finding decided;
+    judgement_connect(&session.judgement);
+    enum stream_result waited = judgement_connection(&session.judgement, &decided);
+    if (!may_be_greeted(waited, &decided))
+        return false;
+    waited = local_rules_greet(&session.judgement, &decided);
+    return may_be_greeted(waited, &decided);
+}
+
 static void greet(void)
 {
     struct reply reply;
@@ -31,6 +57,8 @@ static void greet(void)
         session_refuse_rule(&session, rule, 0);
         return;
     }
+    if (!judge_client())
+        return;
     reply_make(&reply, 220, 0, session.settings->greeting);
     reply_add(&reply, " ESMTP");
     session_answer(&session, &reply);
@@ -120,6 +148,9 @@ int dialogue_run(struct connection const *connection)
     input_start(&session.input, &session.stream, command_limit);
     submit_start(&session.submit, connection);
     spf_identities_start(&session.spf, &session.stream);
+    judgement_start(&session.judgement, &session.stream, &session.spf);
+    session.unknown = 0;
+    session.right = POLICY_WELCOME;
 
     if (starttls_begin(&session))
         greet();
@@ -133,8 +164,10 @@ int dialogue_run(struct connection const *connection)
     message_forget(&session);
     submit_end(&session.submit);
     spf_identities_end(&session.spf);
+    judgement_end(&session.judgement);
     if (session.end == SESSION_ERRORS || session.end == SESSION_IDLE ||
-        session.end == SESSION_LOGINS || session.end == SESSION_FOREIGN)
+        session.end == SESSION_LOGINS || session.end == SESSION_FOREIGN ||
+        session.end == SESSION_RULE)
         stream_linger(&session.stream);
     else
         stream_end(&session.stream);

@@ -9,6 +9,11 @@
 #include "lib/clock.h"
 #include "smtpd/policy.h"
 
+/* ekiden-spf gives up by itself after `spftimeout`; this is for its way to say so. */
+#define SPF_MARGIN 1000 /* milliseconds */
+/* For what has been answered already, in a session that has waited for as long as it may. */
+#define SPF_LEAST 100 /* milliseconds */
+
 static enum question_kind const kinds[JUDGE_TOPICS] = {[JUDGE_CLIENT] = QUESTION_CLIENT,
                                                        [JUDGE_HELLO] = QUESTION_HELLO,
                                                        [JUDGE_SENDER] = QUESTION_SENDER};
@@ -51,8 +56,7 @@ static bool asks_about(struct judgement const *judgement, enum judge_topic topic
 
 /* --- sending them --- */
 
-void judgement_start(struct judgement *judgement, struct stream *stream,
-                     struct spf_identities *spf)
+void judgement_start(struct judgement *judgement, struct stream *stream, struct spf_identities *spf)
 {
     struct connection const *const connection = stream->connection;
     judgement->stream = stream;
@@ -62,6 +66,7 @@ void judgement_start(struct judgement *judgement, struct stream *stream,
     judgement->helo[0] = judgement->sender[0] = judgement->noted[0] = judgement->greylist[0] = 0;
     judgement->gathered = false;
     judgement->count = 0;
+    judgement->spf_patience = (int64_t)connection->settings->spftimeout * 1000 + SPF_MARGIN;
     judge_ask_begin(&judgement->judge, stream, connection->settings->judge.dnsdeadline);
 }
 
@@ -69,8 +74,7 @@ static void ask(struct judgement *judgement, enum judge_topic topic, char const 
 {
     judgement->gathered = false;
     judgement->count = 0;
-    if (judgement->exempt ||
-        !judge_settings_ask(&settings_of(judgement)->judge, kinds[topic]))
+    if (judgement->exempt || !judge_settings_ask(&settings_of(judgement)->judge, kinds[topic]))
         return;
     judge_ask_start(&judgement->judge, judgement->address);
     judge_ask_topic(&judgement->judge, topic, text);
@@ -154,8 +158,10 @@ static enum stream_result gather_topic(struct judgement *judgement, enum judge_t
 
 static enum stream_result gather_spf(struct judgement *judgement)
 {
-    int64_t const deadline = clock_milliseconds() + SPF_MILLISECONDS;
-    enum stream_result const result = spf_identities_await(judgement->spf, deadline);
+    int64_t const start = clock_milliseconds();
+    int64_t const left = judgement->spf_patience > SPF_LEAST ? judgement->spf_patience : SPF_LEAST;
+    enum stream_result const result = spf_identities_await(judgement->spf, start + left);
+    judgement->spf_patience -= clock_milliseconds() - start;
     size_t const count = spf_identities_findings(
         judgement->spf, settings_of(judgement)->judge.dnsdown_defers, judgement->of_spf);
     for (size_t i = 0; result == STREAM_OK && i < count; i++)
@@ -278,8 +284,8 @@ static char const *spf_word(struct judgement const *judgement)
     return identity ? spf_result_word(identity->answer.result) : "";
 }
 
-enum stream_result judgement_recipient(struct judgement *judgement,
-                                       struct address const *recipient, struct finding *decided)
+enum stream_result judgement_recipient(struct judgement *judgement, struct address const *recipient,
+                                       struct finding *decided)
 {
     bool const postmaster = is_postmaster(recipient);
     decided->verdict = FINDING_NOTHING;
@@ -294,8 +300,8 @@ enum stream_result judgement_recipient(struct judgement *judgement,
             *decided = *judgement->findings[i];
     if (decided->verdict != FINDING_NOTHING || !asks_of_recipients(judgement))
         return STREAM_OK;
-    return ask_now(judgement, QUESTION_RECIPIENT, recipient->bytes, spf_word(judgement),
-                   postmaster, decided);
+    return ask_now(judgement, QUESTION_RECIPIENT, recipient->bytes, spf_word(judgement), postmaster,
+                   decided);
 }
 
 enum stream_result judgement_unknown(struct judgement *judgement, struct address const *recipient,

@@ -34,9 +34,10 @@ struct judgement {
     bool exempt;
     char address[IP46_FMT + 1]; /* the client's, as text */
     char helo[QUESTION_FIELD_MAX + 1], sender[QUESTION_FIELD_MAX + 1];
-    char noted[JUDGEMENT_NOTED_MAX + 1];      /* local rules that only want to be logged */
-    char greylist[JUDGEMENT_WORD_MAX + 1];    /* the last word about a recipient */
-    bool gathered;                            /* what follows is about the message of today */
+    char noted[JUDGEMENT_NOTED_MAX + 1];   /* local rules that only want to be logged */
+    char greylist[JUDGEMENT_WORD_MAX + 1]; /* the last word about a recipient */
+    int64_t spf_patience; /* milliseconds that the session may still wait for SPF */
+    bool gathered;        /* what follows is about the message of today */
     struct finding lost, of_spf[2];
     size_t count;
     struct finding const *findings[JUDGEMENT_FINDINGS_MAX]; /* in the order in which they count */
@@ -61,8 +62,8 @@ void judgement_sender(struct judgement *judgement, char const *sender, size_t le
 enum stream_result judgement_connection(struct judgement *judgement, struct finding *decided);
 
 /* May this recipient, whose mailbox is good, get the message? */
-enum stream_result judgement_recipient(struct judgement *judgement,
-                                       struct address const *recipient, struct finding *decided);
+enum stream_result judgement_recipient(struct judgement *judgement, struct address const *recipient,
+                                       struct finding *decided);
 
 /* RECIPIENT is nobody here: may the client ask for more of them? */
 enum stream_result judgement_unknown(struct judgement *judgement, struct address const *recipient,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "queue/queue_file.h"
+#include "smtpd/budget.h"
 
 static char const *describe_defects(unsigned int defects)
 {
@@ -122,6 +123,20 @@ bool message_wait(struct session *session)
     if (result == STREAM_OK)
         return true;
     session->end = session_end_of(result);
+    return false;
+}
+
+bool message_may_begin(struct session *session)
+{
+    struct finding decided;
+    enum stream_result const waited =
+        judgement_message(&session->judgement, session->transaction.recipients, &decided);
+    if (waited != STREAM_OK)
+        session->end = session_end_of(waited);
+    else if (decided.verdict != FINDING_NOTHING)
+        session_refuse_finding(session, &decided, 0);
+    else
+        return budget_spend(session);
     return false;
 }
 

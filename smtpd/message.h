@@ -9,6 +9,10 @@
 
 #include "smtpd/session.h"
 
+/* Before the first octet of a message: may the login, or the client, send one more? False: that is
+ * answered, or the session's end is set. */
+bool message_may_begin(struct session *session);
+
 /* DATA: receives the message of the open transaction, which has recipients, queues it, answers, and
  * ends the transaction. */
 void message_receive(struct session *session);

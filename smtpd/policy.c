@@ -5,10 +5,10 @@
 
 #include <skalibs/bytestr.h>
 
-#include "lib/address_list.h"
 #include "lib/network.h"
 #include "lib/routing.h"
 #include "lib/table.h"
+#include "smtpd/bad_lists.h"
 #include "smtpd/bounce_policy.h"
 #include "smtpd/login_policy.h"
 #include "smtpd/policy_ask.h"
@@ -28,8 +28,14 @@ static struct {
     [POLICY_SRS] = {"srs", 0, 0, 0},
     [POLICY_BATV] = {"batv", 0, 0, 0},
     [POLICY_BATVEXEMPT] = {"batvexempt", 0, 0, 0},
-    [POLICY_BADCLIENTS] = {"badclients", 554, "5.7.1", "mail from your address is not taken here"},
-    [POLICY_BADMAILFROM] = {"badmailfrom", 553, "5.7.1", "mail from this sender is not taken here"},
+    [POLICY_BADCLIENTS] = {"badclients", 554, "5.7.1",
+                           "mail from your address is not taken here (badclients)"},
+    [POLICY_BADMAILFROM] = {"badmailfrom", 553, "5.7.1",
+                            "mail from this sender is not taken here (badmailfrom)"},
+    [POLICY_BADHELO] = {"badhelo", 550, "5.7.1",
+                        "mail from a host that calls itself so is not taken here (badhelo)"},
+    [POLICY_BADRCPTTO] = {"badrcptto", 550, "5.7.1",
+                          "mail to this recipient is not taken from you here (badrcptto)"},
     [POLICY_SENDER_WITHOUT_DOMAIN] = {"sender-without-domain", 553, "5.1.8",
                                       "the sender's address needs a domain, as in <name@example>"},
     [POLICY_NULL_RECIPIENT] = {"null-recipient", 553, "5.1.3", "a recipient cannot be empty"},
@@ -94,14 +100,6 @@ enum policy_rule policy_connect(struct connection const *connection)
                : POLICY_WELCOME;
 }
 
-static bool is_bad_sender(struct connection const *connection, struct address const *sender)
-{
-    char const *const key =
-        address_list_find(&connection->settings->badmailfrom, sender->bytes, sender->length);
-    return policy_ask_key(connection, POLICY_BADMAILFROM, key, key,
-                          key ? (size_t)(sender->bytes + sender->length - key) : 0);
-}
-
 /* A name without a dot means something else elsewhere, unless it is ours (RFC 6409 4.2). */
 static bool is_incomplete(struct settings const *settings, struct address const *address)
 {
@@ -133,7 +131,7 @@ enum policy_rule policy_sender(struct connection const *connection, char const *
         return POLICY_WELCOME;
     if (policy_ask(connection, POLICY_SENDER_WITHOUT_DOMAIN, sender->domain == ADDRESS_DOMAIN_NONE))
         return POLICY_SENDER_WITHOUT_DOMAIN;
-    if (is_bad_sender(connection, sender))
+    if (bad_lists_has_sender(connection, sender))
         return POLICY_BADMAILFROM;
     if (connection->role != ROLE_MX &&
         policy_ask(connection, POLICY_SENDER_INCOMPLETE, is_incomplete(settings, sender)))
@@ -280,6 +278,8 @@ static enum policy_rule judge_recipient(struct connection const *connection, cha
         return POLICY_NULL_RECIPIENT;
     if (address->domain == ADDRESS_DOMAIN_NONE)
         return accept_postmaster(connection, address, recipient);
+    if (bad_lists_has_recipient(connection, address))
+        return POLICY_BADRCPTTO;
     if (is_rewritten(connection->settings, address))
         return reverse(connection, address, recipient);
     if (connection->role != ROLE_MX && policy_ask(connection, POLICY_RECIPIENT_INCOMPLETE,

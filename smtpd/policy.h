@@ -25,6 +25,8 @@ enum policy_rule {
     /* refused */
     POLICY_BADCLIENTS,
     POLICY_BADMAILFROM,
+    POLICY_BADHELO,
+    POLICY_BADRCPTTO,
     POLICY_SENDER_WITHOUT_DOMAIN,
     POLICY_NULL_RECIPIENT,
     POLICY_RECIPIENT_WITHOUT_DOMAIN,
@@ -59,6 +61,9 @@ enum policy_rule policy_connect(struct connection const *connection);
 /* A client that is trusted: who sent it and in whose name it speaks is not judged. Everybody is who
  * is not on port 25: there it is the login that counts. */
 bool policy_is_exempt(struct connection const *connection);
+
+/* May a client say HELO or EHLO with NAME? Clients that are exempt may say what they like. */
+enum policy_rule policy_hello(struct connection const *connection, char const *name, size_t length);
 
 /* May SENDER (length 0: the null sender) send here? LOGIN is who has logged in; empty: nobody. */
 enum policy_rule policy_sender(struct connection const *connection, char const *login,

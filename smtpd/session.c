@@ -67,6 +67,7 @@ static void log_refused(struct session const *session, struct reply const *reply
     if (reply->status)
         log_text(&line, "status", reply->status);
     log_text(&line, "rule", rule);
+    judgement_log(&session->judgement, &line);
     if (session->transaction.open)
         log_bytes(&line, "from", transaction_sender(&session->transaction),
                   session->transaction.sender_length);
@@ -114,6 +115,21 @@ void session_refuse_rule(struct session *session, enum policy_rule rule,
     session_refuse(session, &reply, policy_name(rule), command);
 }
 
+void session_refuse_finding(struct session *session, struct finding const *finding,
+                            struct command const *command)
+{
+    struct reply reply;
+    reply_make(&reply, finding->number, finding->status, finding->text);
+    if (!strstr(finding->text, finding->rule)) {
+        reply_add(&reply, " (");
+        reply_add(&reply, finding->rule);
+        reply_add(&reply, ")");
+    }
+    session_refuse(session, &reply, finding->rule, command);
+    if (finding->number == 421 && session->end == SESSION_GOES_ON)
+        session->end = SESSION_RULE;
+}
+
 bool session_count_idle(struct session *session)
 {
     if (++session->idle > IDLE_MAX)
@@ -124,13 +140,14 @@ bool session_count_idle(struct session *session)
 void session_log_end(struct session const *session)
 {
     static char const *const words[] = {
-        [SESSION_GOES_ON] = "none",       [SESSION_QUIT] = "quit",
-        [SESSION_CLOSED] = "closed",      [SESSION_LOST] = "lost",
-        [SESSION_TIMEOUT] = "timeout",    [SESSION_EXPIRED] = "session-timeout",
-        [SESSION_STOPPED] = "stopped",    [SESSION_ERRORS] = "too-many-errors",
-        [SESSION_IDLE] = "idle-commands", [SESSION_FOREIGN] = "not-smtp",
-        [SESSION_REFUSED] = "refused",    [SESSION_LOGINS] = "too-many-logins",
-        [SESSION_TLS] = "tls-failed",     [SESSION_UNKNOWN] = "queue-unknown",
+        [SESSION_GOES_ON] = "none",          [SESSION_QUIT] = "quit",
+        [SESSION_CLOSED] = "closed",         [SESSION_LOST] = "lost",
+        [SESSION_TIMEOUT] = "timeout",       [SESSION_EXPIRED] = "session-timeout",
+        [SESSION_STOPPED] = "stopped",       [SESSION_ERRORS] = "too-many-errors",
+        [SESSION_IDLE] = "idle-commands",    [SESSION_FOREIGN] = "not-smtp",
+        [SESSION_REFUSED] = "refused",       [SESSION_LOGINS] = "too-many-logins",
+        [SESSION_RULE] = "refused-by-rule",  [SESSION_TLS] = "tls-failed",
+        [SESSION_UNKNOWN] = "queue-unknown",
     };
     if (session->accepted > 0 && (session->end == SESSION_QUIT || session->end == SESSION_CLOSED))
         return;
@@ -153,6 +170,9 @@ void session_log_accepted(struct session const *session, char const *id, uint64_
     if (id[0])
         log_text(&line, "id", id);
     session_log_client(session, &line);
+    char const *const allowing = judgement_allowing(&session->judgement);
+    log_text(&line, "rule", allowing ? allowing : policy_name(session->right));
+    judgement_log(&session->judgement, &line);
     log_bytes(&line, "from", transaction_sender(transaction), transaction->sender_length);
     log_number(&line, "rcpts", transaction->recipients);
     char const *record = transaction->envelope.s + transaction->first_recipient - 1;

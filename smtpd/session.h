@@ -10,6 +10,7 @@
 #include "smtpd/arrival.h"
 #include "smtpd/command.h"
 #include "smtpd/input.h"
+#include "smtpd/judgement.h"
 #include "smtpd/policy.h"
 #include "smtpd/reply.h"
 #include "smtpd/spf_identities.h"
@@ -33,6 +34,7 @@ enum session_end {
     SESSION_FOREIGN, /* another protocol, or a chunk of unknown size */
     SESSION_REFUSED, /* turned away at the greeting */
     SESSION_LOGINS,  /* three failed logins */
+    SESSION_RULE,    /* a rule that ends it has fired, and its reply is said */
     SESSION_UNKNOWN, /* nobody can say whether a message was queued */
     SESSION_TLS      /* the handshake failed, or clear text came where none may */
 };
@@ -55,7 +57,10 @@ struct session {
     uint64_t commands, errors_in_all, accepted;
     uint64_t errors, idle; /* since the last accepted message */
     char helo[SESSION_HELO_MAX + 1];
-    struct spf_identities spf; /* its answers are touched only as far as used */
+    uint64_t unknown;           /* recipients that do not exist here */
+    enum policy_rule right;     /* by which the first recipient was accepted */
+    struct judgement judgement; /* the same holds for it */
+    struct spf_identities spf;  /* its answers are touched only as far as used */
     struct arrival arrival;
     struct stream stream; /* the last: its buffers are touched only as far as used */
 };
@@ -78,6 +83,10 @@ void session_refuse_text(struct session *session, unsigned int number, char cons
 
 /* The same without a word in the log, for what is said once and not of each command. */
 void session_refuse_unlogged(struct session *session, struct reply const *reply);
+
+/* As session_refuse for what was found; 421 ends the session. The reply names the rule. */
+void session_refuse_finding(struct session *session, struct finding const *finding,
+                            struct command const *command);
 
 /* As session_refuse for what RULE, a refusal, says. */
 void session_refuse_rule(struct session *session, enum policy_rule rule,

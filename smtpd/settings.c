@@ -26,10 +26,12 @@ static struct number {
     NUMBER(maxrcpt, 1000, 100, 1000000), /* RFC 5321 4.5.3.1.8: not below 100 */
     NUMBER(timeoutsmtpd, 300, 1, 86400),
     NUMBER(timeoutsession, 7200, 1, 604800),
+    NUMBER(greetdelay, 0, 0, 120),   /* a client waits five minutes: RFC 5321 4.5.3.2.1 */
     NUMBER(timeouttls, 30, 1, 3600), /* TLS_SECONDS_MAX */
     NUMBER(timeoutauth, 60, 1, 170), /* a client waits three minutes: RFC 4954 4 */
     NUMBER(authcheckfrom, 0, 0, 1),
     NUMBER(spfbehavior, 0, 0, 4),
+    NUMBER(spftimeout, 10, 1, 60),
     NUMBER(maxerrors, 20, 1, 1000000),
     NUMBER(concurrencyincoming, 1000, 1, 1000000),
     NUMBER(concurrencyperip, 100, 1, 1000000),
@@ -37,7 +39,7 @@ static struct number {
 };
 
 /* The settings that are a table, each in the file of its name. */
-static table_parse_func parse_accepted, parse_login_sender;
+static table_parse_func parse_accepted, parse_login_sender, parse_bad_name;
 static struct list {
     char const *name;
     size_t offset; /* of its struct table in struct settings */
@@ -46,6 +48,8 @@ static struct list {
     {"rcpthosts", offsetof(struct settings, rcpthosts), parse_accepted},
     {"morercpthosts", offsetof(struct settings, morercpthosts), parse_accepted},
     {"badmailfrom", offsetof(struct settings, badmailfrom), address_list_parse},
+    {"badrcptto", offsetof(struct settings, badrcptto), address_list_parse},
+    {"badhelo", offsetof(struct settings, badhelo), parse_bad_name},
     {"authsenders", offsetof(struct settings, authsenders), parse_login_sender},
 };
 
@@ -91,6 +95,18 @@ static bool parse_login_sender(char const *line, size_t length, struct table_ent
     if (colon && colon > line && (all || address))
         return true;
     return control_fail(error, "LOGIN:ADDRESS, LOGIN:@DOMAIN or LOGIN:*", line, length);
+}
+
+/* A line of badhelo: what a client says, to the letter, or .PARENT. */
+static bool parse_bad_name(char const *line, size_t length, struct table_entry *entry,
+                           struct control_error *error)
+{
+    bool const parent = line[0] == '.';
+    bool good = !parent || address_is_domain(line + 1, length - 1, true);
+    for (size_t i = 0; i < length; i++)
+        good = good && (unsigned char)line[i] > 0x20 && line[i] != 0x7f;
+    *entry = (struct table_entry){.key = line, .key_length = length};
+    return good || control_fail(error, "NAME or .PARENT", line, length);
 }
 
 static bool is_greeting(char const *text, size_t length)
@@ -168,6 +184,10 @@ static enum control_result load_all(struct settings *settings, struct control co
             CONTROL_ERROR ||
         networks_load(&settings->badclients, control, "badclients", 0, 0, error) == CONTROL_ERROR ||
         role_ports_load(&settings->role_ports, control, error) == CONTROL_ERROR ||
+        tarpit_load(&settings->tarpit, control, error) == CONTROL_ERROR ||
+        judge_settings_load(&settings->judge, control, error) == CONTROL_ERROR ||
+        limits_settings_load(&settings->limits, control, error) == CONTROL_ERROR ||
+        greylist_settings_load(&settings->greylist, control, error) == CONTROL_ERROR ||
         queue_limits_load(&settings->room, control, error) == CONTROL_ERROR ||
         srs_settings_load(&settings->srs, control, settings->routing.me, error) == CONTROL_ERROR ||
         batv_settings_load(&settings->batv, control, error) == CONTROL_ERROR)
@@ -192,6 +212,7 @@ void settings_free(struct settings *settings)
 {
     routing_free(&settings->routing);
     srs_settings_free(&settings->srs);
+    limits_settings_free(&settings->limits);
     batv_settings_free(&settings->batv);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         table_free((struct table *)(void *)((char *)settings + lists[i].offset));

@@ -2,17 +2,13 @@
 
 #include <string.h>
 
-#include <skalibs/bytestr.h>
 #include <skalibs/types.h>
 
-#include "lib/clock.h"
 #include "smtpd/authentication.h"
-#include "smtpd/budget.h"
 #include "smtpd/chunks.h"
+#include "smtpd/local_rules.h"
 #include "smtpd/message.h"
 #include "smtpd/starttls.h"
-
-#define SPF_MILLISECONDS 10000
 
 static void refuse_order(struct session *session, char const *text)
 {
@@ -43,21 +39,44 @@ static void send_extensions(struct session *session)
         reply_send_text(&session->stream, 250, 0, lines[i], i + 1 < count);
 }
 
+/* What has been DECIDED about what the client said. False: it is refused, or the session ends. */
+static bool passes(struct session *session, enum stream_result waited,
+                   struct finding const *decided, struct command const *command)
+{
+    if (waited != STREAM_OK)
+        session->end = session_end_of(waited);
+    else if (decided->verdict == FINDING_NOTHING)
+        return true;
+    else
+        session_refuse_finding(session, decided, command);
+    return false;
+}
+
 static void run_hello(struct session *session, struct command const *command)
 {
+    struct finding decided;
     if (command->length == 0 || command->length > SESSION_HELO_MAX) {
         struct reply reply;
         reply_make(&reply, 501, "5.5.4", "please say the name of your host, of up to 255 octets");
         session_refuse(session, &reply, "helo-syntax", command);
         return;
     }
+    enum policy_rule const rule =
+        policy_hello(session->connection, command->argument, command->length);
+    if (!policy_accepts(rule)) {
+        session_refuse_rule(session, rule, command);
+        return;
+    }
+    local_rules_hello(&session->judgement, command->argument, command->length, &decided);
+    if (!passes(session, STREAM_OK, &decided, command))
+        return;
     message_forget(session); /* RFC 5321 4.1.4: as RSET */
     memcpy(session->helo, command->argument, command->length);
     session->helo[command->length] = 0;
     session->helo_length = command->length;
     session->greeted = true;
     session->extended = command->name == COMMAND_EHLO;
-    spf_identities_hello(&session->spf, session->helo, session->helo_length);
+    judgement_hello(&session->judgement, session->helo, session->helo_length);
     if (session->extended)
         send_extensions(session);
     else
@@ -166,7 +185,7 @@ static void run_mail(struct session *session, struct command const *command)
         refuse_memory(session);
         return;
     }
-    spf_identities_sender(&session->spf, mail.sender.bytes, mail.sender.length);
+    judgement_sender(&session->judgement, mail.sender.bytes, mail.sender.length);
     session_answer_text(session, 250, "2.1.0", "sender ok");
 }
 
@@ -185,29 +204,18 @@ static void refuse_more_recipients(struct session *session, struct command const
     session->errors--;
 }
 
-/* False: refused, or the session ends. Mail to postmaster is not refused by SPF (RFC 5321 4.5.1).
- */
-static bool passes_spf(struct session *session, struct address const *recipient,
-                       struct command const *command)
+static void refuse_recipient(struct session *session, enum policy_rule rule,
+                             struct address const *recipient, struct command const *command)
 {
-    struct finding findings[2];
-    int64_t const deadline = clock_milliseconds() + SPF_MILLISECONDS;
-    enum stream_result const waited = spf_identities_await(&session->spf, deadline);
-    if (waited != STREAM_OK) {
-        session->end = session_end_of(waited);
-        return false;
+    struct finding decided;
+    if (rule == POLICY_NO_SUCH_MAILBOX) {
+        session->unknown++;
+        enum stream_result const waited =
+            judgement_unknown(&session->judgement, recipient, &decided);
+        if (!passes(session, waited, &decided, command))
+            return;
     }
-    size_t const count = spf_identities_findings(&session->spf, false, findings);
-    for (size_t i = 0; i < count; i++)
-        if (findings[i].number &&
-            (recipient->local_length != strlen("postmaster") ||
-             case_diffb(recipient->bytes, recipient->local_length, "postmaster"))) {
-            struct reply reply;
-            reply_make(&reply, findings[i].number, findings[i].status, findings[i].text);
-            session_refuse(session, &reply, findings[i].rule, command);
-            return false;
-        }
-    return true;
+    session_refuse_rule(session, rule, command);
 }
 
 static void run_rcpt(struct session *session, struct command const *command)
@@ -215,6 +223,7 @@ static void run_rcpt(struct session *session, struct command const *command)
     struct transaction *transaction = &session->transaction;
     struct policy_recipient recipient;
     struct command_rcpt rcpt;
+    struct finding decided;
     if (!transaction->open) {
         refuse_order(session, "please say MAIL first");
         return;
@@ -236,21 +245,25 @@ static void run_rcpt(struct session *session, struct command const *command)
         policy_recipient(session->connection, session->login, transaction->sender_length == 0,
                          &rcpt.recipient, &recipient);
     if (!policy_accepts(rule)) {
-        session_refuse_rule(session, rule, command);
+        refuse_recipient(session, rule, &rcpt.recipient, command);
         return;
     }
-    if (!passes_spf(session, &rcpt.recipient, command))
-        return;
     if (transaction->recipients >= session->settings->maxrcpt) {
         refuse_more_recipients(session, command);
         return;
     }
+    enum stream_result const waited =
+        judgement_recipient(&session->judgement, &rcpt.recipient, &decided);
+    if (!passes(session, waited, &decided, command))
+        return;
     if (!transaction_add(transaction, recipient.bytes, recipient.length, &rcpt)) {
         refuse_memory(session);
         return;
     }
-    if (transaction->recipients == 1)
+    if (transaction->recipients == 1) {
+        session->right = rule;
         submit_prepare(&session->submit);
+    }
     session_answer_text(session, 250, "2.1.5", "recipient ok");
 }
 
@@ -262,7 +275,7 @@ static void run_data(struct session *session, struct command const *command)
     else if (session->arrival.stage != ARRIVAL_NONE)
         refuse_order(session, "the message has begun with BDAT");
     else if (session->transaction.recipients > 0) {
-        if (budget_spend(session))
+        if (message_may_begin(session))
             message_receive(session);
     } else if (session->transaction.attempted)
         session_refuse_text(session, 554, "5.5.1", "no recipient was accepted", "order");
@@ -349,9 +362,38 @@ static void (*const runners[])(struct session *, struct command const *) = {
     [COMMAND_UNKNOWN] = run_unknown,
 };
 
+/* Behind `tarpit`. False: the session ends. */
+static bool wait_in_tarpit(struct session *session)
+{
+    struct tarpit const *const tarpit = &session->settings->tarpit;
+    if (tarpit->seconds == 0 || session->unknown < tarpit->count || session->judgement.exempt ||
+        !stream_flush(&session->stream))
+        return true;
+    enum stream_result const waited =
+        stream_pause(&session->stream, (int64_t)tarpit->seconds * 1000);
+    if (waited == STREAM_STOPPED || waited == STREAM_EXPIRED)
+        session->end = session_end_of(waited);
+    return session->end == SESSION_GOES_ON;
+}
+
+/* What has come behind a command that has to be answered first may be a message, and must not be
+ * run as commands: the session ends. */
+static bool waits_its_turn(struct session *session, struct command const *command)
+{
+    struct finding decided;
+    local_rules_pipelining(&session->judgement, command, session->extended, &decided);
+    if (passes(session, STREAM_OK, &decided, 0))
+        return true;
+    if (session->end == SESSION_GOES_ON)
+        session->end = SESSION_RULE;
+    return false;
+}
+
 void verbs_run(struct session *session, struct command const *command)
 {
     session->commands++;
+    if (!wait_in_tarpit(session))
+        return;
     if (session->banned && command->name != COMMAND_QUIT) {
         session_refuse_text(session, 503, "5.5.1", "mail from your address is not taken here",
                             policy_name(POLICY_BADCLIENTS));
@@ -364,6 +406,8 @@ void verbs_run(struct session *session, struct command const *command)
         return;
     }
     if (command->idle && !session_count_idle(session))
+        return;
+    if (!waits_its_turn(session, command))
         return;
     runners[command->name](session, command);
 }

@@ -1,0 +1,39 @@
+#include "smtpd/bad_lists.h"
+
+#include "lib/address_list.h"
+#include "smtpd/policy_ask.h"
+
+static bool has(struct connection const *connection, enum policy_rule rule,
+                struct table const *list, struct address const *address)
+{
+    char const *const key = address_list_find(list, address->bytes, address->length);
+    return policy_ask_key(connection, rule, key, key,
+                          key ? (size_t)(address->bytes + address->length - key) : 0);
+}
+
+bool bad_lists_has_sender(struct connection const *connection, struct address const *sender)
+{
+    return has(connection, POLICY_BADMAILFROM, &connection->settings->badmailfrom, sender);
+}
+
+bool bad_lists_has_recipient(struct connection const *connection, struct address const *recipient)
+{
+    struct table const *const list = &connection->settings->badrcptto;
+    return list->present && !policy_is_exempt(connection) &&
+           has(connection, POLICY_BADRCPTTO, list, recipient);
+}
+
+/* As rcpthosts: the name itself, or `.parent` of it. */
+enum policy_rule policy_hello(struct connection const *connection, char const *name, size_t length)
+{
+    struct table const *const list = &connection->settings->badhelo;
+    char const *value;
+    size_t value_length, start = 0;
+    if (!list->present || policy_is_exempt(connection))
+        return POLICY_WELCOME;
+    bool const bad = table_match_domain(list, name, length, &start, &value, &value_length);
+    return policy_ask_key(connection, POLICY_BADHELO, bad, bad ? name + start : 0,
+                          bad ? length - start : 0)
+               ? POLICY_BADHELO
+               : POLICY_WELCOME;
+}
