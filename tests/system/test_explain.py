@@ -196,9 +196,9 @@ EHLO client.example
 MAIL FROM:<a@evil.example>
   sender-without-domain     passes
   badmailfrom               refuses  badmailfrom:3
-  -> 553 5.7.1 mail from this sender is not taken here
+  -> 553 5.7.1 mail from this sender is not taken here (badmailfrom)
 
-refused by badmailfrom (badmailfrom:3): 553 5.7.1 mail from this sender is not taken here
+refused by badmailfrom (badmailfrom:3): 553 5.7.1 mail from this sender is not taken here (badmailfrom)
 """
 
 
