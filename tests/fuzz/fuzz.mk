@@ -9,12 +9,14 @@ fuzz_address_needs := lib/utf8.c
 fuzz_bounce_reason_needs := lib/address.c lib/utf8.c
 fuzz_client_chain_needs := tls/client_chain.c
 fuzz_command_needs := smtpd/command_parameters.c lib/dsn.c lib/address.c lib/utf8.c
-fuzz_credentials_needs := auth/login.c auth/passwords.c auth/hash.c lib/utf8.c lib/control.c lib/table.c \
+fuzz_credentials_needs := auth/login.c auth/passwords.c auth/hash.c lib/utf8.c lib/control.c lib/log.c lib/table.c \
                           lib/table_compile.c lib/table_file.c lib/checksum.c
 fuzz_dns_packet_needs := lib/dns_query.c
+fuzz_dnsbl_line_needs := lib/address.c lib/utf8.c lib/network.c lib/control.c lib/log.c
+fuzz_question_needs := judge/finding.c
 fuzz_data_needs    := lib/hops.c
 fuzz_sasl_needs    := lib/base64.c
-fuzz_maildir_ledger_needs := lib/control_size.c lib/control.c
+fuzz_maildir_ledger_needs := lib/control_size.c lib/control.c lib/log.c
 fuzz_srs_needs     := lib/secret_keys.c lib/base64.c lib/address.c lib/utf8.c
 fuzz_batv_needs    := lib/secret_keys.c lib/address.c lib/utf8.c
 fuzz_remote_job_needs := deliver/dsn_fields.c lib/dsn.c lib/fields.c lib/smtproutes_parse.c lib/tlspolicy_parse.c lib/address.c lib/utf8.c
@@ -38,8 +40,8 @@ FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined 
 
 define fuzz_rule
 $(BUILD)/fuzz/$(1): tests/fuzz/$(1).c \
-  $$(wildcard $(patsubst %,%/$(1:fuzz_%=%).c,lib smtpd queue deliver tls auth)) $$($(1)_needs) \
-  $$(wildcard lib/*.h smtpd/*.h deliver/*.h tls/*.h auth/*.h tests/unit/*.h)
+  $$(wildcard $(patsubst %,%/$(1:fuzz_%=%).c,lib smtpd queue deliver tls auth judge)) $$($(1)_needs) \
+  $$(wildcard lib/*.h smtpd/*.h deliver/*.h tls/*.h auth/*.h judge/*.h tests/unit/*.h)
 	@mkdir -p $$(@D)
 	$$(FUZZ_CC) -D_GNU_SOURCE -I. $$(FUZZ_FLAGS) -o $$@ $$(filter %.c,$$^) $$(LDLIBS)
 endef
