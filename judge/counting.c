@@ -1,19 +1,32 @@
-/* The rules that count and remember: they are called once a question, and answer at once. */
+/* The rules that count and remember, as ekiden-judge asks them. */
+#include "judge/greylist.h"
 #include "judge/judge.h"
+#include "judge/limits.h"
 
 void limits_examine(struct judge *judge, struct question const *question, struct report *report)
 {
-    struct finding finding;
-    if (judge->has_client && judge->settings.limits.present &&
-        limits_ask(&finding, &judge->settings.limits, &judge->memory, memory_now(), &judge->client,
-                   question->kind))
-        *report_add(report, finding.verdict, finding.rule, NULL) = finding;
+    struct finding found;
+    if (!judge->has_client || !limits_ask(&found, &judge->settings.limits, &judge->memory,
+                                          memory_now(), &judge->client, question->kind))
+        return;
+    *report_add(report, found.verdict, found.rule, found.place) = found;
 }
 
+static bool is_deferred(struct report const *report)
+{
+    for (size_t i = 0; i < report->answer.count; i++)
+        if (report->answer.findings[i].verdict == FINDING_DEFER)
+            return true;
+    return false;
+}
+
+/* Who is over a limit does not begin to wait as well. */
 void greylist_examine(struct judge *judge, struct question const *question, struct report *report)
 {
-    if (judge->has_client && judge->settings.greylist.present)
-        greylist_ask(report_add(report, FINDING_NOTHING, "greylist", NULL),
-                     &judge->settings.greylist, &judge->memory, memory_now(), &judge->client,
-                     judge->sender, question->fields[0], question->fields[1]);
+    struct finding found;
+    if (!judge->has_client || !judge->settings.greylist.present || is_deferred(report))
+        return;
+    greylist_ask(&found, &judge->settings.greylist, &judge->memory, memory_now(), &judge->client,
+                 judge->sender, question->fields[0], question->fields[1]);
+    *report_add(report, found.verdict, found.rule, found.place) = found;
 }

@@ -87,10 +87,9 @@ static int open_memory(struct arguments const *arguments)
         return -1;
     if (!control_take_inherited(&path, &state))
         state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (state < 0)
+    if (state < 0 && (errno != ENOENT || arguments->counts))
         log_failure("state-unusable", path, errno);
-    else
-        memory_open(&judge.memory, state, !arguments->counts);
+    memory_open(&judge.memory, state, !arguments->counts);
     return state;
 }
 

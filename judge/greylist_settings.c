@@ -66,9 +66,12 @@ static bool add(void *context, char const *line, size_t length, unsigned int num
         if (settings->lines[i])
             return control_fail_hint(error, "each value once", line, length,
                                      "there is a line for it above");
+        uint64_t scanned;
+        if (!scan(known + i, line + value, length - value, &scanned))
+            return control_fail(error, known[i].expected, line, length);
+        settings->values[i] = scanned;
         settings->lines[i] = number;
-        return scan(known + i, line + value, length - value, settings->values + i) ||
-               control_fail(error, known[i].expected, line, length);
+        return true;
     }
     return control_fail(error,
                         "delay, window, ttl, allowance, network4, network6 or spf, and its value",
@@ -82,15 +85,15 @@ enum control_result greylist_settings_load(struct greylist_settings *settings,
     memset(settings, 0, sizeof *settings);
     for (size_t i = 0; i < GREYLIST_SETTINGS; i++)
         settings->values[i] = known[i].preset;
-    enum control_result const result = control_lines(control, FILE_NAME, add, settings, error);
+    enum control_result result = control_lines(control, FILE_NAME, add, settings, error);
     uint64_t const *const values = settings->values;
     if (result == CONTROL_OK && values[GREYLIST_WINDOW] <= values[GREYLIST_DELAY])
-        return control_problem(
-            control, FILE_NAME, error,
-            "expected a window that is longer than the delay: nobody could pass");
+        result =
+            control_problem(control, FILE_NAME, error,
+                            "expected a window that is longer than the delay: nobody could pass");
     if (result == CONTROL_OK && values[GREYLIST_TTL] <= values[GREYLIST_WINDOW])
-        return control_problem(control, FILE_NAME, error,
-                               "expected a ttl that is longer than the window");
+        result = control_problem(control, FILE_NAME, error,
+                                 "expected a ttl that is longer than the window");
     settings->present = result == CONTROL_OK;
     return result;
 }

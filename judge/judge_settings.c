@@ -58,7 +58,7 @@ void judge_settings_free(struct judge_settings *settings)
 
 bool judge_settings_remember(struct judge_settings const *settings)
 {
-    return settings->greylist.present || settings->limits.present;
+    return settings->greylist.present || settings->limits.count > 0;
 }
 
 static bool any_list(struct dnsbl_lists const *lists, bool helo)
@@ -82,12 +82,13 @@ bool judge_settings_ask(struct judge_settings const *settings, enum question_kin
     case QUESTION_SENDER:
         return settings->greylist.present || any_list(&settings->rhsbl, false) ||
                checks_any(&settings->checks, sender, 1);
-    case QUESTION_RECIPIENT:
+    case QUESTION_CONNECTION: /* all is remembered for this address */
         return judge_settings_remember(settings);
-    case QUESTION_CONNECTION: /* all that is counted is counted for this address */
+    case QUESTION_RECIPIENT:
+        return settings->greylist.present || limits_settings_ask(&settings->limits, kind);
     case QUESTION_UNKNOWN:
     case QUESTION_MESSAGE:
-        return settings->limits.present;
+        return limits_settings_ask(&settings->limits, kind);
     }
     return false;
 }

@@ -11,19 +11,6 @@
 #define PREFIX4 32 /* of who counts as one where the line does not say */
 #define PREFIX6 64
 
-/* What a question takes one of, and of what one must be left besides. */
-static struct effect {
-    enum question_kind kind;
-    enum limits_subject taken, needed;
-    unsigned int number;
-    char const *status;
-} const effects[] = {
-    {QUESTION_CONNECTION, LIMITS_CONNECTIONS, LIMITS_UNKNOWN, 421, "4.7.0"},
-    {QUESTION_RECIPIENT, LIMITS_RECIPIENTS, LIMITS_MESSAGES, 450, "4.7.1"},
-    {QUESTION_UNKNOWN, LIMITS_UNKNOWN, LIMITS_UNKNOWN, 421, "4.7.0"},
-    {QUESTION_MESSAGE, LIMITS_MESSAGES, LIMITS_MESSAGES, 450, "4.7.1"},
-};
-
 static char const *const subjects[LIMITS_SUBJECTS] = {
     [LIMITS_CONNECTIONS] = "connections",
     [LIMITS_MESSAGES] = "messages",
@@ -36,7 +23,7 @@ struct asking {
     struct memory *memory;
     uint64_t now;
     ip46 const *client;
-    struct effect const *effect;
+    enum limits_subject taken, needed;
     unsigned int longest[LIMITS_SUBJECTS]; /* of the networks that hold the client; 0: none */
     struct limit const *over, *looked_at;
     uint64_t wait; /* microseconds until the budget that is over has one again */
@@ -93,7 +80,7 @@ static bool applies(struct asking const *asking, struct limit const *limit,
 
 static bool concerns(struct asking const *asking, struct limit const *limit)
 {
-    return limit->subject == asking->effect->taken || limit->subject == asking->effect->needed;
+    return limit->subject == asking->taken || limit->subject == asking->needed;
 }
 
 static void make_key(struct asking const *asking, struct limit const *limit,
@@ -158,7 +145,7 @@ static bool use_budgets(struct asking *asking)
         return true;
     }
     for (size_t i = 0; i < settings->count; i++)
-        if (settings->entries[i].subject == asking->effect->taken &&
+        if (settings->entries[i].subject == asking->taken &&
             applies(asking, settings->entries + i, &network) &&
             !take(asking, settings->entries + i, &network))
             return false;
@@ -183,8 +170,9 @@ static void say_over(struct finding *finding, struct asking const *asking)
              "Too many %s from your %s: please try again in %" PRIu64 " second%s",
              subjects[limit->subject], limit->scope == LIMITS_EACH ? "address" : "network", seconds,
              seconds == 1 ? "" : "s");
+    bool const ends = asking->taken == LIMITS_CONNECTIONS || asking->taken == LIMITS_UNKNOWN;
     make(finding, FINDING_DEFER, limit);
-    finding_reply(finding, asking->effect->number, asking->effect->status, text);
+    finding_reply(finding, ends ? 421 : 450, ends ? "4.7.0" : "4.7.1", text);
 }
 
 static void say_left(struct finding *finding, struct asking const *asking)
@@ -210,10 +198,7 @@ bool limits_ask(struct finding *finding, struct limits_settings const *settings,
                 struct memory *memory, uint64_t now, ip46 const *client, enum question_kind kind)
 {
     struct asking asking = {.settings = settings, .memory = memory, .now = now, .client = client};
-    for (size_t i = 0; i < sizeof effects / sizeof *effects; i++)
-        if (effects[i].kind == kind)
-            asking.effect = effects + i;
-    if (!asking.effect)
+    if (!limits_settings_subjects(kind, &asking.taken, &asking.needed))
         return false;
     find_longest(&asking);
     if (!any_applies(&asking))

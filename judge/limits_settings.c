@@ -19,11 +19,6 @@ static char const *const names[LIMITS_SUBJECTS] = {
     [LIMITS_UNKNOWN] = "unknown",
 };
 
-char const *limits_subject_name(enum limits_subject subject)
-{
-    return names[subject];
-}
-
 struct word {
     char const *text;
     size_t length;
@@ -165,4 +160,36 @@ void limits_settings_free(struct limits_settings *settings)
 {
     free(settings->entries);
     memset(settings, 0, sizeof *settings);
+}
+
+bool limits_settings_subjects(enum question_kind kind, enum limits_subject *taken,
+                              enum limits_subject *needed)
+{
+    static struct {
+        enum question_kind kind;
+        enum limits_subject taken, needed;
+    } const effects[] = {
+        {QUESTION_CONNECTION, LIMITS_CONNECTIONS, LIMITS_UNKNOWN},
+        {QUESTION_RECIPIENT, LIMITS_RECIPIENTS, LIMITS_MESSAGES},
+        {QUESTION_UNKNOWN, LIMITS_UNKNOWN, LIMITS_UNKNOWN},
+        {QUESTION_MESSAGE, LIMITS_MESSAGES, LIMITS_MESSAGES},
+    };
+    for (size_t i = 0; i < sizeof effects / sizeof *effects; i++)
+        if (effects[i].kind == kind) {
+            *taken = effects[i].taken;
+            *needed = effects[i].needed;
+            return true;
+        }
+    return false;
+}
+
+bool limits_settings_ask(struct limits_settings const *settings, enum question_kind kind)
+{
+    enum limits_subject taken, needed;
+    if (!limits_settings_subjects(kind, &taken, &needed))
+        return false;
+    for (size_t i = 0; i < settings->count; i++)
+        if (settings->entries[i].subject == taken || settings->entries[i].subject == needed)
+            return true;
+    return false;
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "judge/question.h"
 #include "lib/control.h"
 #include "lib/network.h"
 
@@ -50,7 +51,11 @@ enum control_result limits_settings_load(struct limits_settings *settings,
                                          struct control_error *error);
 void limits_settings_free(struct limits_settings *settings);
 
-/* The word in the file. */
-char const *limits_subject_name(enum limits_subject subject);
+/* What a question of KIND takes one of, and of what one must be left besides. False: nothing. */
+bool limits_settings_subjects(enum question_kind kind, enum limits_subject *taken,
+                              enum limits_subject *needed);
+
+/* Whether any line is about a question of KIND. */
+bool limits_settings_ask(struct limits_settings const *settings, enum question_kind kind);
 
 #endif

@@ -37,7 +37,14 @@ static struct store_form const recent_form = {
 void memory_open(struct memory *memory, int directory, bool read_only)
 {
     memory->read_only = read_only;
-    memory->usable = store_open(&memory->kept, directory, &kept_form, read_only) &&
+    if (directory < 0 && read_only) {
+        memory->usable = true;
+        memory->kept = (struct store){.lock = -1, .read_only = true};
+        memory->recent = memory->kept;
+        return;
+    }
+    memory->usable = directory >= 0 &&
+                     store_open(&memory->kept, directory, &kept_form, read_only) &&
                      store_open(&memory->recent, directory, &recent_form, read_only);
 }
 

@@ -28,7 +28,8 @@ struct memory {
 };
 
 /* Opens both in DIRECTORY, the state folder, which becomes the working directory: before the fence.
- * READ_ONLY writes nothing (`ekiden explain`). A failure is logged, and all goes on without. */
+ * READ_ONLY writes nothing (`ekiden explain`), and -1 is as an empty folder then. Otherwise it is a
+ * failure; others are logged, and all goes on without. */
 void memory_open(struct memory *memory, int directory, bool read_only);
 void memory_close(struct memory *memory);
 
