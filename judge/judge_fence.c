@@ -52,7 +52,8 @@ void judge_fence_close(int state, bool read_only)
     /* Files are not limited: the log may be one. Landlock says where others can be. */
     struct sandbox_limits const limits = {
         .memory = MEMORY, .descriptors = DESCRIPTORS, .file_size = UINT64_MAX, .processes = 0};
-    struct sandbox_path const paths[] = {{state, SANDBOX_READ | (read_only ? 0 : SANDBOX_WRITE)}};
+    struct sandbox_path const paths[] = {
+        {state, SANDBOX_READ | (read_only ? 0 : SANDBOX_WRITE | SANDBOX_MOVE_ANY)}};
     sandbox_limit(&limits);
     sandbox_allow_paths(paths, state >= 0 ? 1 : 0);
     sandbox_allow_calls(calls, sizeof calls / sizeof *calls);

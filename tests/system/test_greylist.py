@@ -1,12 +1,15 @@
 """Greylisting and limits, asked of ekiden-judge as a session asks; and what may become of its store."""
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from conftest import BUILD, IS_ROOT, is_sanitized
-from instance import PROGRAMS, wait_for
+from instance import wait_for
 from judge import Judge
 
 GREYLIST = {"greylist": "delay 300\n"}
@@ -14,26 +17,28 @@ PAGE = 4096
 
 
 @pytest.fixture
-def state(tmp_path):
+def state(scratch):
     """A state folder that the judge's user can write to, whoever that is here."""
-    tmp_path.chmod(0o755)
-    folder = tmp_path / "state"
+    whole = Path(tempfile.mkdtemp(dir=scratch))
+    whole.chmod(0o755)
+    folder = whole / "state"
     folder.mkdir()
     folder.chmod(0o777)
-    return folder
+    yield folder
+    shutil.rmtree(whole)
 
 
 @pytest.fixture
-def judge(tmp_path, state):
+def judge(state):
     """Makes judges that share a state folder: one a session."""
     count = 0
 
     def make(control, *arguments):
         nonlocal count
         count += 1
-        folder = tmp_path / f"judge{count}"
+        folder = state.parent / f"judge{count}"
         folder.mkdir()
-        return Judge(PROGRAMS, folder, control, arguments=("-S", str(state), *arguments))
+        return Judge(BUILD, folder, control, arguments=("-S", str(state), *arguments))
 
     return make
 
@@ -160,13 +165,14 @@ def test_over_a_limit_nobody_begins_to_wait(judge):
 ])
 def test_what_is_wrong_is_said_before_it_counts(make_instance, name, text, message):
     instance = make_instance(control={name: text}, start=False)
-    done = subprocess.run([PROGRAMS / "ekiden-smtpd", "-t", "-C", instance.control],
-                          capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        instance.command("ekiden-smtpd", "-C", instance.control, "-Q", instance.queue, "-t"),
+        capture_output=True, text=True, timeout=60, cwd="/")
     assert done.returncode != 0
     assert message in done.stderr, done.stderr
 
 
-def test_killed_writers(tmp_path, state):
+def test_killed_writers(state):
     """What anybody was told is so, and each page of the files is used once or free once."""
     entries = 3000 if is_sanitized() else 10000
     done = subprocess.run([BUILD / "tests" / "greylist_store", state, str(entries), "8", "100"],
@@ -271,7 +277,7 @@ def test_something_else_in_its_place(judge, state, kind):
     assert (state / "kept.bad").exists() or (state / "kept.bad").is_symlink() or kind == "empty"
 
 
-def test_no_room(judge, state, tmp_path):
+def test_no_room(judge, state):
     """A full disk: mail is let in, and it is said once a session."""
     if not IS_ROOT:
         pytest.skip("needs a small file system of its own")
