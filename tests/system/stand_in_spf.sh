@@ -22,7 +22,7 @@ nonsense) printf 'great\0\0\0\0' ;;
 more) printf 'pass\0\0\0\0\0' ;;
 half) printf 'pass\0\0' ;;
 injected) printf 'fail\0a\r\n250 b\0\0\0' ;;
-flood) exec head -c 1000000 /dev/zero ;;
+flood) exec head -c 1000000 /dev/zero 2>/dev/null ;;
 hang) exec sleep 100 ;;
 *) printf 'none\0\0\0\0' ;;
 esac
