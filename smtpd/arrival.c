@@ -13,11 +13,10 @@ static bool add_trace(struct session *session)
 {
     struct transaction const *transaction = &session->transaction;
     stralloc fields = STRALLOC_ZERO;
-    struct results const results = {.me = session->settings->routing.me,
-                                    .remote = &session->connection->remote,
-                                    .spf = &session->spf,
-                                    .name = "",
-                                    .smtputf8 = transaction->smtputf8};
+    struct results results = {.me = session->settings->routing.me,
+                              .remote = &session->connection->remote,
+                              .spf = &session->spf,
+                              .smtputf8 = transaction->smtputf8};
     struct received received = {
         .helo = session->helo,
         .helo_length = session->helo_length,
@@ -35,6 +34,7 @@ static bool add_trace(struct session *session)
         received.recipient = transaction->envelope.s + transaction->first_recipient;
         received.recipient_length = transaction->first_length;
     }
+    results.iprev = judgement_iprev(&session->judgement, &results.name);
     bool const done = results_format(&fields, &results) && received_format(&fields, &received);
     if (done)
         submit_message(&session->submit, fields.s, fields.len);

@@ -221,6 +221,29 @@ char const *judgement_allowing(struct judgement const *judgement)
     return NULL;
 }
 
+static struct finding const *find(struct judgement const *judgement, char const *rule)
+{
+    for (size_t i = 0; i < judgement->count; i++)
+        if (!strcmp(judgement->findings[i]->rule, rule))
+            return judgement->findings[i];
+    return NULL;
+}
+
+char const *judgement_iprev(struct judgement const *judgement, char const **name)
+{
+    struct finding const *const forward = find(judgement, "forward-dns");
+    struct finding const *const reverse = find(judgement, "reverse-dns");
+    *name = "";
+    if (!judgement->gathered || !forward)
+        return NULL;
+    if (forward->verdict == FINDING_UNKNOWN)
+        return "temperror";
+    if (forward->verdict != FINDING_NOTHING) /* without a PTR there was nothing to confirm */
+        return reverse && reverse->verdict != FINDING_NOTHING ? "permerror" : "fail";
+    *name = forward->text;
+    return *name[0] ? "pass" : NULL;
+}
+
 static bool is_postmaster(struct address const *recipient)
 {
     return recipient->local_length == strlen("postmaster") &&

@@ -80,6 +80,10 @@ void judgement_note(struct judgement *judgement, struct finding const *finding);
  */
 void judgement_log(struct judgement const *judgement, struct log_line *line);
 
+/* What rule forward-dns has found about the client's name, as a result's word of RFC 8601 2.7.3;
+ * NULL: it was not asked. *name is the confirmed name, or empty. */
+char const *judgement_iprev(struct judgement const *judgement, char const **name);
+
 /* The rule for which the message is welcome: one that allows; NULL: none had to. */
 char const *judgement_allowing(struct judgement const *judgement);
 

@@ -22,7 +22,7 @@ DEFAULTS = {  # those of ekiden-serve, which leaves a control folder alone that 
 }
 PROGRAMS = ("ekiden-serve", "ekiden-explain", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local",
             "ekiden-bounce", "ekiden-launch", "ekiden-dotqmail", "ekiden-remote", "ekiden-inject",
-            "sendmail", "ekiden-tls", "ekiden-auth", "ekiden-passwd", "ekiden-spf", "ekiden")
+            "sendmail", "ekiden-tls", "ekiden-auth", "ekiden-passwd", "ekiden-spf", "ekiden-judge", "ekiden")
 ROLES = ("smtp", "submission", "submissions")  # the ports of ekiden-serve
 FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_-]*)=("(?:[^"\\]|\\.)*"|\S*)')
 # How long is waited for what must come: it costs where nothing comes, and nowhere else. Less than
