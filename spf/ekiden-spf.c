@@ -144,7 +144,7 @@ static void answer_question(struct settings const *settings, struct spf_question
     evaluation.question = question;
     evaluation.receiver = settings->me;
     evaluation.now = (uint64_t)time(NULL);
-    evaluation.check.servers = &settings->servers;
+    spf_lookups_start(&evaluation.check.lookups, &settings->servers);
     evaluation.check.deadline = *deadline;
     evaluation.check.answer = answer;
     spf_evaluate(&evaluation);

@@ -113,9 +113,15 @@ static void note_answer(struct spf_check *check, struct dns_question const *ques
 void spf_check_ask(struct spf_check *check, struct dns_question const *questions,
                    struct dns_answer *answers, size_t count)
 {
-    dns_ask(check->servers, questions, answers, count, &check->deadline);
+    spf_lookups_take(&check->lookups, questions, answers, count, &check->deadline);
     for (size_t i = 0; i < count; i++)
         note_answer(check, questions + i, answers + i);
+}
+
+void spf_check_ask_ahead(struct spf_check *check, struct dns_question const *question)
+{
+    if (check->terms + spf_lookups_ahead(&check->lookups) < SPF_LOOKUP_TERMS)
+        spf_lookups_ask(&check->lookups, question, &check->deadline);
 }
 
 bool spf_check_answered(struct spf_check *check, struct dns_question const *question,

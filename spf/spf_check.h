@@ -12,6 +12,7 @@
 
 #include "lib/dns.h"
 #include "spf/spf_answer.h"
+#include "spf/spf_lookups.h"
 
 #define SPF_LOOKUP_TERMS 10 /* a, mx, ptr, exists, include, redirect */
 #define SPF_VOIDS        2  /* of them, whose look-up found nothing */
@@ -20,7 +21,7 @@
 enum spf_failure { SPF_FAILURE_NONE, SPF_FAILURE_TEMPORARY, SPF_FAILURE_PERMANENT };
 
 struct spf_check {
-    struct dns_servers const *servers;
+    struct spf_lookups lookups;
     tain deadline; /* of all look-ups, by the clock of tain_now */
     unsigned int terms, voids;
     enum spf_failure failure;
@@ -41,10 +42,14 @@ bool spf_check_void(struct spf_check *check);
 /* Appends TEXT to the trail. */
 void spf_check_note(struct spf_check *check, char const *text, size_t length);
 
-/* Asks COUNT (at most DNS_ASK_MAX) questions at the same time and writes the trail of each, until
- * the deadline. Answers are as those of dns_ask, and must be freed. */
+/* Asks COUNT (at most SPF_NAMES) questions at the same time and writes the trail of each, until the
+ * deadline. Answers are as those of dns_ask, and must be freed. */
 void spf_check_ask(struct spf_check *check, struct dns_question const *questions,
                    struct dns_answer *answers, size_t count);
+
+/* Sends a question that spf_check_ask will ask when evaluation comes to a later term. All of these
+ * and the terms that were evaluated are never more than SPF_LOOKUP_TERMS together. */
+void spf_check_ask_ahead(struct spf_check *check, struct dns_question const *question);
 
 /* Fails for an answer that is DNS_TEMPORARY. True: it is not. */
 bool spf_check_answered(struct spf_check *check, struct dns_question const *question,

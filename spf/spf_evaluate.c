@@ -90,7 +90,7 @@ static SPF_errcode_t get_record(SPF_server_t *of, SPF_request_t *request, SPF_re
 }
 
 /* libspf2 gives up: it has run out of memory, or finds itself in disorder. */
-static _Noreturn void give_up(char const *file, int line, char const *text)
+static __attribute__((noreturn)) void give_up(char const *file, int line, char const *text)
 {
     struct log_line out;
     (void)file;

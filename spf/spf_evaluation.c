@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum dns_type spf_evaluation_address_type(struct spf_evaluation const *evaluation)
+{
+    return ip46_is6(&evaluation->question->ip) ? DNS_AAAA : DNS_A;
+}
+
 struct spf_macro_values spf_evaluation_values(struct spf_evaluation *evaluation, size_t number,
                                               bool p)
 {

@@ -39,6 +39,9 @@ struct spf_evaluation {
     size_t host_count;
 };
 
+/* The address records that count for this client. */
+enum dns_type spf_evaluation_address_type(struct spf_evaluation const *evaluation);
+
 /* Writes the name that a domain-spec of record NUMBER stands for; the record's own domain when SPAN
  * is empty. */
 enum spf_name_result spf_evaluation_name(struct spf_evaluation *evaluation, struct spf_name *name,

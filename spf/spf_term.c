@@ -3,13 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char const found_address[4] = {127, 0, 0, 2};
+#include "spf/spf_ahead.h"
 
-/* The address records that count for this client. */
-static enum dns_type address_type(struct spf_evaluation const *evaluation)
-{
-    return ip46_is6(&evaluation->question->ip) ? DNS_AAAA : DNS_A;
-}
+static char const found_address[4] = {127, 0, 0, 2};
 
 static bool has_no_prefix(struct spf_evaluation const *evaluation, struct spf_term const *term)
 {
@@ -61,7 +57,8 @@ static enum spf_term_result look_up_address(struct spf_evaluation *evaluation,
                                             struct spf_token const *token,
                                             struct spf_term const *term, struct dns_answer *answer)
 {
-    enum spf_term_result const result = ask(evaluation, token, address_type(evaluation), answer);
+    enum spf_term_result const result =
+        ask(evaluation, token, spf_evaluation_address_type(evaluation), answer);
     return result == SPF_TERM_FOUND && has_no_prefix(evaluation, term)
                ? answer_one(evaluation, answer, &evaluation->question->ip)
                : result;
@@ -91,7 +88,8 @@ static enum spf_term_result look_up_exchanges(struct spf_evaluation *evaluation,
     }
     for (size_t i = 0; i < answer->count; i++) {
         strcpy(evaluation->host_names[i], answer->records[i].text);
-        questions[i] = (struct dns_question){evaluation->host_names[i], address_type(evaluation)};
+        questions[i] = (struct dns_question){evaluation->host_names[i],
+                                             spf_evaluation_address_type(evaluation)};
     }
     spf_check_ask(&evaluation->check, questions, evaluation->hosts, answer->count);
     evaluation->host_count = answer->count;
@@ -106,7 +104,7 @@ static enum spf_term_result take_host(struct spf_evaluation *evaluation,
     if (token->host >= evaluation->host_count)
         return SPF_TERM_NOTHING;
     struct dns_question const question = {evaluation->host_names[token->host],
-                                          address_type(evaluation)};
+                                          spf_evaluation_address_type(evaluation)};
     *answer = evaluation->hosts[token->host];
     evaluation->hosts[token->host] = (struct dns_answer){.status = DNS_BAD_NAME};
     if (!spf_check_answered(&evaluation->check, &question, answer))
@@ -136,6 +134,13 @@ static enum spf_term_result look_up_pointers(struct spf_evaluation *evaluation,
     ip46 ip;
     ip46_from_ip4(&ip, found_address);
     spf_validated_find(&evaluation->validated, &evaluation->check, &evaluation->question->ip);
+    /* A DNS that fails makes a ptr match nothing (section 5.5); but the time limit is the limit of
+     * all (section 4.6.4). */
+    if (!tain_future(&evaluation->check.deadline)) {
+        spf_check_fail(&evaluation->check, SPF_FAILURE_TEMPORARY,
+                       "no time is left behind the client's names", NULL);
+        return SPF_TERM_FAILED;
+    }
     if (evaluation->validated.is_void && !spf_check_void(&evaluation->check))
         return SPF_TERM_FAILED;
     if (spf_evaluation_name(evaluation, &name, token->record, term->domain) != SPF_NAME_OK ||
@@ -165,6 +170,8 @@ enum spf_term_result spf_term_look_up(struct spf_evaluation *evaluation,
         (token->kind != SPF_TOKEN_HOST && !spf_check_term(&evaluation->check)))
         return SPF_TERM_FAILED;
     struct spf_term const *term = record->terms + token->term;
+    if (token->kind != SPF_TOKEN_HOST)
+        spf_ahead(evaluation, token->record, token->term + 1);
     switch (token->kind) {
     case SPF_TOKEN_ADDRESS:
         return look_up_address(evaluation, token, term, answer);
@@ -196,6 +203,8 @@ bool spf_term_load(struct spf_evaluation *evaluation, struct spf_token const *to
                        NULL);
         return false;
     }
+    if (!redirects)
+        spf_ahead(evaluation, token->record, token->term + 1);
     enum spf_load const result = spf_evaluation_load(evaluation, &name, number);
     if (result == SPF_LOAD_NONE)
         spf_check_fail(&evaluation->check, SPF_FAILURE_PERMANENT,

@@ -27,6 +27,9 @@ fuzz_header_filter_needs := lib/header_scan.c
 fuzz_results_filter_needs := lib/header_scan.c
 fuzz_header_address_needs := lib/utf8.c queue/envelope.c lib/dsn.c
 fuzz_envelope_needs := lib/dsn.c lib/utf8.c
+fuzz_spf_lint_needs := spf/spf_rewrite.c spf/spf_macro_item.c spf/spf_macro_form.c
+fuzz_spf_macro_needs := spf/spf_macro_item.c spf/spf_macro_form.c spf/spf_question.c spf/spf_name.c lib/dns_query.c lib/domain_ascii.c lib/address.c lib/utf8.c
+fuzz_spf_question_needs := spf/spf_answer.c spf/spf_name.c lib/dns_query.c lib/domain_ascii.c lib/address.c lib/utf8.c
 fuzz_dsn_needs     := lib/utf8.c
 fuzz_key_pair_needs := tls/key_form.c tls/key_input.c tls/key_pem.c
 fuzz_tls_request_needs := lib/fields.c lib/packet.c
@@ -40,8 +43,8 @@ FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined 
 
 define fuzz_rule
 $(BUILD)/fuzz/$(1): tests/fuzz/$(1).c \
-  $$(wildcard $(patsubst %,%/$(1:fuzz_%=%).c,lib smtpd queue deliver tls auth judge)) $$($(1)_needs) \
-  $$(wildcard lib/*.h smtpd/*.h deliver/*.h tls/*.h auth/*.h judge/*.h tests/unit/*.h)
+  $$(wildcard $(patsubst %,%/$(1:fuzz_%=%).c,lib smtpd queue deliver tls auth judge spf)) $$($(1)_needs) \
+  $$(wildcard lib/*.h smtpd/*.h deliver/*.h tls/*.h auth/*.h judge/*.h spf/*.h tests/unit/*.h)
 	@mkdir -p $$(@D)
 	$$(FUZZ_CC) -D_GNU_SOURCE -I. $$(FUZZ_FLAGS) -o $$@ $$(filter %.c,$$^) $$(LDLIBS)
 endef

@@ -220,7 +220,7 @@ def test_nested_includes(world):
     answer = ask(CLIENT, "helo.test", "x@a.test")
     assert answer.result == "permerror" and "more than 10 terms" in answer.problem
     print(f"\nnested includes: {names.asked()} look-ups")
-    assert names.asked() <= 1 + 10 + 10  # the record, ten terms, the exchangers of one mx at most
+    assert names.asked() <= 1 + 10 + 9 + 10  # record, terms, what was asked ahead, exchangers
 
 
 def addresses(count):
@@ -310,6 +310,21 @@ def test_ten_dead_names_cost_one_timeout(world):
     assert {question.name for question in names.questions} >= {f"p{n}.dead.test" for n in range(10)}
 
 
+def test_terms_are_asked_together(world):
+    """While the first term waits all others are asked, ten at most; none before the first is reached."""
+    ask, names = world({
+        **txt(a="v=spf1 ip4:10.0.0.1 a:dead.test mx:b.test include:c.test exists:%{i}.d.test ptr "
+                "a:%{p}.e.test redirect=f.test")},
+        {"dead.test": "silence"}, spftimeout="1")
+    assert ask("10.0.0.1", "helo.test", "x@a.test").result == "pass"
+    assert [(question.name, question.type) for question in names.questions] == [("a.test", "TXT")]
+    names.questions.clear()
+    assert ask(CLIENT, "helo.test", "x@a.test").result == "temperror"
+    assert {(question.name, question.type) for question in names.questions} == {
+        ("a.test", "TXT"), ("dead.test", "A"), ("b.test", "MX"), ("c.test", "TXT"),
+        ("192.0.2.1.d.test", "A"), ("1.2.0.192.in-addr.arpa", "PTR"), ("f.test", "TXT")}
+
+
 @pytest.mark.parametrize("record, result", [
     ("a:v1.test a:v2.test ?all", "neutral"), ("a:v1.test mx:v2.test exists:v3.test ?all", "permerror"),
     ("a:v1.test a:v2.test ptr ?all", "permerror"), ("mx:v4.test a:v1.test a:v2.test ?all", "neutral"),
@@ -349,7 +364,8 @@ def test_garbage(world):
     with ThreadPoolExecutor(24) as pool:  # most of them wait
         answers = list(pool.map(ask_one, cases))
     for behaviour, name, answer in answers:
-        wanted = "fail" if name == "e" else "temperror"
+        late = "no time is left" in answer.problem  # for a ptr, which is not mended by waiting
+        wanted = "fail" if name == "e" and not late else "temperror"
         assert (answer.result, answer.explanation) == (wanted, ""), (behaviour, name, answer)
 
 
