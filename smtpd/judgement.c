@@ -28,7 +28,7 @@ static struct settings const *settings_of(struct judgement const *judgement)
 /* `limits` has a line about SUBJECT. */
 static bool is_limited(struct judgement const *judgement, enum limits_subject subject)
 {
-    struct limits_settings const *const limits = &settings_of(judgement)->limits;
+    struct limits_settings const *const limits = &settings_of(judgement)->judge.limits;
     for (size_t i = 0; i < limits->count; i++)
         if (limits->entries[i].subject == subject)
             return true;
@@ -37,8 +37,8 @@ static bool is_limited(struct judgement const *judgement, enum limits_subject su
 
 static bool asks_of_recipients(struct judgement const *judgement)
 {
-    return settings_of(judgement)->greylist.present || is_limited(judgement, LIMITS_RECIPIENTS) ||
-           is_limited(judgement, LIMITS_MESSAGES);
+    return settings_of(judgement)->judge.greylist.present ||
+           is_limited(judgement, LIMITS_RECIPIENTS) || is_limited(judgement, LIMITS_MESSAGES);
 }
 
 /* Who has guessed too many names is not let in again. */

@@ -186,8 +186,6 @@ static enum control_result load_all(struct settings *settings, struct control co
         role_ports_load(&settings->role_ports, control, error) == CONTROL_ERROR ||
         tarpit_load(&settings->tarpit, control, error) == CONTROL_ERROR ||
         judge_settings_load(&settings->judge, control, error) == CONTROL_ERROR ||
-        limits_settings_load(&settings->limits, control, error) == CONTROL_ERROR ||
-        greylist_settings_load(&settings->greylist, control, error) == CONTROL_ERROR ||
         queue_limits_load(&settings->room, control, error) == CONTROL_ERROR ||
         srs_settings_load(&settings->srs, control, settings->routing.me, error) == CONTROL_ERROR ||
         batv_settings_load(&settings->batv, control, error) == CONTROL_ERROR)
@@ -212,7 +210,7 @@ void settings_free(struct settings *settings)
 {
     routing_free(&settings->routing);
     srs_settings_free(&settings->srs);
-    limits_settings_free(&settings->limits);
+    judge_settings_free(&settings->judge);
     batv_settings_free(&settings->batv);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         table_free((struct table *)(void *)((char *)settings + lists[i].offset));
