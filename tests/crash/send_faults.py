@@ -25,6 +25,8 @@ FAR, LATE = "127.0.0.2", "127.0.0.3"
 PUT_OFF = ("RCPT", "451 4.3.0 later")
 # Carol writes to Dave and to somebody who is not there: Dave gets it, and she gets a report.
 FAILING = b"Fcarol@demo.example\0Tnobody@demo.example\0Tdave@demo.example\0"
+# Frank wants to be told when Erin has his mail (RFC 3461).
+ASKING = b"Ffrank@demo.example\0RH\0Terin@demo.example\0NS\0"
 REMOTE = b"Fsender@elsewhere.example\0Tone@far.test\0Ttwo@late.test\0"
 
 
@@ -33,7 +35,7 @@ def control_files(port):
         "me": "demo.example\n",
         "locals": "demo.example\n",
         "rcpthosts": "demo.example\n",
-        "users": "alice\nbob\ncarol\ndave\n",
+        "users": "alice\nbob\ncarol\ndave\nerin\nfrank\n",
         "smtproutes": f"far.test:{FAR}:{port}\nlate.test:{LATE}:{port}\n",
         "notipme": "127.0.0.0/8\n",
     }
@@ -53,6 +55,7 @@ class Send(Subject):
         self.sink.__enter__()
         self.instance, self.size, self.sandbox = make(control_files(self.sink.port)), size, sandbox
         self.local, self.failing, self.remote = Ledger(), Ledger(), Ledger()
+        self.asking, self.excused = Ledger(), set()
         self.name = f"ekiden-send and its agents, {size} bytes"
         self.errors, self.bad = False, set()
         self.put_off = self.instance.folder / "put-off"
@@ -83,6 +86,7 @@ class Send(Subject):
         let_time_pass(self.instance)
         entries += [self.queue(self.local, ENVELOPE, label),
                     self.queue(self.failing, FAILING, label),
+                    self.queue(self.asking, ASKING, label),
                     self.queue(self.remote, REMOTE, label)]
         return entries
 
@@ -187,7 +191,10 @@ class Send(Subject):
         if fault is None or not self.is_tried() or not self.keep_put_off():
             wrong += self.recover()
         wrong += self.set_aside()
-        self.errors = self.errors or (trace.struck is not None and not trace.killed)
+        error = trace.struck is not None and not trace.killed
+        self.errors = self.errors or error
+        if error and trace.struck.role == "ekiden-send":
+            self.excused.add(entries[0].label)
         return trace, [Broken(one.kind, f"{self.name}: {trace}: {one}") for one in wrong]
 
     # --- the end ---
@@ -195,6 +202,15 @@ class Send(Subject):
     def delivered(self, address):
         return [octets.replace(b"\r\n", b"\n") for where, _, _, octets in self.sink.messages
                 if where == address]
+
+    def success_violations(self):
+        """Of each delivery Frank is told, once and as many times more as copies are allowed; but
+        where it could not be noted, mail is not delivered once more for that."""
+        wrong = []
+        for text in self.asking.report_violations(self.instance.mailbox("frank")):
+            if not (text.kind == "lost" and any(text.endswith(label) for label in self.excused)):
+                wrong.append(text)
+        return wrong
 
     def settle(self):
         instance = self.instance
@@ -204,6 +220,7 @@ class Send(Subject):
         self.sink.__exit__()
         wrong += check(instance, self.failing, ["dave"])
         wrong += self.failing.report_violations(instance.mailbox("carol"))
+        wrong += check(instance, self.asking, ["erin"]) + self.success_violations()
         for address in (FAR, LATE):
             wrong += self.remote.violations(self.delivered(address), address)
         return wrong

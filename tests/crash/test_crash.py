@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "system"))
 
 import kills  # noqa: E402
+from asked_faults import Asked  # noqa: E402
 from auth_faults import EXPECTED, PASSWORD, Auth  # noqa: E402
 from bounce_faults import Bounce  # noqa: E402
 from bouncer import Bouncer  # noqa: E402
@@ -124,6 +125,11 @@ def test_ekiden_send(make_instance, programs):
 @pytest.mark.parametrize("operation, held", [("bounce", True), ("drop", False)])
 def test_ekiden_queue_of_an_operator(make_instance, programs, operation, held):
     require(Operator(make_instance(programs), Ledger(), operation, held), Sample(8, steps=2))
+
+
+def test_ekiden_send_is_asked_by_an_operator(make_instance, programs):
+    subject = Asked(make_instance(programs), make_instance(programs), Ledger(), "bounce", True)
+    require(subject, Sample(120, steps=10))
 
 
 def test_a_locked_file_is_left_alone(make_instance, programs):
