@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from conftest import BUILD, IS_ROOT, is_sanitized
-from instance import wait_for
+from instance import DOMAIN, SENDER, wait_for
 from judge import Judge
 
+ALICE = f"alice@{DOMAIN}"
 GREYLIST = {"greylist": "delay 300\n"}
 PAGE = 4096
 
@@ -305,3 +306,70 @@ def test_no_folder(judge, state):
                                                                   ("greylist", "?")]
     finally:
         state.chmod(0o777)
+
+
+# --- as a client sees it ---
+
+
+def rcpt(client, recipient=ALICE, sender=SENDER):
+    client.greet()
+    assert client.command(f"MAIL FROM:<{sender}>").code == 250
+    return client.command(f"RCPT TO:<{recipient}>")
+
+
+def test_greylisted_client(make_instance):
+    """Deferred in one session, let in by another, and logged."""
+    server = make_instance({"greylist": "delay 1\n", "relayclients": "127.0.0.1\n"})
+    with server.connect("127.1.1.1") as client:
+        answer = rcpt(client)
+        assert (answer.code, answer.enhanced) == (451, "4.7.1")
+        assert "try again in 1 second" in answer.text
+        # Postmaster can be reached, and the session goes on.
+        assert client.command(f"RCPT TO:<postmaster@{DOMAIN}>").code == 250
+
+    def delivered():
+        with server.connect("127.1.1.99") as other:
+                return rcpt(other).code == 250 and other.data(b"Subject: x\r\n\r\nbody\r\n.\r\n")
+
+    wait_for(lambda: (reply := delivered()) and reply.code == 250, what="the end of the delay")
+    server.wait_for_mail("alice")
+    with server.connect("127.1.2.1") as stranger:
+        assert rcpt(stranger).code == 451
+
+
+def greeting(server, source):
+    with server.connect(source) as client:
+        return client.reply()
+
+
+def test_limited_client(make_instance):
+    server = make_instance(
+        {"limits": "connections 3/d\nrecipients 4/d\nunknown 2/d\n127.1.9.0/24 messages 1/d\n"})
+    with server.connect("127.1.1.1") as client:
+        assert rcpt(client).code == 250
+        codes = [client.command(f"RCPT TO:<{ALICE}>").code for _ in range(4)]
+        assert codes == [250, 250, 250, 450]
+    assert greeting(server, "127.1.1.1").code == 220
+    assert greeting(server, "127.1.1.1").code == 220
+    answer = greeting(server, "127.1.1.1")
+    assert (answer.code, answer.enhanced) == (421, "4.7.0")
+    with server.connect("127.1.1.2") as client:
+        assert rcpt(client, f"nobody@{DOMAIN}").code == 550
+        assert client.command(f"RCPT TO:<nobody@{DOMAIN}>").code == 550
+        assert client.command(f"RCPT TO:<nobody@{DOMAIN}>").code == 421
+    assert greeting(server, "127.1.1.2").code == 421
+    with server.connect("127.1.9.1") as client:
+        client.greet()
+        assert client.deliver(SENDER, [ALICE], b"Subject: x\n\nbody\n").code == 250
+        assert client.command(f"MAIL FROM:<{SENDER}>").code == 250
+        assert client.command(f"RCPT TO:<{ALICE}>").code == 450
+
+
+def test_exempt_client(make_instance):
+    """Who may relay is neither greylisted nor limited, and no judge is started for him."""
+    server = make_instance({"greylist": "", "limits": "connections 1/d\n",
+                            "relayclients": "127.0.0.1\n127.1.1.1\n"})
+    for _ in range(3):
+        with server.connect("127.1.1.1") as client:
+            assert rcpt(client).code == 250
+    assert not (server.folder / "judge").exists() or not list((server.folder / "judge").iterdir())
