@@ -94,6 +94,7 @@ enum control_result greylist_settings_load(struct greylist_settings *settings,
     if (result == CONTROL_OK && values[GREYLIST_TTL] <= values[GREYLIST_WINDOW])
         result = control_problem(control, FILE_NAME, error,
                                  "expected a ttl that is longer than the window");
-    settings->present = result == CONTROL_OK;
+    for (size_t i = 0; i < GREYLIST_SETTINGS; i++)
+        settings->present |= result == CONTROL_OK && settings->lines[i] > 0;
     return result;
 }

@@ -152,7 +152,7 @@ enum control_result limits_settings_load(struct limits_settings *settings,
     enum control_result const result = control_lines(control, FILE_NAME, add, settings, error);
     if (result != CONTROL_OK)
         limits_settings_free(settings);
-    settings->present = result == CONTROL_OK;
+    settings->present = settings->count > 0;
     return result;
 }
 

@@ -217,7 +217,9 @@ static void assert_refused(char const *text, char const *start, char const *part
 static void test_settings(void **state)
 {
     (void)state;
-    configure("");
+    configure("# a sample\n");
+    assert_false(settings.present);
+    configure("spf 0\n");
     assert_true(settings.present);
     assert_int_equal(settings.values[GREYLIST_DELAY], 300);
     assert_int_equal(settings.values[GREYLIST_WINDOW], 14400);

@@ -182,7 +182,7 @@ static void test_settings(void **state)
     assert_refused("192.0.2.0/24 messages 5/m\n192.0.2.0/24  messages 7/m\n",
                    "limits:2: ", "a line above");
     configure("# none\n");
-    assert_true(settings.present);
+    assert_false(settings.present);
     assert_int_equal(ask(NOW, "192.0.2.1", QUESTION_CONNECTION), ' ');
 }
 
