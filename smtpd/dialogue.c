@@ -1,5 +1,7 @@
 #include "smtpd/dialogue.h"
 
+#include <stdio.h>
+
 #include "smtpd/local_rules.h"
 #include "smtpd/message.h"
 #include "smtpd/session.h"
@@ -19,6 +21,12 @@ static void refuse_connection(void)
     session.end = SESSION_REFUSED;
 }
 
+/* RFC 5321 3.1: it may still say QUIT. */
+static void ban(char const *rule)
+{
+    snprintf(session.banned, sizeof session.banned, "%s", rule);
+}
+
 /* What a rule before the greeting has DECIDED. False: the client is turned away. */
 static bool may_be_greeted(enum stream_result waited, struct finding const *decided)
 {
@@ -28,7 +36,7 @@ static bool may_be_greeted(enum stream_result waited, struct finding const *deci
         return true;
     else
         session_refuse_finding(&session, decided, 0);
-    session.banned = session.end == SESSION_GOES_ON; /* RFC 5321 3.1, as below */
+    ban(decided->rule);
     return false;
 }
 
@@ -53,7 +61,7 @@ static void greet(void)
     }
     enum policy_rule rule = policy_connect(session.connection);
     if (!policy_accepts(rule)) {
-        session.banned = true; /* RFC 5321 3.1: it may still say QUIT */
+        ban(policy_name(rule));
         session_refuse_rule(&session, rule, 0);
         return;
     }
@@ -135,7 +143,8 @@ int dialogue_run(struct connection const *connection)
     session.connection = connection;
     session.settings = connection->settings;
     session.end = SESSION_GOES_ON;
-    session.banned = session.greeted = session.extended = false;
+    session.banned[0] = 0;
+    session.greeted = session.extended = false;
     session.commands = session.errors_in_all = session.accepted = 0;
     session.errors = session.idle = 0;
     session.login[0] = 0;

@@ -46,10 +46,10 @@ struct session {
     struct submit submit;
     struct transaction transaction;
     enum session_end end;
-    bool banned;                         /* badclients: only QUIT is answered well */
-    bool greeted;                        /* HELO or EHLO was accepted */
-    bool extended;                       /* it was EHLO */
-    bool encrypted;                      /* TLS has begun */
+    char banned[FINDING_RULE_MAX + 1]; /* the rule by which only QUIT is answered well; or empty */
+    bool greeted;                      /* HELO or EHLO was accepted */
+    bool extended;                     /* it was EHLO */
+    bool encrypted;                    /* TLS has begun */
     char tls_version[16], tls_suite[64]; /* for the trace field; empty without TLS */
     char login[SESSION_LOGIN_MAX + 1];   /* who has authenticated, lower case; empty: nobody */
     unsigned int login_failures;

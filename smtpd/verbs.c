@@ -394,9 +394,9 @@ void verbs_run(struct session *session, struct command const *command)
     session->commands++;
     if (!wait_in_tarpit(session))
         return;
-    if (session->banned && command->name != COMMAND_QUIT) {
+    if (session->banned[0] && command->name != COMMAND_QUIT) {
         session_refuse_text(session, 503, "5.5.1", "mail from your address is not taken here",
-                            policy_name(POLICY_BADCLIENTS));
+                            session->banned);
         if (command->name == COMMAND_BDAT && session->end == SESSION_GOES_ON)
             session->end = SESSION_FOREIGN; /* its octets are not commands */
         return;
