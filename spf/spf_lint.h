@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define SPF_RECORD_MAX 65535 /* bytes: what an answer can hold */
-#define SPF_TERMS_MAX  512   /* mechanisms that are kept; those behind `all` are not */
+#define SPF_TERMS_MAX  400   /* mechanisms that are kept; those behind `all` are not */
 
 enum spf_kind {
     SPF_KIND_ALL,

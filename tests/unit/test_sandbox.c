@@ -141,10 +141,24 @@ static int limits_hold(void)
     return 2;
 }
 
+#ifndef EKIDEN_SANITIZE
+static int address_space_ends(void)
+{
+    struct sandbox_limits const limits = {
+        .address_space = 64 << 20, .file_size = UINT64_MAX, .processes = UINT64_MAX};
+    sandbox_limit(&limits);
+    void *const small = malloc(1 << 20), *const large = malloc(64 << 20);
+    return small && !large ? 0 : 1;
+}
+#endif
+
 static void limits_are_set(void **state)
 {
     (void)state;
     assert_int_equal(run(limits_hold), 0);
+#ifndef EKIDEN_SANITIZE
+    assert_int_equal(run(address_space_ends), 0);
+#endif
 }
 
 int main(void)
