@@ -260,8 +260,8 @@ static void describe(char *text, size_t size, struct spf_identities const *ident
     switch (answer->result) {
     case SPF_FAIL:
     case SPF_SOFTFAIL:
-        snprintf(text, size, "%.*s %s that %s may %s (SPF)%s%s", shown, domain,
-                 answer->result == SPF_FAIL ? "says" : "doubts", address,
+        snprintf(text, size, "%.*s %s let %s %s (SPF)%s%s", shown, domain,
+                 answer->result == SPF_FAIL ? "does not" : "would rather not", address,
                  is_helo ? "say HELO with its name" : "send its mail",
                  answer->explanation[0] ? "; it explains: " : "", answer->explanation);
         break;
