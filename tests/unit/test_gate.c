@@ -21,7 +21,7 @@ static int open_store(void **state)
 
 static int close_store(void **state)
 {
-    close(store.lock);
+    store_close(&store);
     return folder_remove(state);
 }
 
