@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections import namedtuple
+from pathlib import Path
 
 import certificates
 import pytest
@@ -12,7 +14,8 @@ from instance import DOMAIN, PATIENCE
 from smtp_client import as_bytes
 from submitter import log_in, start_tls
 
-ACCEPTED, REFUSED, USAGE, TEMPORARY = 0, 1, 100, 111
+ROOT = Path(__file__).resolve().parents[2]
+ACCEPTED, REFUSED, USAGE = 0, 1, 100
 PASSWORD = "a password"
 ALICE, BOB, FAR = f"alice@{DOMAIN}", f"bob@{DOMAIN}", "someone@far.example"
 ONE, RELAY, BAD, EXCLUDED = "127.0.0.2", "127.0.0.9", "127.0.0.66", "127.0.0.71"
@@ -294,3 +297,23 @@ def test_a_pause_and_a_full_queue_are_seen(module_instance):
     finally:
         instance.remove("paused")
         instance.wait_for_new_template()
+
+
+def examples(text):
+    """The commands `ekiden explain ...` of a document, each with what stands below it."""
+    for command, below in re.findall(r"\$ (ekiden explain (?:.*\\e\n)*.*)\n((?:(?!\.Ed|\$ ).*\n)*)", text):
+        yield command.replace("\\e\n", " "), below
+
+
+def test_the_examples_of_the_manual(module_instance, tmp_path):
+    """As they stand, but for the folders; `|` and all."""
+    instance = module_instance
+    text = (ROOT / "doc/man/ekiden-explain.8").read_text()
+    folder = f"-C {instance.control} -Q {instance.queue} -J {instance.folder}/judge"
+    shown = list(examples(text))
+    assert len(shown) == 2
+    for command, below in shown:
+        program = shlex.join(instance.command("ekiden", "explain"))
+        done = subprocess.run(command.replace("ekiden explain", f"{program} {folder}"), shell=True,
+                              capture_output=True, text=True, timeout=PATIENCE, cwd="/")  # fmt: skip
+        assert done.stdout == below, (done.stdout, done.stderr)
