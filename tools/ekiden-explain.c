@@ -161,6 +161,7 @@ static void load(struct settings *settings, struct control *control, char const 
     if (control_open(control, path, &error) != CONTROL_OK ||
         settings_load(settings, control, &error) == CONTROL_ERROR)
         die_control(&error);
+    settings->greetdelay = settings->tarpit.seconds = 0; /* whoever asks is not let wait */
 }
 
 /* Only looked at. Who may not is told, because a full queue is a reason to refuse as well. */

@@ -11,6 +11,7 @@ from pathlib import Path
 import certificates
 import pytest
 from instance import DOMAIN, PATIENCE
+from name_server import NameServer
 from smtp_client import as_bytes
 from submitter import log_in, start_tls
 
@@ -317,3 +318,95 @@ def test_the_examples_of_the_manual(module_instance, tmp_path):
         done = subprocess.run(command.replace("ekiden explain", f"{program} {folder}"), shell=True,
                               capture_output=True, text=True, timeout=PATIENCE, cwd="/")  # fmt: skip
         assert done.stdout == below, (done.stdout, done.stderr)
+
+
+# --- what others are asked ---
+
+FINE, LISTED, WELCOME, NAMELESS = "127.0.0.20", "127.0.0.21", "127.0.0.22", "127.0.0.23"
+NAMES = {
+    ("21.0.0.127.bl.test", "A"): ["127.0.0.2"],
+    ("21.0.0.127.bl.test", "TXT"): ["see bl.test"],
+    ("22.0.0.127.bl.test", "A"): ["127.0.0.2"],
+    ("22.0.0.127.wl.test", "A"): ["127.0.0.2"],
+    ("spammer.test.rhs.test", "A"): ["127.0.0.2"],
+    **{(f"{ip.rpartition('.')[2]}.0.0.127.in-addr.arpa", "PTR"): ["client.test"]
+       for ip in (FINE, LISTED, WELCOME)},
+    **{(name, "A"): ["10.0.0.1"] for name in ("client.test", "spammer.test", "pass.test", "fail.test")},
+    ("pass.test", "TXT"): ["v=spf1 ip4:127.0.0.0/8 -all"],
+    ("fail.test", "TXT"): ["v=spf1 -all"],
+}  # fmt: skip
+JUDGED = {
+    "dnsbl": "# first who is welcome\n+wl.test\nbl.test\n",
+    "rhsbl": "rhs.test for=helo,sender\n",
+    "checks": "helo-syntax refuse\nreverse-dns defer\nsender-dns refuse\n",
+    "spfbehavior": "3\n",
+    "badhelo": "\n\nevil.test\n",
+    "badrcptto": f"# not there\n{BOB}\n",
+    "dnsdeadline": "30\n",
+}
+JUDGED_CASES = [
+    Case(FINE, "client.test", "a@pass.test", ALICE, place="rcpthosts:3"),
+    Case(FINE, "client.test", "", ALICE),
+    Case(FINE, "a..b", "a@pass.test", ALICE, code=501, rule="helo-syntax", place="checks:1"),
+    Case(FINE, "evil.test", "a@pass.test", ALICE, code=550, rule="badhelo", place="badhelo:3"),
+    Case(FINE, "client.test", "a@pass.test", BOB, code=550, rule="badrcptto", place="badrcptto:2"),
+    Case(FINE, "client.test", "a@pass.test", f"nobody@{DOMAIN}", code=550, rule="no-such-mailbox"),
+    Case(LISTED, "client.test", "a@pass.test", ALICE, code=554, rule="dnsbl", place="dnsbl:3"),
+    Case(LISTED, "client.test", "a@pass.test", "postmaster"),
+    Case(WELCOME, "client.test", "a@pass.test", ALICE),
+    Case(NAMELESS, "client.test", "a@pass.test", ALICE, code=450, rule="reverse-dns", place="checks:2"),
+    Case(FINE, "client.test", "a@nothing.test", ALICE, code=550, rule="sender-dns", place="checks:3"),
+    Case(FINE, "spammer.test", "a@pass.test", ALICE, code=554, rule="rhsbl", place="rhsbl:1"),
+    Case(FINE, "client.test", "a@fail.test", ALICE, code=550, rule="spfbehavior", place="spfbehavior:1"),
+    Case(RELAY, "a..b", "a@fail.test", FAR),
+]  # fmt: skip
+
+
+def test_name_servers_and_spf(make_instance):
+    with NameServer(NAMES) as names:
+        instance = make_instance({**CONTROL, **JUDGED, "nameservers": f"{names.endpoint}\n"})
+        for case in JUDGED_CASES:
+            answer = check_same(instance, case)
+            rules = {rule["rule"]: rule for rule in answer["rules"]}
+            assert answer["place"] == case.place or not case.rule, (case, answer)
+            if case.ip == LISTED and case.rule:
+                assert "21.0.0.127.bl.test A -> 127.0.0.2" in rules["dnsbl"]["trail"]
+            if case.rule == "spfbehavior":
+                assert "fail.test TXT" in rules["spfbehavior"]["trail"], rules["spfbehavior"]
+        before = names.asked()
+        explain(instance, RELAY, "client.test", "a@fail.test", FAR)  # exempt: nobody is asked
+        explain(instance, FINE, "client.test", ALICE, FAR, "--auth", "alice")
+        assert names.asked() == before
+
+
+def test_silent_name_servers_are_said_to_be(make_instance):
+    with NameServer({}, {"*": "silence"}) as names:
+        control = {**CONTROL, **JUDGED, "dnsdeadline": "1\n", "spftimeout": "1\n", "spfbehavior": "1\n"}
+        instance = make_instance({**control, "nameservers": f"{names.endpoint}\n"}, start=False)
+        instance.accepts_mail = False
+        what = FINE, "client.test", "a@pass.test", ALICE
+        answer = explain(instance, *what, code=ACCEPTED)
+        unknown = [rule for rule in answer["rules"] if rule["verdict"] == "unknown"]
+        assert {"dnsbl", "reverse-dns", "sender-dns"} <= {rule["rule"] for rule in unknown}
+        out, _ = run(command(instance, *what), ACCEPTED)
+        assert "20.0.0.127.bl.test A -> no answer from the name servers in time" in out
+        instance.set("dnsdown", "defer\n")
+        answer = explain(instance, *what, code=REFUSED)
+        assert answer["verdict"] == "deferred" and answer["reply"].startswith("451 4.4.3 ")
+
+
+def test_what_is_remembered_is_only_looked_at(make_instance):
+    """A third try to connect is one too many, however often it was explained before; so with who
+    waits for the greylist."""
+    instance = make_instance({**CONTROL, "greylist": "# wait\ndelay 300\n", "limits": "connections 2/h\n"})
+    instance.accepts_mail = False
+    waits = Case(FINE, "client.test", "a@pass.test", ALICE, (), 450, "greylist", "greylist:2")
+    judge = instance.folder / "judge"
+    answer = explain(instance, *waits[:4])  # without a folder
+    assert not judge.exists() and answer["place"] == waits.place
+    for case in (waits, waits, waits._replace(code=421, rule="limits", place="limits:1")):
+        before = judge.exists() and tree(judge)
+        for _ in range(3):
+            explain(instance, *case[:4])
+        assert before == (judge.exists() and tree(judge))
+        assert check_same(instance, case)["place"] == case.place
