@@ -39,8 +39,8 @@ void memory_open(struct memory *memory, int directory, bool read_only)
     memory->read_only = read_only;
     if (directory < 0 && read_only) {
         memory->usable = true;
-        memory->kept = (struct store){.lock = -1, .read_only = true};
-        memory->recent = memory->kept;
+        memory->kept = (struct store){.form = &kept_form, .lock = -1, .read_only = true};
+        memory->recent = (struct store){.form = &recent_form, .lock = -1, .read_only = true};
         return;
     }
     memory->usable = directory >= 0 &&

@@ -121,7 +121,9 @@ static char *name_folder(int number, char const *path)
 static void execute_ours(struct start const *start, int channel, char *option, char *variable)
 {
     char *const control = name_folder(CONTROL_FD, start->means->control->path);
-    char *const state = start->state ? name_folder(STATE_FD, start->state->path) : NULL;
+    char *const state = !start->state             ? NULL
+                        : start->state_folder < 0 ? (char *)start->state->path
+                                                  : name_folder(STATE_FD, start->state->path);
     char *arguments[7] = {(char *)start->near, "-C", control};
     char *environment[4] = {"PATH=/usr/local/bin:/usr/bin:/bin", variable};
     size_t count = 3;

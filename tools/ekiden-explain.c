@@ -168,13 +168,14 @@ static void load(struct settings *settings, struct control *control, char const 
 static void open_room(struct queue_room *room, struct settings const *settings, char const *path)
 {
     int const queue = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int const failure = errno;
     queue_room_open(room, queue);
     queue_room_pause(room, &settings->room);
     if (room->descriptor < 0)
         fprintf(stderr,
                 "ekiden explain: the queue %s cannot be looked at (%s): whether it has room is not "
                 "known here. Where it is elsewhere say so by -Q; else ask as root.\n",
-                path, strerror(errno));
+                path, strerror(queue < 0 ? failure : errno));
     if (queue >= 0)
         close(queue);
 }
@@ -201,6 +202,8 @@ int main(int argc, char *const *argv)
         &(struct explain_means){
             .control = &control, .settings = &settings, .room = &room, .judge = arguments.judge});
     bool const accepted = explain_class(&answer) == 2 && answer.recipient.len;
+    if (!accepted)
+        answer.recipient.len = 0;
     if (accepted && explain_route(&route, &control, &settings, &answer.recipient,
                                   arguments.question.sender, &error) == CONTROL_ERROR)
         die_control(&error);
