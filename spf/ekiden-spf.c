@@ -3,6 +3,7 @@
  * With arguments the question is theirs, and the answer a line each on standard output. Without,
  * the question is read from descriptor 0, a socket, and the answer written to it (spf_question.h,
  * spf_answer.h). Started by the keeper of a session as a user of its own. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,7 @@ int main(int argc, char const *const *argv)
     tain deadline;
     subgetopt state = SUBGETOPT_ZERO;
     log_start("ekiden-spf");
+    signal(SIGPIPE, SIG_IGN);
     for (int option; (option = subgetopt_r(argc, argv, "C:", &state)) >= 0;) {
         if (option != 'C')
             die(EXIT_USAGE, "usage: " USAGE);
@@ -183,7 +185,10 @@ int main(int argc, char const *const *argv)
         die(EXIT_USAGE, "the question is not: an address, a HELO name, a sender or nothing");
     if (result == SPF_QUESTION_OK)
         answer_question(&settings, &question, &answer, &deadline);
-    if (argc == 0 ? !write_all(0, bytes, spf_answer_format(bytes, &answer)) : !print(&answer))
+    /* A session that has gone meanwhile is no failure that somebody has to hear of. */
+    if (argc == 0)
+        _exit(write_all(0, bytes, spf_answer_format(bytes, &answer)) ? 0 : EXIT_TEMPORARY);
+    if (!print(&answer))
         die(EXIT_TEMPORARY, "the answer cannot be written");
     _exit(0);
 }
