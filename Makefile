@@ -97,6 +97,7 @@ check: all unit
 bench: all $(BUILD)/tests/greylist_store
 	tests/bench/inbound --build $(BUILD)
 	tests/bench/tls --build $(BUILD)
+	tests/bench/judge --build $(BUILD)
 	tests/bench/queue --build $(BUILD)
 	tests/bench/destinations --build $(BUILD)
 	tests/bench/greylist --build $(BUILD)
