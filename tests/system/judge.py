@@ -6,6 +6,7 @@
 """
 
 import os
+import pwd
 import socket
 import subprocess
 from collections import namedtuple
@@ -52,7 +53,8 @@ class Judge:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line = [*prefix, str(programs / "ekiden-judge"), "-C", str(self.control), *arguments]
         if user:
-            line = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *line]
+            gid = pwd.getpwnam(user).pw_gid
+            line = ["setpriv", f"--reuid={user}", f"--regid={gid}", "--clear-groups", *line]
         with theirs, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 line, stdin=theirs, stdout=subprocess.DEVNULL, stderr=log, cwd="/",

@@ -1,6 +1,7 @@
 """ekiden-judge through its socket, against a scripted name server (judge/question.h)."""
 
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -8,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from instance import wait_for
+from instance import Process, wait_for
 from judge import Judge
 from name_server import NameServer
 
@@ -17,6 +18,7 @@ REVERSED = "7.2.0.192"
 POINTER = f"{REVERSED}.in-addr.arpa"
 PATIENT = 60  # `dnsdeadline` where a test is about something else
 MEMORY = 8192  # KiB
+JUDGE_USER = "ekidenj"
 
 
 @pytest.fixture(scope="module")
@@ -511,6 +513,19 @@ def test_malformed_lines_are_left_out(judge):
                   "rhsbl:1:"):
         assert f"{place} expected" in asked.log()
     assert asked.log().count("setting-left-out") == 6
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("user", [None, "nobody"])
+def test_privilege(judge, service_users, sanitized, user):
+    """Of root nothing is left, and who is nobody's server serves as it is."""
+    asked = judge({"dnsbl": "list.test\n"}, listed("list.test", "127.0.0.2"), user=user)
+    assert verdicts(asked.ask("C", CLIENT)) == "r"
+    process = Process(asked.process.pid)
+    expected = pwd.getpwnam(user or JUDGE_USER)
+    assert process.status("Uid").split() == [str(expected.pw_uid)] * 4
+    assert process.status("CapEff").strip("0") == "" and process.status("NoNewPrivs") == "1"
+    assert sanitized or process.status("Seccomp") == "2"
 
 
 def test_usage(programs):

@@ -259,6 +259,54 @@ static void test_messages_are_escaped_and_cut(void **state)
     assert_non_null(strstr(folder->error.text, "p/file: ppp"));
 }
 
+static bool refuse_bad(void *context, char const *line, size_t length, unsigned int number,
+                       struct control_error *error)
+{
+    stralloc *const seen = context;
+    char text[16];
+    if (length >= 3 && !memcmp(line, "bad", 3))
+        return control_fail(error, "no bad line", line, length);
+    snprintf(text, sizeof text, "%u:%.3s ", number, line);
+    return stralloc_cats(seen, text);
+}
+
+/* What is wrong is as if it were not there, and nothing else. */
+static void test_forgiving(void **state)
+{
+    struct folder *folder = *state;
+    struct control *const control = &folder->control;
+    stralloc seen = STRALLOC_ZERO;
+    uint64_t value = 7;
+    char long_line[CONTROL_LINE_MAX + 20] = "";
+    control->forgiving = true;
+    memset(long_line, 'x', CONTROL_LINE_MAX + 1);
+    strcat(long_line, "\nyyy\n");
+    folder_write(folder, "file", "one\nbad\n\r\ntwo\r\nbad\ntre");
+    assert_int_equal(control_lines(control, "file", refuse_bad, &seen, &folder->error), CONTROL_OK);
+    assert_int_equal(seen.len, 12);
+    assert_memory_equal(seen.s, "1:one 6:tre ", 12);
+    seen.len = 0;
+    folder_write(folder, "file", "one\n more\nbad\n more\ntwo\nbad\n");
+    assert_int_equal(control_folded_lines(control, "file", refuse_bad, &seen, &folder->error),
+                     CONTROL_OK);
+    assert_int_equal(seen.len, 12);
+    assert_memory_equal(seen.s, "1:one 5:two ", 12);
+    seen.len = 0;
+    folder_write(folder, "file", long_line);
+    assert_int_equal(control_lines(control, "file", refuse_bad, &seen, &folder->error), CONTROL_OK);
+    assert_memory_equal(seen.s, "2:yyy ", 6);
+    folder_write(folder, "number", "many\n");
+    assert_int_equal(control_number(control, "number", &value, 1, 9, &folder->error),
+                     CONTROL_ABSENT);
+    assert_int_equal(value, 7);
+    folder_write(folder, "number", "8\nbad\n");
+    assert_int_equal(control_number(control, "number", &value, 1, 9, &folder->error), CONTROL_OK);
+    assert_int_equal(value, 8);
+    assert_int_equal(mkdirat(control->directory, "folder", 0700), 0);
+    assert_int_equal(control_first(control, "folder", &seen, &folder->error), CONTROL_ABSENT);
+    stralloc_free(&seen);
+}
+
 int main(void)
 {
     struct CMUnitTest const tests[] = {
@@ -275,6 +323,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_first, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_first_checked, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_number, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_forgiving, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_messages_are_escaped_and_cut, folder_make,
                                         folder_remove),
     };
