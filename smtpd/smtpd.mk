@@ -6,4 +6,4 @@ smtpd_modules  := settings keeper listener single template fence client session_
                   dialogue session verbs message arrival chunks stream input command command_parameters reply transaction policy policy_ask \
                   data received role starttls tunnel ucspi_tls \
                   authentication sasl login_policy bounce_policy budget submission \
-                  results_filter results spf_identities
+                  results_filter results spf_identities spf_findings

@@ -66,6 +66,10 @@ void spf_identities_sender(struct spf_identities *identities, char const *sender
  * went; STREAM_STOPPED and STREAM_EXPIRED concern the session. */
 enum stream_result spf_identities_await(struct spf_identities *identities, int64_t deadline);
 
+/* The part of the identity's name that could have a record; *length 0: none could (RFC 7208 4.3).
+ */
+char const *spf_identity_domain(struct spf_identity const *identity, size_t *length);
+
 /* What that means, of both identities, HELO first: at most two findings of rule `spfbehavior`.
  * Returns how many. DEFERS: dnsdown says so. */
 size_t spf_identities_findings(struct spf_identities const *identities, bool defers,
