@@ -19,6 +19,7 @@ fuzz_sasl_needs    := lib/base64.c
 fuzz_maildir_ledger_needs := lib/control_size.c lib/control.c lib/log.c
 fuzz_srs_needs     := lib/secret_keys.c lib/base64.c lib/address.c lib/utf8.c
 fuzz_batv_needs    := lib/secret_keys.c lib/address.c lib/utf8.c
+fuzz_greylist_sender_needs := lib/address.c lib/utf8.c
 fuzz_remote_job_needs := deliver/dsn_fields.c lib/dsn.c lib/fields.c lib/smtproutes_parse.c lib/tlspolicy_parse.c lib/address.c lib/utf8.c
 fuzz_smtproutes_parse_needs := lib/tlspolicy_parse.c lib/address.c lib/utf8.c
 fuzz_remote_reply_needs := deliver/remote_extensions.c
