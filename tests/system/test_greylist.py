@@ -175,12 +175,11 @@ def test_what_is_wrong_is_said_before_it_counts(make_instance, name, text, messa
 
 def test_killed_writers(state):
     """What anybody was told is so, and each page of the files is used once or free once."""
-    entries = 3000 if is_sanitized() else 10000
-    done = subprocess.run([BUILD / "tests" / "greylist_store", state, str(entries), "8", "100"],
+    done = subprocess.run([BUILD / "tests" / "greylist_store", state, "10000", "8", "400"],
                           capture_output=True, text=True, timeout=300)
     values = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert int(values["kills"]) > 5 and values["missing"] == values["wrong"] == "0"
+    assert int(values["kills"]) > 0 and values["missing"] == values["wrong"] == "0"
 
 
 def test_killed_with_its_lock(judge, state):
