@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import certificates
+import oracle
 import pytest
+from conftest import discard, new_instance
 from instance import DOMAIN, wait_for
 from name_server import NameServer
 from submitter import start_tls
@@ -20,13 +22,30 @@ LISTED = {("1.0.0.127.bad.test", "A"): ["127.0.0.2"]}
 MESSAGE = b"Subject: x\n\nx\n"
 
 
+@pytest.fixture(scope="module")
+def shared(scratch, programs, mode):
+    instance = new_instance(scratch, programs, mode, {})
+    yield instance.start()
+    instance.expected_signals = True  # some tests' judges are killed
+    try:
+        oracle.check_end(instance)
+    finally:
+        discard(instance)
+
+
 @pytest.fixture
-def server(make_instance):
+def server(shared):
     """A server of which sessions of their own, as of tcpserver, are what is asked: they read the
-    control files as they stand."""
-    instance = make_instance()
-    instance.accepts_mail = False  # when the test is over its rules still stand
-    return instance
+    control files as they stand. What a test has set is gone after it."""
+    before, programs = {path.name for path in shared.control.iterdir()}, shared.programs
+    shared.start_of_log = len(shared.log())
+    yield shared
+    shared.programs = programs
+    for path in shared.control.iterdir():
+        if path.name not in before:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name in "judge", "programs":
+        shutil.rmtree(shared.folder / name, ignore_errors=True)
 
 
 @pytest.fixture
@@ -57,7 +76,7 @@ def offer(client, recipient=ALICE, sender="a@sender.example"):
 
 
 def events(server, name="refused"):
-    return [event for event in server.log() if event["event"] == name]
+    return [event for event in server.log()[server.start_of_log:] if event["event"] == name]
 
 
 def last(server, name="refused"):
@@ -243,7 +262,6 @@ HABITS = ("die", "leave", "wrong-number", "wrong-kind", "garbage", "control", "s
 
 def test_judges_that_fail(server, names):
     """Nobody else's mail is refused for it, and nobody waits."""
-    server.expected_signals = True
     server.set("dnsbl", "bad.test\n")
     for dnsdown, code in ("accept", 250), ("defer", 451):
         server.set("dnsdown", f"{dnsdown}\n")
@@ -259,7 +277,6 @@ def test_judges_that_fail(server, names):
 
 def test_judges_that_hang(server, names):
     """They hold their session for the deadline and a second, once, and end with it."""
-    server.expected_signals = True
     server.set("dnsbl", "bad.test\n")
     server.set("greylist", "")
     server.set("dnsdeadline", "1\n")
