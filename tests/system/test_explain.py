@@ -48,9 +48,13 @@ def command(instance, ip, helo, sender, recipient, *options):
     )  # fmt: skip
 
 
+def execute(line, **options):
+    return subprocess.run(line, capture_output=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
+                          cwd="/", env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}, **options)  # fmt: skip
+
+
 def run(line, code):
-    done = subprocess.run(line, capture_output=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
-                          cwd="/", env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})  # fmt: skip
+    done = execute(line)
     out, errors = done.stdout.decode("ascii"), done.stderr.decode()  # nothing else may come out
     assert "Sanitizer" not in errors and "runtime error" not in errors, errors
     assert done.returncode == code, (done.returncode, out, errors)
@@ -60,7 +64,7 @@ def run(line, code):
 def explain(instance, *what, code=None):
     """The object that it prints."""
     line = command(instance, *what, "--json")
-    done = subprocess.run(line, capture_output=True, timeout=PATIENCE, cwd="/")
+    done = execute(line)
     assert code in (None, done.returncode), (done.returncode, done.stdout, done.stderr)
     answer = json.loads(done.stdout)
     assert done.returncode == (ACCEPTED if answer["verdict"] == "accepted" else REFUSED)
@@ -143,11 +147,16 @@ def login(module_instance):
     module_instance.add_login("alice", PASSWORD)
 
 
+def timeless(replies):
+    """How long is left goes on between two questions."""
+    return [re.sub(r"\d+ (second|minute)s?", r"some \1s", reply) for reply in replies]
+
+
 def check_same(instance, case):
     """Explains CASE, compares it with a session, and returns the object."""
     answer = explain(instance, *case[:4], *case.options)
     said = [step["reply"] for step in answer["steps"] if step["stage"] != "auth"]
-    assert said == session(instance, case), case
+    assert timeless(said) == timeless(session(instance, case)), case
     assert answer["reply"] == said[-2 if said[-1].startswith("354 ") else -1]
     assert answer["reply"].startswith(f"{case.code} "), answer
     assert answer["rule"] == case.rule
@@ -215,7 +224,7 @@ def test_what_strangers_wrote_is_shown_escaped(module_instance, text):
     for field in range(1, 4):
         what = [ONE, "client.example", "a@b.example", ALICE]
         what[field] = text
-        done = subprocess.run(command(module_instance, *what), capture_output=True, timeout=PATIENCE)
+        done = execute(command(module_instance, *what))
         assert done.returncode in (ACCEPTED, REFUSED)
         assert re.fullmatch(rb"[\x20-\x7e\n]*", done.stdout), done.stdout
     answer = explain(module_instance, *what)
@@ -306,7 +315,7 @@ def examples(text):
         yield command.replace("\\e\n", " "), below
 
 
-def test_the_examples_of_the_manual(module_instance, tmp_path):
+def test_the_examples_of_the_manual(module_instance):
     """As they stand, but for the folders; `|` and all."""
     instance = module_instance
     text = (ROOT / "doc/man/ekiden-explain.8").read_text()
@@ -315,8 +324,7 @@ def test_the_examples_of_the_manual(module_instance, tmp_path):
     assert len(shown) == 2
     for command, below in shown:
         program = shlex.join(instance.command("ekiden", "explain"))
-        done = subprocess.run(command.replace("ekiden explain", f"{program} {folder}"), shell=True,
-                              capture_output=True, text=True, timeout=PATIENCE, cwd="/")  # fmt: skip
+        done = execute(command.replace("ekiden explain", f"{program} {folder}"), shell=True, text=True)
         assert done.stdout == below, (done.stdout, done.stderr)
 
 
