@@ -186,7 +186,7 @@ def test_lists_that_say_yes_to_all(make_instance, server):
 
 def test_a_client_that_hangs_up_is_no_failure(make_instance, server):
     """The answers come when nobody wants them any more; no helper dies of it."""
-    server.behaviours["fail.example"] = server.behaviours["client.example"] = ("delay", 1)
+    server.behaviours["fail.example"] = server.behaviours["client.example"] = ("delay", 0.2)
     instance = make_instance(all_of_it(server, checks=""))
     with instance.session(GOOD) as client:
         client.command(f"MAIL FROM:<{SPF_FAIL}>")
