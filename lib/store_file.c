@@ -17,6 +17,8 @@
 
 /* The one that is worked on now: a process has one transaction at a time. */
 static struct store *volatile guarded;
+/* The last one that was: what a page has done to the heap may show later. */
+static struct store *volatile touched;
 static sigjmp_buf back;
 
 static bool read_boot(char boot[BOOT_SIZE + 1])
@@ -95,17 +97,20 @@ static void give_up(struct store *store, char const *why)
 
 static void on_damage(int number)
 {
-    struct store *const store = guarded;
-    if (!store || store->given_up) {
+    struct store *const store = touched;
+    bool const may_go_on = guarded && !store->given_up && number != SIGABRT;
+    if (may_go_on)
+        give_up(store, number == SIGBUS ? "the file was cut" : "its contents lead nowhere");
+    if (!store || (!guarded && !store->transaction && !store->given_up)) {
         signal(number, SIG_DFL);
         raise(number);
-    } else if (number == SIGABRT) { /* the C library found its heap broken: nothing goes on here */
-        guarded = NULL;
-        store_file_set_aside(store, "its contents lead nowhere");
-        _exit(111);
-    } else {
-        give_up(store, number == SIGBUS ? "the file was cut" : "its contents lead nowhere");
+        return;
     }
+    /* The heap is broken: nothing goes on here. */
+    touched = guarded = NULL;
+    if (!store->given_up)
+        store_file_set_aside(store, "its contents lead nowhere");
+    _exit(111);
 }
 
 static void on_assertion(MDB_env *env, char const *what)
@@ -120,7 +125,7 @@ int store_file_guard(struct store *store, store_file_act *act, void *argument)
 {
     if (sigsetjmp(back, 0) != 0)
         return MDB_CORRUPTED;
-    guarded = store;
+    guarded = touched = store;
     int const result = act(store, argument);
     guarded = NULL;
     return result;
