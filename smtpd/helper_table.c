@@ -70,6 +70,16 @@ struct timespec const *helper_timeout(struct helper_table const *table,
     return otherwise;
 }
 
+/* One of its own kind, whose session hung up while it waited for a name server, is told first: it
+ * is no failure that the log should tell of. */
+static void end_late(struct helper *helper)
+{
+    bool const tell_first = helper->direct && !helper->told;
+    kill(helper->pid, tell_first ? SIGTERM : SIGKILL);
+    helper->told = true;
+    helper->late = clock_milliseconds() + GRACE_MILLISECONDS;
+}
+
 void helper_check(struct helper_table *table, struct pollfd const *polls, size_t count)
 {
     for (size_t i = 0; i < count && i < table->count; i++) {
@@ -82,7 +92,7 @@ void helper_check(struct helper_table *table, struct pollfd const *polls, size_t
     }
     for (size_t i = 0; i < table->count; i++)
         if (table->entries[i].late && clock_milliseconds() >= table->entries[i].late)
-            kill(table->entries[i].pid, SIGKILL);
+            end_late(&table->entries[i]);
 }
 
 bool helper_ended(struct helper_table *table, pid_t pid, int status)

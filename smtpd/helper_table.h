@@ -17,7 +17,8 @@ struct helper_table {
         pid_t pid;
         int reply; /* the keeper's end of the dialogue's pair */
         bool direct;
-        int64_t late; /* when it is killed whose dialogue has gone; 0: it has not */
+        int64_t late; /* when it is ended whose dialogue has gone; 0: it has not */
+        bool told;    /* to end, by SIGTERM */
     } * entries;      /* owned */
     size_t count, space;
 };
@@ -35,7 +36,8 @@ struct timespec const *helper_timeout(struct helper_table const *table,
                                       struct timespec const *otherwise);
 
 /* Kills the helpers whose dialogue gave up, by the result of ppoll on what helper_polls wrote; a
- * direct one, which sees it itself and may be writing down what it remembers, two seconds later. */
+ * direct one, which sees it itself and may be writing down what it remembers, two seconds later,
+ * and by SIGTERM first. */
 void helper_check(struct helper_table *table, struct pollfd const *polls, size_t count);
 
 /* PID ended with STATUS: its dialogue is told the exit code. False when PID is no helper. */

@@ -145,6 +145,18 @@ def test_a_name_server_out_of_order(make_instance, server, behaviour):
     assert rcpt(instance, GOOD).code in (450, 451)
 
 
+def test_a_client_that_does_not_wait(make_instance, server):
+    """It hangs up while name servers are silent: who asked for it ends, and the log tells of no
+    killed process (which the end of each test looks for)."""
+    server.behaviours["*"] = "silence"
+    instance = make_instance(all_of_it(server))
+    with instance.session(GOOD) as client:
+        client.command("MAIL FROM:<x@sender.example>")
+        wait_for(lambda: instance.processes().get("ekiden-spf"), what="the process for SPF")
+    wait_for(lambda: not {"ekiden-spf", "ekiden-judge"} & instance.processes().keys(),
+             what="the end of both")
+
+
 def test_senders_that_get_no_mail(make_instance, server):
     """J02 NXDOMAIN, J07 null MX, J13 two SPF records."""
     instance = make_instance(all_of_it(server, checks="sender-dns refuse\n"))
