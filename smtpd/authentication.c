@@ -174,16 +174,16 @@ static bool is_allowed(struct session *session)
     if (session->connection->role == ROLE_MX)
         session_refuse_text(session, 502, "5.5.1", "this command is not offered here", "off");
     else if (!session->extended)
-        session_refuse_text(session, 503, "5.5.1", "please say EHLO first", "order");
+        session_refuse_order(session, "please say EHLO first");
     else if (!session->encrypted)
         session_refuse_text(session, 538, "5.7.11",
                             "no login without TLS: please say STARTTLS "
                             "first",
                             "login-in-the-clear");
     else if (session->login[0])
-        session_refuse_text(session, 503, "5.5.1", "you have logged in already", "order");
+        session_refuse_order(session, "you have logged in already");
     else if (session->transaction.open)
-        session_refuse_text(session, 503, "5.5.1", "no login within a transaction", "order");
+        session_refuse_order(session, "no login within a transaction");
     else
         return true;
     return false;

@@ -48,7 +48,7 @@ static void refuse_order(struct session *session, uint64_t size, char const *dis
     if (!take(session, size))
         return;
     if (disorder)
-        session_refuse_text(session, 503, "5.5.1", disorder, "order");
+        session_refuse_order(session, disorder);
     else
         session_refuse_text(session, 554, "5.5.1", "no recipient was accepted", "order");
 }

@@ -7,6 +7,7 @@
 #include <skalibs/types.h>
 
 #include "lib/clock.h"
+#include "smtpd/objection.h"
 #include "smtpd/policy.h"
 
 /* ekiden-spf gives up by itself after `spftimeout`; this is for its way to say so. */
@@ -25,33 +26,17 @@ static struct settings const *settings_of(struct judgement const *judgement)
 
 /* --- which questions there are --- */
 
-/* `limits` has a line about SUBJECT. */
-static bool is_limited(struct judgement const *judgement, enum limits_subject subject)
-{
-    struct limits_settings const *const limits = &settings_of(judgement)->judge.limits;
-    for (size_t i = 0; i < limits->count; i++)
-        if (limits->entries[i].subject == subject)
-            return true;
-    return false;
-}
-
-static bool asks_of_recipients(struct judgement const *judgement)
-{
-    return settings_of(judgement)->judge.greylist.present ||
-           is_limited(judgement, LIMITS_RECIPIENTS) || is_limited(judgement, LIMITS_MESSAGES);
-}
-
-/* Who has guessed too many names is not let in again. */
 static bool asks_of_connections(struct judgement const *judgement)
 {
-    return is_limited(judgement, LIMITS_CONNECTIONS) || is_limited(judgement, LIMITS_UNKNOWN);
+    return limits_settings_ask(&settings_of(judgement)->judge.limits, QUESTION_CONNECTION);
 }
 
 /* Greylisting needs to know the sender. */
 static bool asks_about(struct judgement const *judgement, enum judge_topic topic)
 {
     return judge_settings_ask(&settings_of(judgement)->judge, kinds[topic]) ||
-           (topic == JUDGE_SENDER && asks_of_recipients(judgement));
+           (topic == JUDGE_SENDER &&
+            judge_settings_ask(&settings_of(judgement)->judge, QUESTION_RECIPIENT));
 }
 
 /* --- sending them --- */
@@ -192,58 +177,6 @@ static enum stream_result gather(struct judgement *judgement)
 
 /* --- deciding --- */
 
-static bool is_one_of(struct finding const *finding, char const *const *rules, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(finding->rule, rules[i]))
-            return true;
-    return false;
-}
-
-static bool objects(struct finding const *finding)
-{
-    return finding->verdict == FINDING_REFUSE || finding->verdict == FINDING_DEFER;
-}
-
-static bool counts(struct finding const *finding, bool allowed, bool postmaster)
-{
-    static char const *const not_when_allowed[] = {"dnsbl", "rhsbl", "greylist"};
-    static char const *const not_for_postmaster[] = {"dnsbl", "rhsbl", "greylist", "spfbehavior"};
-    return objects(finding) && !(allowed && is_one_of(finding, not_when_allowed, 3)) &&
-           !(postmaster && is_one_of(finding, not_for_postmaster, 4));
-}
-
-char const *judgement_allowing(struct judgement const *judgement)
-{
-    for (size_t i = 0; i < judgement->count; i++)
-        if (judgement->findings[i]->verdict == FINDING_ALLOW)
-            return judgement->findings[i]->rule;
-    return NULL;
-}
-
-static struct finding const *find(struct judgement const *judgement, char const *rule)
-{
-    for (size_t i = 0; i < judgement->count; i++)
-        if (!strcmp(judgement->findings[i]->rule, rule))
-            return judgement->findings[i];
-    return NULL;
-}
-
-char const *judgement_iprev(struct judgement const *judgement, char const **name)
-{
-    struct finding const *const forward = find(judgement, "forward-dns");
-    struct finding const *const reverse = find(judgement, "reverse-dns");
-    *name = "";
-    if (!judgement->gathered || !forward)
-        return NULL;
-    if (forward->verdict == FINDING_UNKNOWN)
-        return "temperror";
-    if (forward->verdict != FINDING_NOTHING) /* without a PTR there was nothing to confirm */
-        return reverse && reverse->verdict != FINDING_NOTHING ? "permerror" : "fail";
-    *name = forward->text;
-    return *name[0] ? "pass" : NULL;
-}
-
 static bool is_postmaster(struct address const *recipient)
 {
     return recipient->local_length == strlen("postmaster") &&
@@ -255,7 +188,7 @@ static void take_greylist(struct judgement *judgement, struct finding const *fin
 {
     if (strcmp(finding->rule, "greylist") != 0)
         return;
-    char const *const word = objects(finding)                      ? "wait"
+    char const *const word = objection_is(finding)                 ? "wait"
                              : finding->verdict == FINDING_NOTHING ? finding->text
                                                                    : "unknown";
     snprintf(judgement->greylist, sizeof judgement->greylist, "%s", word);
@@ -270,7 +203,7 @@ static void decide(struct judgement *judgement, struct question_answer const *an
         struct finding const *const finding = &answer->findings[i];
         trace_rule(judgement->stream->connection->trace, finding);
         take_greylist(judgement, finding);
-        if (decided->verdict == FINDING_NOTHING && counts(finding, allowed, postmaster))
+        if (decided->verdict == FINDING_NOTHING && objection_counts(finding, allowed, postmaster))
             *decided = *finding;
     }
 }
@@ -287,7 +220,7 @@ static enum stream_result ask_now(struct judgement *judgement, enum question_kin
     if (result == STREAM_OK && !answer &&
         (kind == QUESTION_RECIPIENT || kind == QUESTION_MESSAGE)) {
         make_lost(judgement);
-        if (objects(&judgement->lost))
+        if (objection_is(&judgement->lost))
             *decided = judgement->lost;
     }
     return result;
@@ -299,12 +232,6 @@ enum stream_result judgement_connection(struct judgement *judgement, struct find
     if (judgement->exempt || !asks_of_connections(judgement))
         return STREAM_OK;
     return ask_now(judgement, QUESTION_CONNECTION, NULL, NULL, false, decided);
-}
-
-static char const *spf_word(struct judgement const *judgement)
-{
-    struct spf_identity const *const identity = spf_identities_result(judgement->spf);
-    return identity ? spf_result_word(identity->answer.result) : "";
 }
 
 enum stream_result judgement_recipient(struct judgement *judgement, struct address const *recipient,
@@ -319,19 +246,20 @@ enum stream_result judgement_recipient(struct judgement *judgement, struct addre
         return result;
     bool const allowed = judgement_allowing(judgement);
     for (size_t i = 0; i < judgement->count && decided->verdict == FINDING_NOTHING; i++)
-        if (counts(judgement->findings[i], allowed, postmaster))
+        if (objection_counts(judgement->findings[i], allowed, postmaster))
             *decided = *judgement->findings[i];
-    if (decided->verdict != FINDING_NOTHING || !asks_of_recipients(judgement))
+    if (decided->verdict != FINDING_NOTHING ||
+        !judge_settings_ask(&settings_of(judgement)->judge, QUESTION_RECIPIENT))
         return STREAM_OK;
-    return ask_now(judgement, QUESTION_RECIPIENT, recipient->bytes, spf_word(judgement), postmaster,
-                   decided);
+    return ask_now(judgement, QUESTION_RECIPIENT, recipient->bytes, judgement_spf(judgement),
+                   postmaster, decided);
 }
 
 enum stream_result judgement_unknown(struct judgement *judgement, struct address const *recipient,
                                      struct finding *decided)
 {
     decided->verdict = FINDING_NOTHING;
-    if (judgement->exempt || !is_limited(judgement, LIMITS_UNKNOWN))
+    if (judgement->exempt || !judge_settings_ask(&settings_of(judgement)->judge, QUESTION_UNKNOWN))
         return STREAM_OK;
     return ask_now(judgement, QUESTION_UNKNOWN, recipient->bytes, NULL, false, decided);
 }
@@ -341,55 +269,10 @@ enum stream_result judgement_message(struct judgement *judgement, uint64_t recip
 {
     char number[UINT64_FMT];
     decided->verdict = FINDING_NOTHING;
-    if (judgement->exempt || !is_limited(judgement, LIMITS_MESSAGES))
+    if (judgement->exempt || !judge_settings_ask(&settings_of(judgement)->judge, QUESTION_MESSAGE))
         return STREAM_OK;
     number[uint64_fmt(number, recipients)] = 0;
     return ask_now(judgement, QUESTION_MESSAGE, number, NULL, false, decided);
-}
-
-/* --- the log --- */
-
-static void append_word(char *words, size_t size, char const *sign, char const *word)
-{
-    size_t const length = strlen(words);
-    if (length + strlen(sign) + strlen(word) + 2 <= size)
-        snprintf(words + length, size - length, "%s%s%s", length ? "," : "", sign, word);
-}
-
-void judgement_note(struct judgement *judgement, struct finding const *finding)
-{
-    if (finding->verdict == FINDING_NOTE && !strstr(judgement->noted, finding->rule))
-        append_word(judgement->noted, sizeof judgement->noted, "", finding->rule);
-}
-
-void judgement_log(struct judgement const *judgement, struct log_line *line)
-{
-    char lists[LOG_VALUE_MAX + 1] = "", noted[LOG_VALUE_MAX + 1];
-    snprintf(noted, sizeof noted, "%s", judgement->noted);
-    for (size_t i = 0; i < judgement->count; i++) {
-        struct finding const *const finding = judgement->findings[i];
-        bool const list = !strcmp(finding->rule, "dnsbl") || !strcmp(finding->rule, "rhsbl");
-        bool const silent = finding->verdict == FINDING_NOTHING;
-        if (!strcmp(finding->rule, "forward-dns") && silent && finding->text[0])
-            log_text(line, "name", finding->text);
-        else if (list && !silent)
-            append_word(lists, sizeof lists,
-                        finding->verdict == FINDING_ALLOW     ? "+"
-                        : finding->verdict == FINDING_UNKNOWN ? "?"
-                                                              : "",
-                        finding->place);
-        else if (finding->verdict == FINDING_NOTE || finding->verdict == FINDING_UNKNOWN)
-            append_word(noted, sizeof noted, finding->verdict == FINDING_UNKNOWN ? "?" : "",
-                        finding->rule);
-    }
-    if (judgement->gathered && spf_word(judgement)[0])
-        log_text(line, "spf", spf_word(judgement));
-    if (lists[0])
-        log_text(line, "lists", lists);
-    if (judgement->greylist[0])
-        log_text(line, "greylist", judgement->greylist);
-    if (noted[0])
-        log_text(line, "noted", noted);
 }
 
 void judgement_end(struct judgement *judgement)

@@ -80,6 +80,9 @@ void judgement_note(struct judgement *judgement, struct finding const *finding);
  */
 void judgement_log(struct judgement const *judgement, struct log_line *line);
 
+/* The result of SPF as its word; empty: it was not asked. */
+char const *judgement_spf(struct judgement const *judgement);
+
 /* What rule forward-dns has found about the client's name, as a result's word of RFC 8601 2.7.3;
  * NULL: it was not asked. *name is the confirmed name, or empty. */
 char const *judgement_iprev(struct judgement const *judgement, char const **name);

@@ -107,6 +107,23 @@ void session_refuse_text(struct session *session, unsigned int number, char cons
     session_refuse(session, &reply, rule, 0);
 }
 
+bool session_passes(struct session *session, enum stream_result waited,
+                    struct finding const *decided, struct command const *command)
+{
+    if (waited != STREAM_OK)
+        session->end = session_end_of(waited);
+    else if (decided->verdict == FINDING_NOTHING)
+        return true;
+    else
+        session_refuse_finding(session, decided, command);
+    return false;
+}
+
+void session_refuse_order(struct session *session, char const *text)
+{
+    session_refuse_text(session, 503, "5.5.1", text, "order");
+}
+
 void session_refuse_rule(struct session *session, enum policy_rule rule,
                          struct command const *command)
 {

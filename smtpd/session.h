@@ -88,6 +88,14 @@ void session_refuse_unlogged(struct session *session, struct reply const *reply)
 void session_refuse_finding(struct session *session, struct finding const *finding,
                             struct command const *command);
 
+/* What was DECIDED about what the client said, WAITED being how the wait for it went. False: it was
+ * refused, or the session ends. */
+bool session_passes(struct session *session, enum stream_result waited,
+                    struct finding const *decided, struct command const *command);
+
+/* A command that is not one's turn: 503. */
+void session_refuse_order(struct session *session, char const *text);
+
 /* As session_refuse for what RULE, a refusal, says. */
 void session_refuse_rule(struct session *session, enum policy_rule rule,
                          struct command const *command);

@@ -98,7 +98,7 @@ void starttls_run(struct session *session, struct command const *command)
     struct tunnel tunnel;
     (void)command;
     if (session->encrypted) {
-        session_refuse_text(session, 503, "5.5.1", "TLS has begun already", "order");
+        session_refuse_order(session, "TLS has begun already");
         return;
     }
     if (!starttls_is_offered(session)) {

@@ -1,0 +1,16 @@
+/* Which findings stand against a message, and which of them count. */
+#ifndef EKIDEN_OBJECTION_H
+#define EKIDEN_OBJECTION_H
+
+#include <stdbool.h>
+
+#include "judge/finding.h"
+
+/* It refuses or defers. */
+bool objection_is(struct finding const *finding);
+
+/* The same, and it counts: with ALLOWED, for a client that a list allows, lists and greylisting do
+ * not; with POSTMASTER, for mail to postmaster, SPF does not either (RFC 5321 4.5.1). */
+bool objection_counts(struct finding const *finding, bool allowed, bool postmaster);
+
+#endif
