@@ -1,4 +1,4 @@
-/* The programs that the keeper starts for dialogues: a row each. */
+/* How the keeper starts a program for a dialogue (smtpd/helper_rows.h has the programs). */
 #ifndef EKIDEN_HELPER_PROGRAM_H
 #define EKIDEN_HELPER_PROGRAM_H
 
@@ -19,9 +19,8 @@ struct helper_means {
     struct privilege_user injector;
     struct privilege_user spf;
     struct helper_state auth, judge;
-    bool aside; /* nothing is to be remembered: ekiden-judge gets -n, and its folder where it is
-                   there
-                   (`ekiden explain`) */
+    bool aside; /* `ekiden explain`: nothing is to be remembered; ekiden-judge gets -n, and its
+                   folder where there is one */
 };
 
 /* What the dialogue gets to talk to a program. */
