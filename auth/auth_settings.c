@@ -34,8 +34,8 @@ bool auth_settings_load(struct auth_settings *settings, struct control const *co
             CONTROL_ERROR)
             return false;
     }
-    enum control_result const result = control_first_checked(
-        control, "authprogram", &settings->program, foreign_is_command, command, error);
+    enum control_result const result = control_first(control, "authprogram", &settings->program,
+                                                     foreign_is_command, command, error);
     if (result == CONTROL_OK && !stralloc_0(&settings->program)) {
         control_problem(control, "authprogram", error, "out of memory");
         return false;

@@ -1,5 +1,5 @@
-/* The control file `greylist`: a line a value, NAME VALUE. One line turns greylisting on (a sample of
- * comments alone does not). */
+/* The control file `greylist`: a line a value, NAME VALUE. One line turns greylisting on (a sample
+ * of comments alone does not). */
 #ifndef EKIDEN_GREYLIST_SETTINGS_H
 #define EKIDEN_GREYLIST_SETTINGS_H
 

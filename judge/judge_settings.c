@@ -13,7 +13,7 @@ static enum control_result load_dnsdown(bool *defers, struct control const *cont
 {
     stralloc word = STRALLOC_ZERO;
     enum control_result const result =
-        control_first_checked(control, "dnsdown", &word, is_word, "accept or defer", error);
+        control_first(control, "dnsdown", &word, is_word, "accept or defer", error);
     *defers = result == CONTROL_OK && word.s[0] == 'd';
     stralloc_free(&word);
     return result;

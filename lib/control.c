@@ -364,15 +364,8 @@ static enum control_result read_first(struct control const *control, char const 
 }
 
 enum control_result control_first(struct control const *control, char const *name, stralloc *value,
+                                  control_check_func *check, char const *expected,
                                   struct control_error *error)
-{
-    struct first first = {.value = value};
-    return read_first(control, name, &first, error);
-}
-
-enum control_result control_first_checked(struct control const *control, char const *name,
-                                          stralloc *value, control_check_func *check,
-                                          char const *expected, struct control_error *error)
 {
     struct first first = {.value = value};
     enum control_result result = read_first(control, name, &first, error);

@@ -74,16 +74,14 @@ enum control_result control_folded_lines(struct control const *control, char con
                                          control_line_func *entry, void *context,
                                          struct control_error *error);
 
-/* The first entry of NAME, appended to the emptied VALUE, without a NUL. ABSENT when there is no
- * file or no entry in it. */
-enum control_result control_first(struct control const *control, char const *name, stralloc *value,
-                                  struct control_error *error);
-
-/* The same, and an entry for which CHECK is false is an error: "expected EXPECTED, got ...". */
 typedef bool control_check_func(char const *text, size_t length);
-enum control_result control_first_checked(struct control const *control, char const *name,
-                                          stralloc *value, control_check_func *check,
-                                          char const *expected, struct control_error *error);
+
+/* The first entry of NAME, appended to the emptied VALUE, without a NUL. ABSENT when there is no
+ * file or no entry in it; an entry for which CHECK is false is an error, "expected EXPECTED, got
+ * ...". */
+enum control_result control_first(struct control const *control, char const *name, stralloc *value,
+                                  control_check_func *check, char const *expected,
+                                  struct control_error *error);
 
 /* The first entry of NAME as a decimal number from MINIMUM to MAXIMUM; *value keeps what it had
  * when the file is absent. */

@@ -18,8 +18,8 @@ enum control_result control_host(char **host, struct control const *control, cha
 {
     stralloc value = STRALLOC_ZERO;
     *host = NULL;
-    enum control_result result = control_first_checked(control, name, &value, is_ascii_domain,
-                                                       "this host's full name", error);
+    enum control_result result =
+        control_first(control, name, &value, is_ascii_domain, "this host's full name", error);
     if (result == CONTROL_OK)
         *host = strndup(value.s, value.len);
     else if (result == CONTROL_ABSENT)

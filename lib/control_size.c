@@ -50,8 +50,8 @@ enum control_result control_size(struct control const *control, char const *name
 {
     stralloc text = STRALLOC_ZERO;
     enum control_result const result =
-        control_first_checked(control, name, &text, is_size,
-                              "a number of bytes, perhaps with K, M, G or T behind it", error);
+        control_first(control, name, &text, is_size,
+                      "a number of bytes, perhaps with K, M, G or T behind it", error);
     if (result == CONTROL_OK)
         (void)size_parse(text.s, text.len, value);
     stralloc_free(&text);

@@ -32,8 +32,8 @@ static enum control_result load_address(char **address, struct control const *co
 {
     stralloc value = STRALLOC_ZERO;
     char *host = NULL;
-    enum control_result result = control_first_checked(
-        control, names[0], &value, is_local_part, "the part of an address before its `@`", error);
+    enum control_result result = control_first(control, names[0], &value, is_local_part,
+                                               "the part of an address before its `@`", error);
     if (result == CONTROL_ABSENT && !stralloc_copys(&value, local))
         result = control_problem(control, names[0], error, "expected enough memory");
     if (result != CONTROL_ERROR)

@@ -99,12 +99,6 @@ void judgement_sender(struct judgement *judgement, char const *sender, size_t le
     ask(judgement, JUDGE_SENDER, judgement->sender);
 }
 
-void judgement_forget(struct judgement *judgement)
-{
-    judgement->gathered = false;
-    judgement->count = 0;
-}
-
 /* --- collecting what was found --- */
 
 static void add(struct judgement *judgement, struct finding const *finding)

@@ -90,9 +90,6 @@ char const *judgement_iprev(struct judgement const *judgement, char const **name
 /* The rule for which the message is welcome: one that allows; NULL: none had to. */
 char const *judgement_allowing(struct judgement const *judgement);
 
-/* HELO is forgotten (RFC 3207 4.2). */
-void judgement_forget(struct judgement *judgement);
-
 /* Ends the helpers. */
 void judgement_end(struct judgement *judgement);
 

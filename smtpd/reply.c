@@ -5,7 +5,6 @@
 #include <skalibs/fmtscan.h>
 #include <skalibs/types.h>
 
-#define QUOTED_MAX 80
 #define STATUS_MAX sizeof "5.999.999 "
 
 static void append_byte(struct reply *reply, char byte)
@@ -29,20 +28,6 @@ void reply_add(struct reply *reply, char const *text)
 {
     while (*text)
         append_byte(reply, *text++);
-}
-
-void reply_add_bytes(struct reply *reply, char const *bytes, size_t length)
-{
-    size_t shown = length < QUOTED_MAX ? length : QUOTED_MAX;
-    for (size_t i = 0; i < shown; i++)
-        append_byte(reply, bytes[i]);
-    if (shown < length)
-        reply_add(reply, "...");
-}
-
-bool reply_is_error(struct reply const *reply)
-{
-    return reply->number >= 400;
 }
 
 void reply_send(struct reply const *reply, struct stream *stream, bool more)

@@ -20,13 +20,8 @@ struct reply {
 /* Makes a reply of constant words. TEXT is cut to fit and sanitised as all text is. */
 void reply_make(struct reply *reply, unsigned int number, char const *status, char const *text);
 
-/* Append words of our own; or bytes of the client's, with everything but printable ASCII as ?, cut
- * to 80 bytes with "..." so that a reply never carries much of what a stranger wrote. */
+/* Appends words, with everything but printable ASCII as ?. */
 void reply_add(struct reply *reply, char const *text);
-void reply_add_bytes(struct reply *reply, char const *bytes, size_t length);
-
-/* True for 4xx and 5xx. */
-bool reply_is_error(struct reply const *reply);
 
 /* Adds the reply's line to the output; MORE marks a line that others follow (`250-`). */
 void reply_send(struct reply const *reply, struct stream *stream, bool more);

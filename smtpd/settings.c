@@ -128,8 +128,7 @@ static enum control_result load_text(char **text, struct control const *control,
                                      struct control_error *error)
 {
     stralloc value = STRALLOC_ZERO;
-    enum control_result result =
-        control_first_checked(control, name, &value, check, expected, error);
+    enum control_result result = control_first(control, name, &value, check, expected, error);
     *text = result == CONTROL_OK ? strndup(value.s, value.len) : 0;
     if (result == CONTROL_OK && !*text)
         result = control_problem(control, name, error, "expected enough memory");

@@ -31,8 +31,8 @@ enum control_result tarpit_load(struct tarpit *tarpit, struct control const *con
 {
     stralloc value = STRALLOC_ZERO;
     enum control_result const result =
-        control_first_checked(control, "tarpit", &value, is_tarpit,
-                              "a number of unknown recipients, and of seconds up to 60", error);
+        control_first(control, "tarpit", &value, is_tarpit,
+                      "a number of unknown recipients, and of seconds up to 60", error);
     *tarpit = (struct tarpit){.seconds = 0};
     if (result == CONTROL_OK)
         (void)parse(tarpit, value.s, value.len);

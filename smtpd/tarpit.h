@@ -12,7 +12,7 @@ struct tarpit {
     uint64_t seconds; /* 0: no reply waits */
 };
 
-/* As control_first; no wait where the file is absent. */
+/* The first entry counts; no wait where the file is absent. */
 enum control_result tarpit_load(struct tarpit *tarpit, struct control const *control,
                                 struct control_error *error);
 

@@ -35,7 +35,8 @@ bool spf_check_void(struct spf_check *check)
     return check->failure == SPF_FAILURE_NONE;
 }
 
-void spf_check_note(struct spf_check *check, char const *text, size_t length)
+/* Appends TEXT to the trail. */
+static void note(struct spf_check *check, char const *text, size_t length)
 {
     char *const trail = check->answer->trail;
     spf_answer_append(trail, SPF_TRAIL_MAX + 1, text, length);
@@ -59,7 +60,7 @@ static char const *type_name(enum dns_type type)
 
 static void note_text(struct spf_check *check, char const *text)
 {
-    spf_check_note(check, text, strlen(text));
+    note(check, text, strlen(text));
 }
 
 static void note_record(struct spf_check *check, enum dns_type type,
@@ -70,7 +71,7 @@ static void note_record(struct spf_check *check, enum dns_type type,
         note_text(check, " \"");
         for (size_t i = 0; i < record->length && i < SHOWN_BYTES;
              i++) /* a ; ends an entry of the trail */
-            spf_check_note(check, record->text[i] == ';' ? "," : record->text + i, 1);
+            note(check, record->text[i] == ';' ? "," : record->text + i, 1);
         note_text(check, record->length > SHOWN_BYTES ? "...\"" : "\"");
         return;
     }
@@ -78,7 +79,7 @@ static void note_record(struct spf_check *check, enum dns_type type,
     if (record->text)
         note_text(check, *record->text ? record->text : ".");
     else
-        spf_check_note(check, address, ip46_fmt(address, &record->ip));
+        note(check, address, ip46_fmt(address, &record->ip));
 }
 
 static void note_answer(struct spf_check *check, struct dns_question const *question,

@@ -39,9 +39,6 @@ bool spf_check_term(struct spf_check *check);
 /* The look-up of a term found nothing. False: one too many, it has failed. */
 bool spf_check_void(struct spf_check *check);
 
-/* Appends TEXT to the trail. */
-void spf_check_note(struct spf_check *check, char const *text, size_t length);
-
 /* Asks COUNT (at most SPF_NAMES) questions at the same time and writes the trail of each, until the
  * deadline. Answers are as those of dns_ask, and must be freed. */
 void spf_check_ask(struct spf_check *check, struct dns_question const *questions,

@@ -39,8 +39,8 @@ char *anchors_path(struct control const *control, struct control_error *error)
     char *path = NULL;
     if (!error)
         error = &ignored;
-    enum control_result const result = control_first_checked(
-        control, ANCHORS_CONTROL, &value, is_path, "the path of a PEM file", error);
+    enum control_result const result =
+        control_first(control, ANCHORS_CONTROL, &value, is_path, "the path of a PEM file", error);
     if (result != CONTROL_ERROR) {
         path = result == CONTROL_OK ? strndup(value.s, value.len) : strdup(ANCHORS_DEFAULT);
         if (!path)

@@ -63,7 +63,7 @@ static void print_json(uint64_t const counts[QUEUE_ITEM_STATES], bool const paus
 }
 
 static void print_words(uint64_t const counts[QUEUE_ITEM_STATES], bool const paused[PAUSED_COUNT],
-                       bool running)
+                        bool running)
 {
     bool any = false;
     for (enum queue_item_state state = 0; state < QUEUE_ITEM_STATES; state++) {

@@ -34,7 +34,8 @@ _Noreturn static void die(int code, char const *what, int number)
     _exit(code);
 }
 
-void serve_folder_join(stralloc *path, char const *folder, char const *name)
+/* Sets PATH to FOLDER/NAME with its NUL. Dies with 111 when out of memory. */
+static void join(stralloc *path, char const *folder, char const *name)
 {
     if (!stralloc_copys(path, folder) || !stralloc_cats(path, "/") || !stralloc_cats(path, name) ||
         !stralloc_0(path))
@@ -52,7 +53,7 @@ static void make_control(char const *folder)
     stralloc path = STRALLOC_ZERO;
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
         size_t const length = strlen(defaults[i].text);
-        serve_folder_join(&path, folder, defaults[i].name);
+        join(&path, folder, defaults[i].name);
         int const file = open(path.s, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (file < 0 && errno == EEXIST)
             continue;
@@ -124,12 +125,12 @@ void serve_folder_make(struct serve_folder *folder, char const *root)
     struct privilege_user owner;
     make_folder(root, 0755);
     lock_folder(root);
-    serve_folder_join(&folder->control, root, "control");
-    serve_folder_join(&folder->queue, root, "queue");
-    serve_folder_join(&folder->mail, root, "mail");
-    serve_folder_join(&folder->inject, root, "inject");
-    serve_folder_join(&folder->state, root, "state");
-    serve_folder_join(&folder->judge, root, "judge");
+    join(&folder->control, root, "control");
+    join(&folder->queue, root, "queue");
+    join(&folder->mail, root, "mail");
+    join(&folder->inject, root, "inject");
+    join(&folder->state, root, "state");
+    join(&folder->judge, root, "judge");
     make_folder(folder->control.s, 0755);
     bool const fresh = !has_settings(folder->control.s);
     if (fresh)

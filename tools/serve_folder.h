@@ -14,7 +14,4 @@ struct serve_folder {
  * and the mailboxes that these name are made. Dies with 100 or 111 after logging when it cannot. */
 void serve_folder_make(struct serve_folder *folder, char const *root);
 
-/* Sets PATH to FOLDER/NAME with its NUL. Dies with 111 when out of memory. */
-void serve_folder_join(stralloc *path, char const *folder, char const *name);
-
 #endif

@@ -159,25 +159,29 @@ static void test_open_inherited(void **state)
     assert_int_equal(control_open(&control, ":/", &folder->error), CONTROL_ERROR);
 }
 
+static bool is_word(char const *text, size_t length)
+{
+    return !memchr(text, ' ', length);
+}
+
 static void test_first(void **state)
 {
     struct folder *folder = *state;
     stralloc value = STRALLOC_ZERO;
-    assert_int_equal(control_first(&folder->control, "file", &value, &folder->error),
-                     CONTROL_ABSENT);
+    assert_int_equal(
+        control_first(&folder->control, "file", &value, is_word, "a word", &folder->error),
+        CONTROL_ABSENT);
     folder_write(folder, "file", "# nothing\n\n");
-    assert_int_equal(control_first(&folder->control, "file", &value, &folder->error),
-                     CONTROL_ABSENT);
+    assert_int_equal(
+        control_first(&folder->control, "file", &value, is_word, "a word", &folder->error),
+        CONTROL_ABSENT);
     folder_write(folder, "file", "# a\n first \nsecond\n");
-    assert_int_equal(control_first(&folder->control, "file", &value, &folder->error), CONTROL_OK);
+    assert_int_equal(
+        control_first(&folder->control, "file", &value, is_word, "a word", &folder->error),
+        CONTROL_OK);
     assert_int_equal(value.len, 5);
     assert_memory_equal(value.s, "first", 5);
     stralloc_free(&value);
-}
-
-static bool is_word(char const *text, size_t length)
-{
-    return !memchr(text, ' ', length);
 }
 
 static void test_first_checked(void **state)
@@ -186,11 +190,11 @@ static void test_first_checked(void **state)
     stralloc value = STRALLOC_ZERO;
     folder_write(folder, "file", "word\n");
     assert_int_equal(
-        control_first_checked(&folder->control, "file", &value, is_word, "a word", &folder->error),
+        control_first(&folder->control, "file", &value, is_word, "a word", &folder->error),
         CONTROL_OK);
     folder_write(folder, "file", "\ntwo words\n");
     assert_int_equal(
-        control_first_checked(&folder->control, "file", &value, is_word, "a word", &folder->error),
+        control_first(&folder->control, "file", &value, is_word, "a word", &folder->error),
         CONTROL_ERROR);
     folder_assert_error(folder, "file:2: expected a word, got `two words`");
     stralloc_free(&value);
@@ -303,7 +307,8 @@ static void test_forgiving(void **state)
     assert_int_equal(control_number(control, "number", &value, 1, 9, &folder->error), CONTROL_OK);
     assert_int_equal(value, 8);
     assert_int_equal(mkdirat(control->directory, "folder", 0700), 0);
-    assert_int_equal(control_first(control, "folder", &seen, &folder->error), CONTROL_ABSENT);
+    assert_int_equal(control_first(control, "folder", &seen, is_word, "a word", &folder->error),
+                     CONTROL_ABSENT);
     stralloc_free(&seen);
 }
 
