@@ -30,12 +30,13 @@ static void ban(char const *rule)
 /* What a rule before the greeting has DECIDED. False: the client is turned away. */
 static bool may_be_greeted(enum stream_result waited, struct finding const *decided)
 {
-    if (waited == STREAM_STOPPED || waited == STREAM_EXPIRED)
+    if (waited == STREAM_STOPPED || waited == STREAM_EXPIRED) {
         session.end = session_end_of(waited);
-    else if (decided->verdict == FINDING_NOTHING)
+        return false;
+    }
+    if (decided->verdict == FINDING_NOTHING)
         return true;
-    else
-        session_refuse_finding(&session, decided, 0);
+    session_refuse_finding(&session, decided, 0);
     ban(decided->rule);
     return false;
 }

@@ -394,11 +394,17 @@ class Instance:
 
     # --- one session, as tcpserver, inetd and systemd Accept=yes start it ---
 
-    def single_session(self, environment=None, control=None, arguments=()):
-        """Starts ekiden-smtpd with a connected socket as fd 0 and 1. Returns (Popen, Client)."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            client = Client(listener.getsockname()[1], timeout=self.patience)
-            connected, _ = listener.accept()
+    def single_session(self, environment=None, control=None, arguments=(), local=False):
+        """Starts ekiden-smtpd with a connected socket as fd 0 and 1. Returns (Popen, Client). LOCAL:
+        the socket has no addresses, so the environment says who the client is."""
+        if local:
+            connected, ours = socket.socketpair()
+            ours.settimeout(self.patience)
+            client = Client(0, connected=ours)
+        else:
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                client = Client(listener.getsockname()[1], timeout=self.patience)
+                connected, _ = listener.accept()
         control = control or self.control
         with connected, open(self.log_path, "ab") as log:
             process = subprocess.Popen(

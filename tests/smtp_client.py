@@ -45,7 +45,8 @@ class Client:
         self.socket = connected or socket.create_connection(
             (host, port), timeout, source_address=(source, 0) if source else None
         )
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.pending = b""
         self.greeting = None
 
