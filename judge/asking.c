@@ -88,12 +88,15 @@ static void begin(struct asking *asking)
     while (asking->begun < asking->count && asking->batch.count < ASKING_AT_ONCE) {
         struct lookup *const lookup = asking->lookups[asking->begun++];
         struct dns_question const question = {.name = lookup->name, .type = lookup->type};
-        if (!tain_future(&asking->deadline)) {
+        tain deadline = asking->deadline;
+        if (lookup->whom == ASKING_STRANGERS)
+            tain_sub(&deadline, &deadline, &asking->kept);
+        if (!tain_future(&deadline)) {
             lookup->answer = (struct dns_answer){.status = DNS_TEMPORARY,
                                                  .reason = "the session's time for DNS is over",
                                                  .bytes = STRALLOC_ZERO};
             lookup->finished = true;
-        } else if (!dns_batch_ask(&asking->batch, &question, &lookup->answer, &asking->deadline)) {
+        } else if (!dns_batch_ask(&asking->batch, &question, &lookup->answer, &deadline)) {
             finish(lookup);
         }
     }
@@ -110,12 +113,15 @@ void asking_start(struct asking *asking, struct dns_servers const *servers, uint
 {
     *asking = (struct asking){.batch = {.servers = servers, .answered = on_answer}};
     tain_uint(&asking->left, (unsigned int)seconds);
+    tain_from_millisecs(&asking->kept, (int)(seconds * 1000 / ASKING_KEPT));
 }
 
-struct lookup const *asking_look_up(struct asking *asking, char const *name, enum dns_type type)
+struct lookup const *asking_look_up(struct asking *asking, enum asking_whom whom, char const *name,
+                                    enum dns_type type)
 {
     for (size_t i = 0; i < asking->count; i++)
-        if (asking->lookups[i]->type == type && !strcmp(asking->lookups[i]->name, name))
+        if (asking->lookups[i]->type == type && asking->lookups[i]->whom == whom &&
+            !strcmp(asking->lookups[i]->name, name))
             return asking->lookups[i];
     if (asking->count == ASKING_MAX) {
         asking->exhausted = true;
@@ -128,6 +134,7 @@ struct lookup const *asking_look_up(struct asking *asking, char const *name, enu
         free(copy);
         return &no_memory;
     }
+    lookup->whom = whom;
     lookup->type = type;
     lookup->name = copy;
     asking->lookups[asking->count++] = lookup;

@@ -19,9 +19,16 @@
 #define ASKING_NAMES     16  /* the same for MX and PTR, of at most 253 bytes each */
 #define ASKING_TEXT      250 /* bytes that are kept of a TXT record; of several records the first */
 
+/* Whose name servers answer. A client chooses names that are its own, and may have name servers
+ * that take all the time there is: a part of it, at the end, is kept for those whom the operator
+ * chose, or no list would be asked about what such a client says afterwards. */
+enum asking_whom { ASKING_STRANGERS, ASKING_LISTS };
+#define ASKING_KEPT 4 /* the last of so many parts of the time is for lists */
+
 struct lookup {
     struct dns_answer answer; /* cut to the above */
     bool finished;
+    enum asking_whom whom;
     enum dns_type type;
     char *name;
 };
@@ -31,6 +38,7 @@ struct asking {
     struct lookup *lookups[ASKING_MAX]; /* owned, in the order in which they were wanted */
     size_t count;
     size_t begun;  /* of these; the others wait until there is room */
+    tain kept;     /* of the time, for lists */
     tain left;     /* of the time, while none is under way */
     tain deadline; /* while one is */
     bool under_way;
@@ -41,10 +49,11 @@ struct asking {
  * way, all in all. (It does not run while none is: a client that waits must not wear it out.) */
 void asking_start(struct asking *asking, struct dns_servers const *servers, uint64_t seconds);
 
-/* The look-up of NAME, begun when it is wanted for the first time; it stays for good. Never NULL:
- * what is too much (then asking->exhausted is set), or out of memory or time, is finished with
- * DNS_TEMPORARY. */
-struct lookup const *asking_look_up(struct asking *asking, char const *name, enum dns_type type);
+/* The look-up of NAME with WHOM, begun when it is wanted for the first time; it stays for good.
+ * Never NULL: what is too much (then asking->exhausted is set), or out of memory or time, is
+ * finished with DNS_TEMPORARY. */
+struct lookup const *asking_look_up(struct asking *asking, enum asking_whom whom, char const *name,
+                                    enum dns_type type);
 
 /* As dns_batch_waits and dns_batch_serve. */
 unsigned int asking_waits(struct asking const *asking, iopause_fd waits[DNS_ASK_MAX],

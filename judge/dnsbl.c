@@ -74,7 +74,7 @@ static bool ask(struct judge *judge, struct subject const *subject, struct dnsbl
     struct finding *const finding =
         report_add(report, FINDING_NOTHING, subject->file, place_of(place, subject, list));
     snprintf(name, sizeof name, "%s.%s", subject->key, list->zone);
-    struct lookup const *const lookup = asking_look_up(&judge->asking, name, DNS_A);
+    struct lookup const *const lookup = asking_look_up(&judge->asking, ASKING_LISTS, name, DNS_A);
     *hit = (struct hit){.finding = finding, .list = list};
     if (!lookup->finished) {
         report->waiting = true;
@@ -87,7 +87,7 @@ static bool ask(struct judge *judge, struct subject const *subject, struct dnsbl
         return false;
     if (list->allow || *list->text)
         return true;
-    struct lookup const *const text = asking_look_up(&judge->asking, name, DNS_TXT);
+    struct lookup const *const text = asking_look_up(&judge->asking, ASKING_LISTS, name, DNS_TXT);
     if (text->finished) {
         judge_trail(finding, text);
         if (text->answer.count > 0)

@@ -70,9 +70,15 @@ static bool is_numeric(char const *domain)
 bool judge_domain(char domain[JUDGE_DOMAIN_MAX], char const *text)
 {
     char const *const sign = strrchr(text, '@');
+    char name[QUESTION_FIELD_MAX + 1];
     if (sign)
         text = sign + 1;
-    return domain_ascii(domain, JUDGE_DOMAIN_MAX, text) == DOMAIN_ASCII_OK && !is_numeric(domain);
+    size_t const length = strnlen(text, sizeof name);
+    if (length == sizeof name)
+        return false;
+    memcpy(name, text, length + 1);
+    name[address_rootless(name, length)] = 0;
+    return domain_ascii(domain, JUDGE_DOMAIN_MAX, name) == DOMAIN_ASCII_OK && !is_numeric(domain);
 }
 
 static char const *type_name(enum dns_type type)

@@ -56,5 +56,6 @@ void judge_fence_close(int state, bool read_only)
         {state, SANDBOX_READ | (read_only ? 0 : SANDBOX_WRITE | SANDBOX_MOVE_ANY)}};
     sandbox_limit(&limits);
     sandbox_allow_paths(paths, state >= 0 ? 1 : 0);
+    sandbox_keep_apart();
     sandbox_allow_calls(calls, sizeof calls / sizeof *calls);
 }

@@ -62,7 +62,8 @@ static struct existence look_for(struct judge *judge, struct finding *finding, c
 {
     struct existence existence = {.found = false};
     for (size_t i = 0; i < count; i++) {
-        struct lookup const *const lookup = asking_look_up(&judge->asking, name, types[i]);
+        struct lookup const *const lookup =
+            asking_look_up(&judge->asking, ASKING_STRANGERS, name, types[i]);
         if (!lookup->finished) {
             existence.waiting = true;
             continue;
@@ -114,7 +115,8 @@ static char const *confirm(struct judge *judge, struct report *report, struct fi
         /* What is no host name cannot be shown to anybody. */
         if (!address_is_domain(name->text, name->length, false))
             continue;
-        struct lookup const *const lookup = asking_look_up(&judge->asking, name->text, type);
+        struct lookup const *const lookup =
+            asking_look_up(&judge->asking, ASKING_STRANGERS, name->text, type);
         waiting |= !lookup->finished && !confirmed;
         if (!lookup->finished || confirmed)
             continue;
@@ -160,7 +162,8 @@ void names_examine_client(struct judge *judge, struct question const *question,
     if (!judge->has_client || !checks_any(&judge->settings.checks, of_client, 2))
         return;
     dns_reverse_name(name, &judge->client);
-    struct lookup const *const pointers = asking_look_up(&judge->asking, name, DNS_PTR);
+    struct lookup const *const pointers =
+        asking_look_up(&judge->asking, ASKING_STRANGERS, name, DNS_PTR);
     if (!pointers->finished) {
         report->waiting = true;
         return;
@@ -221,7 +224,8 @@ static void examine_domain(struct judge *judge, struct report *report, struct fi
     char text[TEXT_SIZE];
     struct objection objection = {"1.8", text};
     enum check_action const action = action_of(judge, CHECK_SENDER_DNS);
-    struct lookup const *const exchangers = asking_look_up(&judge->asking, domain, DNS_MX);
+    struct lookup const *const exchangers =
+        asking_look_up(&judge->asking, ASKING_STRANGERS, domain, DNS_MX);
     if (exchangers->finished)
         judge_trail(finding, exchangers);
     /* Asked at once with it, though only a domain without MX needs them (RFC 5321 section 5.1). */
@@ -253,10 +257,19 @@ static void examine_domain(struct judge *judge, struct report *report, struct fi
 void names_examine_sender(struct judge *judge, struct question const *question,
                           struct report *report)
 {
-    char domain[JUDGE_DOMAIN_MAX];
+    char domain[JUDGE_DOMAIN_MAX], text[TEXT_SIZE];
     if (action_of(judge, CHECK_SENDER_DNS) == CHECK_OFF)
         return;
     struct finding *const finding = add(judge, report, CHECK_SENDER_DNS);
-    if (strchr(question->fields[0], '@') && judge_domain(domain, question->fields[0]))
+    char const *const sign = strrchr(question->fields[0], '@');
+    if (!sign || sign[1] == '[')
+        return;
+    if (judge_domain(domain, question->fields[0])) {
         examine_domain(judge, report, finding, domain);
+        return;
+    }
+    /* 192.0.2.1 without brackets, or U-labels that are none: whatever the DNS says, nobody can
+     * answer such a sender. */
+    snprintf(text, sizeof text, "sender domain %s cannot be a name of the DNS", sign + 1);
+    object(finding, action_of(judge, CHECK_SENDER_DNS), &(struct objection){"1.8", text});
 }

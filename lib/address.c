@@ -141,6 +141,11 @@ bool address_literal_ip(char const *text, size_t length, ip46 *ip)
     return true;
 }
 
+size_t address_rootless(char const *name, size_t length)
+{
+    return length > 1 && name[length - 1] == '.' ? length - 1 : length;
+}
+
 bool address_is_literal(char const *text, size_t length)
 {
     ip46 ip;

@@ -63,6 +63,10 @@ bool address_is_rewritten(char const *local, size_t length);
  * which exist), or with UTF8 of valid U-labels; no empty label, limits as above. */
 bool address_is_domain(char const *text, size_t length, bool utf8);
 
+/* The length of a host name without the dot at its end: resolvers take a name with it for the same,
+ * and no list has it. */
+size_t address_rootless(char const *name, size_t length);
+
 /* True for a valid address literal, with its brackets. */
 bool address_is_literal(char const *text, size_t length);
 

@@ -1,6 +1,7 @@
 #include "lib/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,6 +83,48 @@ static int compare(void const *left, void const *right)
     return (a > b) - (a < b);
 }
 
+static void attach(struct program *program)
+{
+    struct sock_fprog const filter = {.len = program->length, .filter = program->instructions};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) != 0)
+        die("system call filter (EKIDEN_SANDBOX=off goes without, where the kernel has none)");
+}
+
+/* Where CALL is made and the lower half of its argument NUMBER is one of VALUES, what is in LISTED
+ * becomes of it, otherwise what is in ELSEWHERE. Other calls go on. */
+static void emit_argument(struct program *program, unsigned int call, unsigned int number,
+                          unsigned int const values[4], unsigned int listed, unsigned int elsewhere)
+{
+    unsigned int const half = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0;
+    unsigned int const place =
+        (unsigned int)(offsetof(struct seccomp_data, args) + 8 * number) + half;
+    emit(program, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+    emit(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 7, call);
+    emit(program, BPF_LD | BPF_W | BPF_ABS, 0, 0, place);
+    for (unsigned char i = 0; i < 4; i++)
+        emit(program, BPF_JMP | BPF_JEQ | BPF_K, (unsigned char)(4 - i), 0, values[i]);
+    emit(program, BPF_RET | BPF_K, 0, 0, elsewhere);
+    emit(program, BPF_RET | BPF_K, 0, 0, listed);
+}
+
+void sandbox_keep_apart(void)
+{
+    unsigned int const self = (unsigned int)getpid(), allow = SECCOMP_RET_ALLOW,
+                       end = SECCOMP_RET_KILL_PROCESS;
+    struct program program = {.length = 0};
+    if (is_off())
+        return;
+    emit_argument(&program, SYS_tgkill, 0, (unsigned int[4]){self, self, self, self}, allow, end);
+    emit_argument(&program, SYS_socket, 0, (unsigned int[4]){AF_INET, AF_INET6, AF_INET, AF_INET6},
+                  allow, end);
+    /* A descriptor sends what signal it is told to whom it is told. */
+    emit_argument(&program, SYS_fcntl, 1,
+                  (unsigned int[4]){F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETOWN}, end, allow);
+    emit(&program, BPF_RET | BPF_K, 0, 0, allow);
+    attach(&program);
+}
+
 void sandbox_allow_calls(int const *calls, size_t count)
 {
     int sorted[CALLS_MAX];
@@ -100,10 +144,7 @@ void sandbox_allow_calls(int const *calls, size_t count)
     emit(&program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
     emit(&program, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
     emit_tree(&program, sorted, count);
-    struct sock_fprog const filter = {.len = program.length, .filter = program.instructions};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) != 0)
-        die("system call filter (EKIDEN_SANDBOX=off goes without, where the kernel has none)");
+    attach(&program);
 }
 
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)

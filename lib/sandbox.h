@@ -17,6 +17,12 @@
  * comparisons. Dies with exit 111 on failure. */
 void sandbox_allow_calls(int const *calls, size_t count);
 
+/* For a process that asks name servers, shares its user with others, and is not to reach them: it
+ * can send a signal to itself only (by tgkill, as abort does; the other calls must not be allowed),
+ * not make a descriptor send one (fcntl), and have sockets of the internet only. Before
+ * sandbox_allow_calls, and not for one that forks. Dies with exit 111 on failure. */
+void sandbox_keep_apart(void);
+
 /* What each process needs that talks on the descriptors it has: them, the clock, memory, the end.
  * For a list of CALLS. Newer C libraries use the newer twin of some calls; both are listed. */
 #ifdef SYS_poll

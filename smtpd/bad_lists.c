@@ -31,6 +31,7 @@ enum policy_rule policy_hello(struct connection const *connection, char const *n
     size_t value_length, start = 0;
     if (!list->present || policy_is_exempt(connection))
         return POLICY_WELCOME;
+    length = address_rootless(name, length);
     bool const bad = table_match_domain(list, name, length, &start, &value, &value_length);
     return policy_ask_key(connection, POLICY_BADHELO, bad, bad ? name + start : 0,
                           bad ? length - start : 0)

@@ -131,6 +131,7 @@ static bool is_our_name(struct connection const *connection, char const *name, s
 {
     struct routing const *const routing = &connection->settings->routing;
     ip46 ip;
+    length = address_rootless(name, length);
     if (address_literal_ip(name, length, &ip))
         return is_same(&ip, &connection->local);
     return (length == strlen(routing->me) && !case_diffb(name, length, routing->me)) ||

@@ -85,6 +85,7 @@ static void fence(void)
         .address_space = MEMORY, .descriptors = DNS_ASK_MAX, .file_size = 0, .processes = 0};
     sandbox_limit(&limits);
     sandbox_allow_paths(NULL, 0);
+    sandbox_keep_apart();
     sandbox_allow_calls(calls, sizeof calls / sizeof *calls);
 }
 

@@ -189,6 +189,7 @@ def test_rhsbl(judge):
     assert verdicts(found) == "r--" and found[1].place == "rhsbl:3"
     assert found[0].text == "sender domain bad.example is listed by rh.test"
     assert verdicts(asked.ask("M", "someone@nö.example")) == "r--"
+    assert verdicts(asked.ask("H", "bad.example.")) == "rr-"  # the root's dot hides nothing
     before = asked.server.asked()
     # Not for literals, addresses without brackets, what is no domain, and nobody.
     for name in ("[192.0.2.7]", "[IPv6:2001:db8::7]", "192.0.2.7", "localhost", "a..b", "a b.c",
@@ -269,6 +270,7 @@ def test_senders(judge):
                    '"a@null.example"@mx.example'):
         assert verdicts(asked.ask("M", sender)) == "-", sender
     for sender, status in (("x@null.example", "5.7.27"), ("x@useless.example", "5.1.8"),
+                           ("x@192.0.2.1", "5.1.8"), ("x@mx.example.1", "5.1.8"),
                            ("x@txt.example", "5.1.8"), ("x@none.example", "5.1.8")):
         found = asked.ask("M", sender)
         assert verdicts(found) == "r" and (found[0].number, found[0].status) == (550, status)
@@ -381,6 +383,17 @@ def test_silence(judge):
     found = asked.ask("M", "x@new.example")
     assert verdicts(found) == "?" and "time for DNS is over" in found[0].text
     assert asked.server.asked() == before
+
+
+def test_slow_names_of_a_client_leave_time_for_lists(judge):
+    """Else whoever has a slow name server says HELO with its name, waits, and is on no list then."""
+    asked = judge({"rhsbl": "rh.test for=sender\n", "checks": "helo-dns log\nsender-dns log\n",
+                   "dnsdeadline": "4\n"}, {("bad.example.rh.test", "A"): ["127.0.0.2"]},
+                  {"slow.example": "silence"})
+    assert verdicts(asked.ask("H", "slow.example")) == "?"
+    found = {finding.rule: finding for finding in asked.ask("M", "x@bad.example")}
+    assert found["rhsbl"].verdict == "r", found
+    assert found["sender-dns"].verdict == "?" and "time for DNS is over" in found["sender-dns"].text
 
 
 def test_time_runs_only_while_something_is_asked(judge):

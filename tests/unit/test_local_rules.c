@@ -41,7 +41,7 @@ static struct finding hello(char const *name)
 static void our_names_are_ours(void **state)
 {
     static char const *const ours[] = {"mail.here.example", "HERE.example", "[192.0.2.25]",
-                                       "[IPv6:::ffff:192.0.2.25]"};
+                                       "[IPv6:::ffff:192.0.2.25]", "here.example."};
     static char const *const others[] = {"here.example.org", "a.here.example", "[192.0.2.26]",
                                          "localhost", "192.0.2.25"};
     load(*state, "helo-us refuse\n", "192.0.2.7");

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,6 +97,65 @@ static void calls_are_filtered(void **state)
 #endif
 }
 
+/* What a process that has been taken over could do to others of its user, or by way of them. */
+
+static int const reaching[] = {SYS_exit_group, SYS_getpid, SYS_gettid, SYS_tgkill,
+                               SYS_socket,     SYS_fcntl,  SYS_getppid};
+
+static void keep_apart(void)
+{
+    sandbox_keep_apart();
+    sandbox_allow_calls(reaching, sizeof reaching / sizeof *reaching);
+}
+
+static int what_is_its_own_is_left(void)
+{
+    keep_apart();
+    return syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), 0) == 0 && fcntl(0, F_GETFL) >= 0 &&
+                   fcntl(0, F_SETFD, FD_CLOEXEC) == 0 && socket(AF_INET, SOCK_STREAM, 0) >= 0 &&
+                   (socket(AF_INET6, SOCK_DGRAM, 0) >= 0 || errno == EAFNOSUPPORT)
+               ? 0
+               : 1;
+}
+
+static int a_signal_to_another(void)
+{
+    keep_apart();
+    return (int)syscall(SYS_tgkill, getppid(), getppid(), 0);
+}
+
+static int a_socket_of_this_host(void)
+{
+    keep_apart();
+    return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static int a_descriptor_that_signals_another(void)
+{
+    keep_apart();
+    return fcntl(0, F_SETOWN, getppid());
+}
+
+static int a_descriptor_with_a_signal_of_choice(void)
+{
+    keep_apart();
+    return fcntl(0, F_SETSIG, SIGKILL);
+}
+
+static void processes_are_kept_apart(void **state)
+{
+    static int (*const reaches[])(void) = {a_signal_to_another, a_socket_of_this_host,
+                                           a_descriptor_that_signals_another,
+                                           a_descriptor_with_a_signal_of_choice};
+    (void)state;
+#ifdef EKIDEN_SANITIZE
+    skip(); /* there are no fences */
+#endif
+    assert_int_equal(run(what_is_its_own_is_left), 0);
+    for (size_t i = 0; i < sizeof reaches / sizeof *reaches; i++)
+        assert_int_equal(run(reaches[i]), -SIGSYS);
+}
+
 static int no_path_is_left(void)
 {
     sandbox_allow_paths(NULL, 0);
@@ -165,6 +225,7 @@ int main(void)
 {
     struct CMUnitTest const tests[] = {
         cmocka_unit_test(calls_are_filtered),
+        cmocka_unit_test(processes_are_kept_apart),
         cmocka_unit_test(paths_are_fenced),
         cmocka_unit_test(limits_are_set),
     };
