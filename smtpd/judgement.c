@@ -214,7 +214,7 @@ static enum stream_result ask_now(struct judgement *judgement, enum question_kin
     if (result == STREAM_OK && !answer &&
         (kind == QUESTION_RECIPIENT || kind == QUESTION_MESSAGE)) {
         make_lost(judgement);
-        if (objection_is(&judgement->lost))
+        if (objection_counts(&judgement->lost, false, postmaster))
             *decided = judgement->lost;
     }
     return result;

@@ -19,7 +19,8 @@ bool objection_is(struct finding const *finding)
 bool objection_counts(struct finding const *finding, bool allowed, bool postmaster)
 {
     static char const *const not_when_allowed[] = {"dnsbl", "rhsbl", "greylist"};
-    static char const *const not_for_postmaster[] = {"dnsbl", "rhsbl", "greylist", "spfbehavior"};
+    static char const *const not_for_postmaster[] = {"dnsbl", "rhsbl", "greylist", "spfbehavior",
+                                                     "dnsdown"};
     return objection_is(finding) && !(allowed && is_one_of(finding, not_when_allowed, 3)) &&
-           !(postmaster && is_one_of(finding, not_for_postmaster, 4));
+           !(postmaster && is_one_of(finding, not_for_postmaster, 5));
 }

@@ -10,7 +10,8 @@
 bool objection_is(struct finding const *finding);
 
 /* The same, and it counts: with ALLOWED, for a client that a list allows, lists and greylisting do
- * not; with POSTMASTER, for mail to postmaster, SPF does not either (RFC 5321 4.5.1). */
+ * not; with POSTMASTER, for mail to postmaster, SPF does not either, nor that nobody could be asked
+ * (RFC 5321 4.5.1). */
 bool objection_counts(struct finding const *finding, bool allowed, bool postmaster);
 
 #endif

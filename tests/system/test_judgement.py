@@ -321,6 +321,7 @@ def test_judges_that_fail(server, names):
             with session(server) as client:
                 assert offer(client).code == code, habit
                 assert client.command(f"RCPT TO:<{BOB}>").code == code, habit
+                assert client.command("RCPT TO:<postmaster>").code == 250, habit
                 assert client.command("EHLO other.example").code == 250
             assert len(events(server, "judge-lost")) == before + 1, habit
 
