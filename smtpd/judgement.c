@@ -192,12 +192,12 @@ static void take_greylist(struct judgement *judgement, struct finding const *fin
 static void decide(struct judgement *judgement, struct question_answer const *answer,
                    bool postmaster, struct finding *decided)
 {
-    bool const allowed = judgement_allowing(judgement);
+    char const *const allowing = judgement_allowing(judgement);
     for (size_t i = 0; answer && i < answer->count; i++) {
         struct finding const *const finding = &answer->findings[i];
         trace_rule(judgement->stream->connection->trace, finding);
         take_greylist(judgement, finding);
-        if (decided->verdict == FINDING_NOTHING && objection_counts(finding, allowed, postmaster))
+        if (decided->verdict == FINDING_NOTHING && objection_counts(finding, allowing, postmaster))
             *decided = *finding;
     }
 }
@@ -238,9 +238,9 @@ enum stream_result judgement_recipient(struct judgement *judgement, struct addre
     enum stream_result const result = gather(judgement);
     if (result != STREAM_OK)
         return result;
-    bool const allowed = judgement_allowing(judgement);
+    char const *const allowing = judgement_allowing(judgement);
     for (size_t i = 0; i < judgement->count && decided->verdict == FINDING_NOTHING; i++)
-        if (objection_counts(judgement->findings[i], allowed, postmaster))
+        if (objection_counts(judgement->findings[i], allowing, postmaster))
             *decided = *judgement->findings[i];
     if (decided->verdict != FINDING_NOTHING ||
         !judge_settings_ask(&settings_of(judgement)->judge, QUESTION_RECIPIENT))

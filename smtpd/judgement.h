@@ -6,7 +6,8 @@
  * question is sent as soon as it can be, and nothing is awaited before the first RCPT whose mailbox
  * is good, save limits of connections. Then the findings count in this order, and the first that
  * refuses or defers decides: client, HELO name, SPF, sender, and last, for each recipient,
- * greylisting and limits. A finding that allows silences lists and greylisting. Mail to postmaster
+ * greylisting and limits. An allowed address silences lists and greylisting,
+ * an allowed name, which anybody may claim, other lists of names only. Mail to postmaster
  * is not refused by lists, SPF or greylisting (RFC 5321 4.5.1).
  *
  * When nobody can be asked, the mail goes on and the log says so, or is deferred where `dnsdown`

@@ -133,6 +133,20 @@ def test_an_allow_list_silences_the_others(server, names):
     assert (accepted["rule"], accepted["lists"]) == ("dnsbl", "dnsbl:1,+dnsbl:2")
 
 
+def test_an_allowed_name_does_not_silence_lists_of_addresses(server, names):
+    """Everybody can claim one."""
+    names.records = {("sender.example.good.test", "A"): ["127.0.0.2"],
+                     ("sender.example.rh.test", "A"): ["127.0.0.2"]}
+    server.set("rhsbl", "+good.test for=sender\nrh.test for=sender\n")
+    with session(server) as client:
+        assert offer(client).code == 250
+    names.records = {**names.records, **LISTED}
+    server.set("dnsbl", "bad.test\n")
+    with session(server) as client:
+        assert offer(client).code == 550
+    assert last(server)["rule"] == "dnsbl"
+
+
 def test_the_first_of_the_order_decides(server, names):
     """Client, HELO name, sender; what only wants to be logged is."""
     server.set("checks", "reverse-dns log\nforward-dns log\nhelo-dns refuse\nsender-dns defer\n")
