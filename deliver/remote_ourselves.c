@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/ip.h"
+
 static bool take_address(struct sockaddr const *address, ip46 *ip)
 {
     if (!address)
@@ -57,9 +59,8 @@ void remote_ourselves_free(struct remote_ourselves *ourselves)
 /* ::ffff:a.b.c.d and IPv4 are one address to the kernel. */
 static void plain(ip46 *out, ip46 const *ip)
 {
-    static char const mapped[12] = {[10] = (char)0xff, [11] = (char)0xff};
-    if (ip46_is6(ip) && memcmp(ip->ip, mapped, sizeof mapped) == 0)
-        ip46_from_ip4(out, ip->ip + 12);
+    if (ip46_is6(ip))
+        ip_from_bytes(out, ip->ip);
     else
         *out = *ip;
 }
@@ -76,11 +77,6 @@ static bool is_unspecified(ip46 const *ip)
     return ip46_is6(ip) ? memcmp(ip->ip, none, sizeof none) == 0 : ip->ip[0] == 0;
 }
 
-static bool is_loopback(ip46 const *ip)
-{
-    return ip46_is6(ip) ? memcmp(ip->ip, IP6_LOCAL, 16) == 0 : ip->ip[0] == 127;
-}
-
 bool remote_ourselves_except(struct remote_ourselves const *ourselves, ip46 const *ip)
 {
     return networks_contain(ourselves->not, ip);
@@ -94,7 +90,7 @@ bool remote_ourselves_have(struct remote_ourselves const *ourselves, ip46 const 
         return true;
     if (remote_ourselves_except(ourselves, &address))
         return false;
-    if (is_loopback(&address) || networks_contain(ourselves->more, &address))
+    if (ip_is_loopback(&address) || networks_contain(ourselves->more, &address))
         return true;
     for (size_t i = 0; i < ourselves->count; i++)
         if (ip46_is6(&ourselves->interfaces[i]) == ip46_is6(&address) &&

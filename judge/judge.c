@@ -81,25 +81,6 @@ bool judge_domain(char domain[JUDGE_DOMAIN_MAX], char const *text)
     return domain_ascii(domain, JUDGE_DOMAIN_MAX, name) == DOMAIN_ASCII_OK && !is_numeric(domain);
 }
 
-static char const *type_name(enum dns_type type)
-{
-    switch (type) {
-    case DNS_A:
-        return "A";
-    case DNS_AAAA:
-        return "AAAA";
-    case DNS_MX:
-        return "MX";
-    case DNS_PTR:
-        return "PTR";
-    case DNS_TXT:
-        return "TXT";
-    case DNS_CNAME:
-        break;
-    }
-    return "CNAME";
-}
-
 static void add_records(struct finding *finding, struct dns_answer const *answer)
 {
     char text[DNS_NAME_MAX + 8];
@@ -120,7 +101,7 @@ void judge_trail(struct finding *finding, struct lookup const *lookup)
     finding_trail(finding, finding->trail[0] ? "; " : "");
     finding_trail(finding, lookup->name);
     finding_trail(finding, lookup->name ? " " : "");
-    finding_trail(finding, lookup->name ? type_name(lookup->type) : "");
+    finding_trail(finding, lookup->name ? dns_type_name(lookup->type) : "");
     finding_trail(finding, " -> ");
     switch (answer->status) {
     case DNS_OK:

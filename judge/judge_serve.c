@@ -1,11 +1,9 @@
 #include "judge/judge_serve.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
-#include <skalibs/ip46.h>
-
+#include "lib/ip.h"
 #include "lib/log.h"
 #include "lib/packet.h"
 
@@ -54,21 +52,13 @@ static void retire(struct inquiry const *inquiry)
 /* Keeps what later questions are about. False: the client's address is none. */
 static bool remember(struct judge *judge, struct question const *question)
 {
-    static char const mapped[12] = {[10] = '\xff', [11] = '\xff'};
     char const *const text = question->fields[0];
-    char bytes[16];
     if (question->kind == QUESTION_SENDER)
         memcpy(judge->sender, text, sizeof judge->sender);
     if (question->kind != QUESTION_CLIENT && question->kind != QUESTION_CONNECTION)
         return true;
-    if (inet_pton(AF_INET, text, bytes) == 1)
-        ip46_from_ip4(&judge->client, bytes);
-    else if (inet_pton(AF_INET6, text, bytes) != 1)
+    if (!ip_scan(&judge->client, text))
         return false;
-    else if (!memcmp(bytes, mapped, sizeof mapped))
-        ip46_from_ip4(&judge->client, bytes + sizeof mapped);
-    else
-        ip46_from_ip6(&judge->client, bytes);
     judge->address[ip46_fmt(judge->address, &judge->client)] = 0;
     return judge->has_client = true;
 }

@@ -30,6 +30,25 @@ void dns_ask(struct dns_servers const *servers, struct dns_question const *quest
     dns_batch_give_up(&batch);
 }
 
+char const *dns_type_name(enum dns_type type)
+{
+    switch (type) {
+    case DNS_A:
+        return "A";
+    case DNS_AAAA:
+        return "AAAA";
+    case DNS_MX:
+        return "MX";
+    case DNS_PTR:
+        return "PTR";
+    case DNS_TXT:
+        return "TXT";
+    case DNS_CNAME:
+        break;
+    }
+    return "CNAME";
+}
+
 void dns_reverse_name(char name[DNS_REVERSE_MAX], ip46 const *ip)
 {
     unsigned char const *bytes = (unsigned char const *)ip->ip;

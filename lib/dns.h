@@ -55,6 +55,9 @@ enum control_result dns_servers_load(struct dns_servers *servers, struct control
 
 enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
 
+/* As in a zone file. */
+char const *dns_type_name(enum dns_type type);
+
 enum dns_status {
     DNS_OK,        /* at least one record of the type */
     DNS_NO_NAME,   /* NXDOMAIN */

@@ -1,5 +1,4 @@
 /* Which name servers are asked: the control file `nameservers`, else resolv.conf(5). */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include <skalibs/djbunix.h>
 
 #include "lib/dns.h"
+#include "lib/ip.h"
 
 #define PORT        53
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -14,28 +14,6 @@
 #define EXPECTED                                                                                   \
     "a name server such as 192.0.2.53, 127.0.0.1:5353, [2001:db8::53]:53, and perhaps `trusted`"
 #define BLANKS " \t\r"
-
-static bool is_loopback(ip46 const *ip)
-{
-    return ip46_is6(ip) ? memcmp(ip->ip, IP6_LOCAL, 16) == 0 : ip->ip[0] == 127;
-}
-
-static bool scan_ip(ip46 *ip, char const *text)
-{
-    static unsigned char const mapped[12] = {[10] = 0xff, [11] = 0xff};
-    char bytes[16];
-    if (inet_pton(AF_INET, text, bytes) == 1) {
-        ip46_from_ip4(ip, bytes);
-        return true;
-    }
-    if (inet_pton(AF_INET6, text, bytes) != 1)
-        return false;
-    if (memcmp(bytes, mapped, sizeof mapped) == 0)
-        ip46_from_ip4(ip, bytes + 12);
-    else
-        ip46_from_ip6(ip, bytes);
-    return true;
-}
 
 /* 1 to 65535, digits only. */
 static bool scan_port(uint16_t *port, char const *text)
@@ -61,18 +39,18 @@ static bool scan_endpoint(struct dns_server *server, char *text)
             return false;
         port = end[1] ? end + 2 : NULL;
         *end = 0;
-        if (!scan_ip(&server->ip, text + 1))
+        if (!ip_scan(&server->ip, text + 1))
             return false;
-    } else if (!scan_ip(&server->ip, text)) {
+    } else if (!ip_scan(&server->ip, text)) {
         port = strrchr(text, ':');
         if (!port)
             return false;
         *port++ = 0;
         /* IPv6 with a port has brackets: else 2001:db8::1:53 is two things at once. */
-        if (strchr(text, ':') || !scan_ip(&server->ip, text))
+        if (strchr(text, ':') || !ip_scan(&server->ip, text))
             return false;
     }
-    server->trusted = is_loopback(&server->ip);
+    server->trusted = ip_is_loopback(&server->ip);
     return !port || scan_port(&server->port, port);
 }
 
@@ -110,10 +88,10 @@ static void take_resolv_conf(struct dns_servers *servers, char *text)
         char *next = NULL;
         char const *const word = strtok_r(line, BLANKS, &next);
         char const *const address = strtok_r(NULL, BLANKS, &next);
-        if (!word || strcmp(word, "nameserver") != 0 || !address || !scan_ip(&server.ip, address) ||
+        if (!word || strcmp(word, "nameserver") != 0 || !address || !ip_scan(&server.ip, address) ||
             servers->count == DNS_SERVERS_MAX)
             continue;
-        server.trusted = is_loopback(&server.ip);
+        server.trusted = ip_is_loopback(&server.ip);
         servers->servers[servers->count++] = server;
     }
 }

@@ -9,21 +9,15 @@
 
 #include <skalibs/types.h>
 
+#include "lib/ip.h"
 #include "lib/log.h"
 
 typedef int name_func(int, struct sockaddr *restrict, socklen_t *restrict);
 
-static bool is_mapped(char const *ip)
-{
-    return !memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
-}
-
 static void set_address(ip46 *ip, char const *bytes, bool is6)
 {
-    if (is6 && is_mapped(bytes))
-        ip46_from_ip4(ip, bytes + 12);
-    else if (is6)
-        ip46_from_ip6(ip, bytes);
+    if (is6)
+        ip_from_bytes(ip, bytes);
     else
         ip46_from_ip4(ip, bytes);
 }

@@ -6,6 +6,7 @@
 #include <skalibs/bytestr.h>
 
 #include "lib/clock.h"
+#include "lib/ip.h"
 #include "lib/routing.h"
 #include "smtpd/policy.h"
 
@@ -110,21 +111,11 @@ static bool is_well_formed(char const *name, size_t length)
                           : address_is_domain(name, length, false) && !is_address(name, length);
 }
 
-static bool is_loopback(ip46 const *ip)
-{
-    static char const loopback[16] = {[15] = 1};
-    return ip46_is6(ip) ? !memcmp(ip->ip, loopback, 16) : ip->ip[0] == 127;
-}
-
-static bool is_same(ip46 const *one, ip46 const *other)
-{
-    return ip46_is6(one) == ip46_is6(other) && !memcmp(one->ip, other->ip, ip46_is6(one) ? 16 : 4);
-}
-
 /* This host itself may say so. */
 static bool is_us(struct connection const *connection)
 {
-    return is_loopback(&connection->remote) || is_same(&connection->remote, &connection->local);
+    return ip_is_loopback(&connection->remote) ||
+           ip_is_same(&connection->remote, &connection->local);
 }
 
 static bool is_our_name(struct connection const *connection, char const *name, size_t length)
@@ -133,7 +124,7 @@ static bool is_our_name(struct connection const *connection, char const *name, s
     ip46 ip;
     length = address_rootless(name, length);
     if (address_literal_ip(name, length, &ip))
-        return is_same(&ip, &connection->local);
+        return ip_is_same(&ip, &connection->local);
     return (length == strlen(routing->me) && !case_diffb(name, length, routing->me)) ||
            routing_is_local(routing, name, length);
 }

@@ -5,6 +5,7 @@
 
 #include <skalibs/bytestr.h>
 
+#include "lib/ip.h"
 #include "lib/network.h"
 #include "lib/routing.h"
 #include "lib/table.h"
@@ -61,17 +62,12 @@ enum policy_rule policy_sender(struct connection const *connection, char const *
     return POLICY_WELCOME;
 }
 
-static bool is_same_ip(ip46 const *one, ip46 const *other)
-{
-    return one->is6 == other->is6 && memcmp(one->ip, other->ip, one->is6 ? 16 : 4) == 0;
-}
-
 /* True when the literal names the address at which the client reached us. */
 static bool is_our_literal(struct connection const *connection, char const *text, size_t length)
 {
     ip46 ip;
     return connection->has_remote && address_literal_ip(text, length, &ip) &&
-           is_same_ip(&ip, &connection->local);
+           ip_is_same(&ip, &connection->local);
 }
 
 /* False when it would not fit: settings hold names that are longer than any domain. */

@@ -42,22 +42,6 @@ static void note(struct spf_check *check, char const *text, size_t length)
     spf_answer_append(trail, SPF_TRAIL_MAX + 1, text, length);
 }
 
-static char const *type_name(enum dns_type type)
-{
-    switch (type) {
-    case DNS_A:
-        return "A";
-    case DNS_AAAA:
-        return "AAAA";
-    case DNS_MX:
-        return "MX";
-    case DNS_PTR:
-        return "PTR";
-    default:
-        return "TXT";
-    }
-}
-
 static void note_text(struct spf_check *check, char const *text)
 {
     note(check, text, strlen(text));
@@ -91,7 +75,7 @@ static void note_answer(struct spf_check *check, struct dns_question const *ques
     char more[32];
     if (*check->answer->trail)
         note_text(check, "; ");
-    note_text(check, type_name(question->type));
+    note_text(check, dns_type_name(question->type));
     note_text(check, " ");
     note_text(check, question->name);
     if (answer->status == DNS_TEMPORARY) {
@@ -131,7 +115,7 @@ bool spf_check_answered(struct spf_check *check, struct dns_question const *ques
     char what[300];
     if (answer->status != DNS_TEMPORARY)
         return true;
-    snprintf(what, sizeof what, "%s %.120s: %s", type_name(question->type), question->name,
+    snprintf(what, sizeof what, "%s %.120s: %s", dns_type_name(question->type), question->name,
              answer->reason);
     spf_check_fail(check, SPF_FAILURE_TEMPORARY, "the DNS gives no answer", what);
     return false;

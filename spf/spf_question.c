@@ -1,29 +1,12 @@
 #include "spf/spf_question.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/domain_ascii.h"
+#include "lib/ip.h"
 
 #define FIELDS 3
-
-static bool take_address(ip46 *ip, char const *text)
-{
-    static unsigned char const mapped[12] = {[10] = 0xff, [11] = 0xff};
-    char bytes[16];
-    if (inet_pton(AF_INET, text, bytes) == 1) {
-        ip46_from_ip4(ip, bytes);
-        return true;
-    }
-    if (inet_pton(AF_INET6, text, bytes) != 1)
-        return false;
-    if (memcmp(bytes, mapped, sizeof mapped) == 0)
-        ip46_from_ip4(ip, bytes + sizeof mapped);
-    else
-        ip46_from_ip6(ip, bytes);
-    return true;
-}
 
 static bool is_ascii(char const *text)
 {
@@ -50,7 +33,7 @@ enum spf_question_result spf_question_make(struct spf_question *question, char c
                                            char const *helo, char const *sender)
 {
     *question = (struct spf_question){.local = "postmaster"};
-    if (!take_address(&question->ip, address) || strlen(helo) > SPF_FIELD_MAX ||
+    if (!ip_scan(&question->ip, address) || strlen(helo) > SPF_FIELD_MAX ||
         strlen(sender) > SPF_FIELD_MAX)
         return SPF_QUESTION_MALFORMED;
     strcpy(question->helo, helo);
