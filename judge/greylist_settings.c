@@ -19,7 +19,7 @@ static struct known {
     [GREYLIST_DELAY] = {"delay", DURATION, 300, 1, 86400,
                         "delay DURATION of 1 to 86400 seconds, as in 300 or 5m"},
     [GREYLIST_WINDOW] = {"window", DURATION, 4 * 3600, 2, 10 * 86400,
-                         "window DURATION of at most 10d, as in 4h"},
+                         "window DURATION of 2 seconds to 10d, as in 4h"},
     [GREYLIST_TTL] = {"ttl", DURATION, 36 * 86400, 60, 400 * 86400,
                       "ttl DURATION of 60 seconds to 400d, as in 36d"},
     [GREYLIST_ALLOWANCE] = {"allowance", NUMBER, 5, 0, 1000000,

@@ -10,6 +10,7 @@
 #include "smtpd/policy_ask.h"
 
 #define POSTMASTER "postmaster"
+#define CHECK_ON   "1" /* the line of batvcheck */
 
 enum policy_rule bounce_policy_unwrap(struct connection const *connection, struct address *address)
 {
@@ -21,8 +22,9 @@ enum policy_rule bounce_policy_unwrap(struct connection const *connection, struc
         return POLICY_WELCOME;
     if (policy_ask(connection, POLICY_BATV_UNUSABLE, batv->keys.refused))
         return POLICY_BATV_UNUSABLE;
-    if (policy_ask(connection, POLICY_BATV_INVALID,
-                   batv_check(&keys, address->bytes, address->length, time(NULL)) != BATV_OK))
+    if (policy_ask_key(connection, POLICY_BATV_INVALID,
+                       batv_check(&keys, address->bytes, address->length, time(NULL)) != BATV_OK,
+                       NULL, 0))
         return POLICY_BATV_INVALID;
     address->length -= BATV_TAG_LENGTH;
     address->local_length -= BATV_TAG_LENGTH;
@@ -54,8 +56,9 @@ enum policy_rule bounce_policy_check(struct connection const *connection, enum p
     if (!batv->check || batv->keys.size == 0 || connection->role != ROLE_MX || !is_stranger ||
         is_postmaster(address) || is_exempt(connection, address))
         return right;
-    return policy_ask(connection, POLICY_BATVCHECK,
-                      batv_signs(batv, &settings->routing, address->bytes, address->length))
+    return policy_ask_key(connection, POLICY_BATVCHECK,
+                          batv_signs(batv, &settings->routing, address->bytes, address->length),
+                          CHECK_ON, sizeof CHECK_ON - 1)
                ? POLICY_BATVCHECK
                : right;
 }

@@ -44,13 +44,13 @@ static struct {
                              "again later"},
     [POLICY_BATV_INVALID] = {"batv", 550, "5.7.1",
                              "this sender was not signed here (BATV), or its signature has "
-                             "expired"},
+                             "expired (batv)"},
     [POLICY_BATV_UNUSABLE] = {"batv-unusable", 451, "4.3.5",
                               "what comes back to signed senders cannot be checked now, please try "
                               "again later"},
     [POLICY_BATVCHECK] = {"batvcheck", 550, "5.7.1",
                           "we did not send what this reports on: the senders of our mail are "
-                          "signed (BATV), and this is not"},
+                          "signed (BATV), and this is not (batvcheck)"},
     [POLICY_SENDER_INCOMPLETE] = {"sender-incomplete", 554, "5.1.8",
                                   "the sender's domain is not complete, as in <name@example.org>"},
     [POLICY_RECIPIENT_INCOMPLETE] = {"recipient-incomplete", 554, "5.1.2",

@@ -82,7 +82,10 @@ static void fence(void)
         exit(EXIT_TEMPORARY);
     privilege_drop(&user, NULL);
     struct sandbox_limits const limits = {
-        .address_space = MEMORY, .descriptors = DNS_ASK_MAX, .file_size = 0, .processes = 0};
+        .address_space = MEMORY,
+        .descriptors = DNS_ASK_MAX,
+        .file_size = UINT64_MAX, /* the log, and by hand the answer, may be a file */
+        .processes = 0};
     sandbox_limit(&limits);
     sandbox_allow_paths(NULL, 0);
     sandbox_keep_apart();

@@ -14,8 +14,9 @@ unsigned int explain_class(struct explain_answer const *answer)
 
 struct finding const *explain_deciding(struct explain_answer const *answer)
 {
-    for (size_t i = answer->count; answer->rule[0] && i > 0; i--) {
-        struct explain_rule const *const rule = answer->rules + i - 1;
+    /* Of several that object by the same rule, as lists do, the first is the reply. */
+    for (size_t i = 0; answer->rule[0] && i < answer->count; i++) {
+        struct explain_rule const *const rule = answer->rules + i;
         if (rule->stage == answer->last && !strcmp(rule->finding.rule, answer->rule) &&
             (rule->finding.verdict == FINDING_REFUSE || rule->finding.verdict == FINDING_DEFER))
             return &rule->finding;

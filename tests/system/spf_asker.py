@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections import namedtuple
 
 from instance import PATIENCE, SANITIZER
@@ -68,11 +69,13 @@ class Asker:
         return Answer(*texts)
 
     def by_hand(self, address, helo, sender):
-        """The lines that are printed."""
-        process = self.start(address, helo, sender, stdout=subprocess.PIPE)
-        out, errors = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0 and not errors, errors
-        return out.decode("ascii").splitlines()
+        """The lines that are printed, into a file."""
+        with tempfile.TemporaryFile() as file:
+            process = self.start(address, helo, sender, stdout=file)
+            errors = process.communicate(timeout=PATIENCE)[1]
+            assert process.returncode == 0 and not errors, (process.returncode, errors)
+            file.seek(0)
+            return file.read().decode("ascii").splitlines()
 
     def status(self):
         """/proc/PID/status of the program that runs."""

@@ -252,6 +252,56 @@ def test_an_operator_changes_the_queue(listener):
     assert len(listener.mailbox("anna")) == before + 1
 
 
+def judge(machine, source, *recipients):
+    """The replies to RECIPIENTS, or the greeting of a session that is turned away."""
+    with machine.connect(source=source) as client, client.makefile("rb") as replies:
+
+        def command(line):
+            client.sendall(line.encode() + b"\r\n")
+            while (reply := replies.readline())[3:4] == b"-":
+                pass
+            return reply.decode()
+
+        greeting = replies.readline().decode()
+        if greeting[:3] != "220":
+            return [greeting]
+        command("EHLO client.example"), command("MAIL FROM:<you@example.net>")
+        return [command(f"RCPT TO:<{recipient}@example.org>") for recipient in recipients]
+
+
+def check_judgement(machine, client, guesser):
+    """Who judges is who he should be, and remembers where `ekiden explain` looks."""
+    control = {"limits": "unknown 2/h\n", "greylist": "delay 300\n", "spfbehavior": "1\n",
+               "spftimeout": "1\n", "nameservers": "127.0.0.1:9\n"}  # fmt: skip
+    for name, text in control.items():
+        machine.path(f"/etc/ekiden/{name}").write_text(text)
+    machine.systemctl("stop", "ekiden-smtpd.service")  # its next session reads them
+    try:
+        assert judge(machine, client, "anna")[0].startswith("451 4.7.1 Greylisted")
+        assert judge(machine, guesser, "n1", "n2", "n3")[2].startswith("421 4.7.0 ")
+        (answer,) = judge(machine, guesser)
+        assert answer.startswith("421 4.7.0 "), answer
+        names = machine.run("ls /var/lib/ekiden/judge").split()
+        assert [name for name in names if name.startswith("recent-")], names
+        owners = set(machine.run("stat -c '%U %a' /var/lib/ekiden/judge/*").splitlines())
+        assert owners == {"ekidenj 600"}
+        said = machine.run("/usr/local/sbin/ekiden", "explain", "--ip", guesser, "--helo", "x.example",
+                           "--from", "you@example.net", "--rcpt", "anna@example.org", check=False)  # fmt: skip
+        assert "deferred by limits (limits:1): 421 " in said, said
+    finally:
+        for name in control:
+            machine.path(f"/etc/ekiden/{name}").unlink()
+        machine.systemctl("stop", "ekiden-smtpd.service")
+
+
+def test_listener_judges(listener):
+    check_judgement(listener, "127.0.8.1", "127.0.8.2")
+
+
+def test_each_judges(each):
+    check_judgement(each, "127.0.9.1", "127.0.9.2")
+
+
 NEW_USERS = ("ekident", "ekidenk", "ekidena", "ekidenj", "ekidenf")
 
 
