@@ -35,6 +35,7 @@ static bool make_channels(struct helper_row const *row, int reply, int *theirs,
                           struct helper_channels *channels)
 {
     channels->direct = row->direct;
+    channels->grace = row->grace;
     channels->count = row->direct ? 0 : row->count;
     if (row->direct)
         theirs[0] = reply;
@@ -74,6 +75,7 @@ _Noreturn static void run(struct helper_row const *row, struct helper_start *sta
                           struct privilege_user const *user, int *theirs, pid_t parent)
 {
     sigset_t none;
+    signal(SIGTERM, SIG_DFL); /* one that waits already is not to be lost */
     start->near = row->folders ? program_approach(start->path.s) : start->path.s;
     privilege_drop(user, NULL);
     process_end_with(parent);

@@ -28,6 +28,7 @@ struct helper_channels {
     int ends[HELPER_CHANNELS_MAX];
     unsigned int count;
     bool direct; /* there are none, and nothing is told: it has the other end of the program's */
+    unsigned int grace; /* smtpd/helper_rows.h */
 };
 
 /* Starts the program of the LENGTH bytes of REQUEST, which came with REPLY. Returns its pid; the

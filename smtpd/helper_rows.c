@@ -179,6 +179,8 @@ static struct helper_row const rows[] = {
     {.kind = HELPER_JUDGE,
      .length = 1,
      .direct = true,
+     .grace = 2000, /* it may be writing down what it remembers */
+
      .count = 1,
      .channels = {{QUESTION_FD, HELPER_SOCKET}},
      .folders = true,

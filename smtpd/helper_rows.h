@@ -33,8 +33,9 @@ struct helper_start {
 
 struct helper_row {
     char kind;
-    size_t length; /* of the request */
-    bool direct;   /* smtpd/helper.h */
+    size_t length;      /* of the request */
+    bool direct;        /* smtpd/helper.h */
+    unsigned int grace; /* of a direct one: milliseconds to end by itself, its dialogue gone */
     unsigned int count;
     struct helper_channel channels[HELPER_CHANNELS_MAX];
     bool folders; /* it is one of ours, and gets the control folder, and its own where it has one */

@@ -10,7 +10,7 @@
 #include "lib/log.h"
 #include "lib/packet.h"
 
-#define GRACE_MILLISECONDS 2000
+#define TOLD_MILLISECONDS 2000 /* between SIGTERM and SIGKILL */
 
 /* Without a wait: who asked may have been taken over. */
 static void tell(int reply, char const *bytes, size_t length, int const *fds, unsigned int count)
@@ -49,8 +49,8 @@ void helper_start(struct helper_table *table, char const *request, size_t length
         tell(reply, "+", 1, channels.ends, channels.count);
     while (channels.count)
         close(channels.ends[--channels.count]);
-    table->entries[table->count++] =
-        (struct helper){.pid = pid, .reply = reply, .direct = channels.direct};
+    table->entries[table->count++] = (struct helper){
+        .pid = pid, .reply = reply, .direct = channels.direct, .grace = channels.grace};
 }
 
 size_t helper_polls(struct helper_table const *table, struct pollfd *polls)
@@ -70,14 +70,14 @@ struct timespec const *helper_timeout(struct helper_table const *table,
     return otherwise;
 }
 
-/* One of its own kind, whose session hung up while it waited for a name server, is told first: it
- * is no failure that the log should tell of. */
+/* A direct one, whose session hung up while it waited for a name server, is told first: it is no
+ * failure that the log should tell of. */
 static void end_late(struct helper *helper)
 {
     bool const tell_first = helper->direct && !helper->told;
     kill(helper->pid, tell_first ? SIGTERM : SIGKILL);
     helper->told = true;
-    helper->late = clock_milliseconds() + GRACE_MILLISECONDS;
+    helper->late = clock_milliseconds() + TOLD_MILLISECONDS;
 }
 
 void helper_check(struct helper_table *table, struct pollfd const *polls, size_t count)
@@ -88,7 +88,7 @@ void helper_check(struct helper_table *table, struct pollfd const *polls, size_t
             continue;
         close(helper->reply);
         helper->reply = -1; /* the entry waits for its process */
-        helper->late = clock_milliseconds() + (helper->direct ? GRACE_MILLISECONDS : 0);
+        helper->late = clock_milliseconds() + helper->grace;
     }
     for (size_t i = 0; i < table->count; i++)
         if (table->entries[i].late && clock_milliseconds() >= table->entries[i].late)

@@ -17,6 +17,7 @@ struct helper_table {
         pid_t pid;
         int reply; /* the keeper's end of the dialogue's pair */
         bool direct;
+        unsigned int grace;
         int64_t late; /* when it is ended whose dialogue has gone; 0: it has not */
         bool told;    /* to end, by SIGTERM */
     } * entries;      /* owned */
@@ -36,7 +37,7 @@ struct timespec const *helper_timeout(struct helper_table const *table,
                                       struct timespec const *otherwise);
 
 /* Kills the helpers whose dialogue gave up, by the result of ppoll on what helper_polls wrote; a
- * direct one, which sees it itself and may be writing down what it remembers, two seconds later,
+ * direct one, which sees it itself, not before its grace is over,
  * and by SIGTERM first. */
 void helper_check(struct helper_table *table, struct pollfd const *polls, size_t count);
 
