@@ -1,6 +1,7 @@
 #include "queue/send_wheel.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,7 +9,8 @@
 
 #include "lib/log.h"
 
-#define CURSOR_DIGITS 20
+#define CURSOR_DIGITS     20
+#define TICK_MILLISECONDS 50 /* more than a tick of any kernel */
 
 static struct timespec read_clock(clockid_t clock)
 {
@@ -26,11 +28,34 @@ static void mark(struct send_wheel *wheel, uint64_t tick, enum send_slot state)
         *slot = state;
 }
 
+static bool is_after(struct timespec const *left, struct timespec const *right)
+{
+    return left->tv_sec > right->tv_sec ||
+           (left->tv_sec == right->tv_sec && left->tv_nsec > right->tv_nsec);
+}
+
+/* A moment that no stamp of a file is behind so far, and every later one is. Files are stamped by
+ * the coarse clock, and since Linux 6.13 also by the fine one: within a tick the two cannot be told
+ * apart, and what is deferred now would seem to be younger than the sweep, or older. So its end is
+ * waited for: some milliseconds. */
+static struct timespec just_before_next_tick(void)
+{
+    struct timespec const before = read_clock(CLOCK_REALTIME_COARSE);
+    struct timespec tick = before;
+    for (unsigned int looks = 0; !is_after(&tick, &before) && looks < TICK_MILLISECONDS; looks++) {
+        poll(NULL, 0, 1);
+        tick = read_clock(CLOCK_REALTIME_COARSE);
+    }
+    if (tick.tv_nsec > 0)
+        tick.tv_nsec--;
+    else
+        tick = (struct timespec){.tv_sec = tick.tv_sec - 1, .tv_nsec = 999999999};
+    return tick;
+}
+
 void send_wheel_sweep(struct send_wheel *wheel)
 {
-    /* Files are stamped by the coarse clock: by a finer one what is deferred in the next
-     * milliseconds would seem to be older than the sweep. */
-    wheel->sweep_began = read_clock(CLOCK_REALTIME_COARSE);
+    wheel->sweep_began = just_before_next_tick();
     for (unsigned int slot = 0; slot < QUEUE_SLOTS; slot++)
         mark(wheel, slot, SEND_SLOT_SWEEP);
 }
@@ -89,12 +114,6 @@ void send_wheel_read(struct send_wheel *wheel, int slot, enum send_slot as)
         return;
     wheel->slots[slot] = SEND_SLOT_QUIET;
     wheel->waiting--;
-}
-
-static bool is_after(struct timespec const *left, struct timespec const *right)
-{
-    return left->tv_sec > right->tv_sec ||
-           (left->tv_sec == right->tv_sec && left->tv_nsec > right->tv_nsec);
 }
 
 /* A change that lies in the future was made by a clock that has been set back since. Which it does
