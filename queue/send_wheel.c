@@ -37,12 +37,13 @@ static bool is_after(struct timespec const *left, struct timespec const *right)
 /* A moment that no stamp of a file is behind so far, and every later one is. Files are stamped by
  * the coarse clock, and since Linux 6.13 also by the fine one: within a tick the two cannot be told
  * apart, and what is deferred now would seem to be younger than the sweep, or older. So its end is
- * waited for: some milliseconds. */
+ * waited for: some milliseconds. (Not for the coarse clock's next step: that may be overdue, and
+ * then shows a time that has passed.) */
 static struct timespec just_before_next_tick(void)
 {
-    struct timespec const before = read_clock(CLOCK_REALTIME_COARSE);
-    struct timespec tick = before;
-    for (unsigned int looks = 0; !is_after(&tick, &before) && looks < TICK_MILLISECONDS; looks++) {
+    struct timespec const now = read_clock(CLOCK_REALTIME);
+    struct timespec tick = read_clock(CLOCK_REALTIME_COARSE);
+    for (unsigned int looks = 0; !is_after(&tick, &now) && looks < TICK_MILLISECONDS; looks++) {
         poll(NULL, 0, 1);
         tick = read_clock(CLOCK_REALTIME_COARSE);
     }
