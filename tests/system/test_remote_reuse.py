@@ -486,7 +486,7 @@ def test_few_connections_for_many_messages(make_instance, serve):
     instance.wait_for_empty_queue()
     heard = sorted(int(re.search(rb"Subject: (\d+)\.", text)[1]) for text in taken(server))
     assert heard == list(range(count))
-    assert len(server.sessions) <= count / 3
+    assert len(server.sessions) <= count / 2  # how many depends on what waits at the same time
     results = [event["result"] for event in instance.log()
                if event["program"] == "ekiden-send" and event.get("event") == "delivery"]
     assert results == ["delivered"] * count, "nothing was put off"

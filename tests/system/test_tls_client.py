@@ -291,7 +291,9 @@ def test_server_wants_our_certificate(service, root, peers):
     tls.load_verify_locations(cadata=authority.pem(root.root).decode())
     assert judge(service, peers(tls_peer(tls)))[3] == "verified"
     tls.verify_mode = ssl.CERT_REQUIRED
-    assert "refused us" in judge(service, peers(tls_peer(tls)))
+    # It closes with our Finished unread, and the reset may overtake its alert.
+    said = judge(service, peers(tls_peer(tls)))
+    assert "refused us" in said or "closed the connection during the handshake" in said
 
 
 def test_not_its_key(service, root, peers):
