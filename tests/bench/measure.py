@@ -1,7 +1,9 @@
 """What a run cost: CPU from a control group and /proc/stat, flushes from /proc/diskstats."""
 
 import os
+import resource
 import tempfile
+import time
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -68,6 +70,12 @@ def machine_seconds():
     fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
     user, nice, system, _idle, _wait, interrupt, soft = fields[:7]
     return (user + nice + system + interrupt + soft) / TICKS
+
+
+def own_seconds():
+    """The CPU time of this process and of its children that were waited for: the clients."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime + time.process_time()
 
 
 def device_of(path):

@@ -16,7 +16,8 @@ from measure import CpuGroup  # noqa: E402
 
 DOMAIN = "demo.example"
 USER = "alice"
-EKIDEN_USERS = (Path(__file__).resolve().parents[2] / "conf-users").read_text().split("\n")[:8]
+ROOT = Path(__file__).resolve().parents[2]
+EKIDEN_USERS = (ROOT / "conf-users").read_text().split("\n\n")[0].split()
 NOBODY = 65534
 PATIENCE = 120
 
