@@ -1,5 +1,6 @@
 """A complete server of our own: started, watched, stopped, and judged afterwards."""
 
+import contextlib
 import os
 import re
 import select
@@ -235,8 +236,16 @@ class Instance:
 
     def wait_for_empty_queue(self, timeout=None, unfinished=False):
         """UNFINISHED: files that were never finished do not count."""
+        wait_for(lambda: self.queue_is_empty(unfinished), timeout or self.patience, "an empty queue")
+
+    def queue_is_empty(self, unfinished=False):
+        """The folders are listed one after the other, and a file that is put off meanwhile may be in
+        none of the lists: what counts is a list that was made while the scheduler stood still."""
         files = self.accepted_files if unfinished else self.queue_files
-        wait_for(lambda: not files(), timeout or self.patience, "an empty queue")
+        if files():
+            return False
+        with self.standing_scheduler():
+            return not files()
 
     # --- the log ---
 
@@ -328,16 +337,37 @@ class Instance:
             roles.setdefault(process.comm, []).append(process)
         return roles
 
+    def scheduler(self):
+        """The process, and not those that it forks, which have its name until they execute an agent."""
+        for process in self.processes().get("ekiden-send", ()):
+            if process.stat()[1:2] == [str(self.process.pid)]:
+                return process
+        return None
+
+    @contextlib.contextmanager
+    def standing_scheduler(self):
+        process = self.scheduler()
+        if not process:  # then nobody moves anything
+            yield
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGSTOP)
+        try:
+            wait_for(lambda: process.stat()[:1] in ([], ["T"], ["t"], ["Z"]),
+                     what="a scheduler that stands still")
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGCONT)
+
     def try_all(self):
-        """SIGALRM: what was put off is tried now. Only the scheduler gets it, and only once it knows
-        the signal: those that it forks have its name until they execute an agent, which dies of it."""
+        """SIGALRM: what was put off is tried now. Once the scheduler knows the signal: those that do
+        not, die of it."""
 
         def scheduler():
-            for process in self.processes().get("ekiden-send", ()):
-                held = int(process.status("SigBlk") or "0", 16)  # it waits at a descriptor
-                if process.stat()[1:2] == [str(self.process.pid)] and held >> 13 & 1:
-                    return process
-            return None
+            process = self.scheduler()
+            held = int(process.status("SigBlk") or "0", 16) if process else 0  # it waits at a descriptor
+            return process if held >> 13 & 1 else None
 
         os.kill(wait_for(scheduler, what="a scheduler that knows SIGALRM").pid, signal.SIGALRM)
 

@@ -119,7 +119,7 @@ class Small:
             if time.monotonic() > asked + 1:
                 case.try_all()
                 asked = time.monotonic()
-            return not case.instance.accepted_files()
+            return case.instance.queue_is_empty(unfinished=True)
 
         case.wait(is_empty, f"an empty queue, {what}")
 

@@ -166,7 +166,7 @@ class Run:
         def empty():
             self.instance.try_all()
             time.sleep(0.2)  # each signal begins a round of tries
-            return not self.instance.accepted_files()
+            return self.instance.queue_is_empty(unfinished=True)
 
         wait_for(empty, 600, "an empty queue")
         self.instance.stop()

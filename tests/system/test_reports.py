@@ -131,7 +131,7 @@ def hurry(instance):
 def try_again(instance):
     deferred = deferrals(instance)
     hurry(instance)
-    wait_for(lambda: deferrals(instance) > deferred or not instance.queue_files(),
+    wait_for(lambda: deferrals(instance) > deferred or instance.queue_is_empty(),
              what="another try")
 
 

@@ -402,7 +402,7 @@ def test_truncation(server, cut):
     ends = server.log_text().count("event=disconnect")
     cut(open_data(server))
     wait_for(lambda: server.log_text().count("event=disconnect") > ends, what="the session's end")
-    wait_for(lambda: not server.queue_files(), what="an empty queue")
+    server.wait_for_empty_queue()
     assert server.mailbox("alice") == []
     client = open_data(server)
     client.send(b".\r\n")
@@ -453,7 +453,7 @@ def test_an_engine_is_killed(secure):
         (engine,) = wait_for(lambda: engines(secure) - before, what="an engine")  # noqa: B023
         os.kill(engine, signal.SIGKILL)
         assert_no_words(everything(client))
-    wait_for(lambda: not secure.queue_files(), what="an empty queue")
+    secure.wait_for_empty_queue()
     assert secure.mailbox("alice") == []
     with secure_session(secure) as client:
         client.quit()

@@ -347,4 +347,4 @@ def test_accepted_mail_names_the_login(server):
     submit(server, MINIMAL)
     event = [event for event in server.log() if event["event"] == "accepted"][-1]
     assert event["login"] == "alice" and event["from"] == ALICE
-    wait_for(lambda: not server.queue_files(), what="an empty queue")
+    server.wait_for_empty_queue()
