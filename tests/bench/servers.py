@@ -11,9 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import certificates  # noqa: E402  (found by the line above)
-import other_servers  # noqa: E402
-from instance import DEFAULTS, Process, processes_of_session  # noqa: E402
+import other_servers  # noqa: E402  (found by the line above)
 from measure import CpuGroup  # noqa: E402
 
 DOMAIN = "demo.example"
@@ -69,11 +67,6 @@ class Server:
             for path in self.delivered_folder.iterdir():
                 path.unlink()
 
-    def processes(self):
-        """All that run now."""
-        found = [Process(pid) for pid in self.cpu.members()]
-        return found or processes_of_session(self.process.pid)
-
     def launch(self, command, **settings):
         self.process = subprocess.Popen(
             command,
@@ -105,45 +98,17 @@ class Server:
 
 
 class Ekiden(Server):
-    """Started by ekiden-serve, with separate users when SEPARATE, else all as one user. CONTROL: the
-    text of control files by name, beside the usual ones; CERTIFICATE: the kind of its key."""
+    """Started by ekiden-serve, with separate users when SEPARATE, else all as one user."""
 
-    def __init__(self, folder, build, separate, control=None, certificate=None):
+    def __init__(self, folder, build, separate):
         super().__init__(folder)
         self.name = "ekiden" if separate else "ekiden/1user"
         self.build = build
         self.separate = separate
-        self.control, self.certificate = control, certificate
 
     def options(self):
-        """More arguments for ekiden-serve."""
+        """More arguments for ekiden-serve; what else is to be there before it starts is made here."""
         return []
-
-    def write_control(self):
-        """What is there already, ekiden-serve leaves alone."""
-        folder = self.folder / "control"
-        folder.mkdir(mode=0o755, exist_ok=True)
-        for name, text in {**DEFAULTS, **(self.control or {})}.items():
-            (folder / name).write_text(text)
-        if self.certificate:
-            self.write_certificate(folder / "tls/default")
-
-    def write_certificate(self, folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        chain, key = certificates.pair(kind=self.certificate)
-        (folder / "chain.pem").write_bytes(chain)
-        (folder / "key.pem").write_bytes(key)
-        (folder / "key.pem").chmod(0o600)
-        if os.geteuid() == 0:
-            os.chown(folder / "key.pem", self.key_user(), -1)
-
-    def key_user(self):
-        """The id of the key process's user, where the server sees it."""
-        if not self.separate:
-            return NOBODY
-        lines = self.accounts().read_text().splitlines()
-        return next(int(line.split(":")[2]) for line in lines
-                    if line.startswith(certificates.KEY_USER + ":"))  # fmt: skip
 
     def accounts(self):
         """/etc/passwd with Ekiden's users, for a mount namespace: the machine's stays as it is."""
@@ -169,8 +134,6 @@ class Ekiden(Server):
         return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *serve]
 
     def start(self):
-        if self.control or self.certificate:
-            self.write_control()
         self.launch(self.command(), stdout=subprocess.PIPE)
         if not select.select([self.process.stdout], [], [], 30)[0]:
             raise RuntimeError("ekiden-serve: not ready in 30 s, see " + str(self.folder / "log"))
@@ -184,16 +147,14 @@ class Ekiden(Server):
 
 
 class Postfix(Server):
-    """Debian's Postfix: its defaults, a virtual Maildir for each of USERS. SETTINGS are more lines of
-    its main.cf."""
+    """Debian's Postfix: its defaults, one virtual Maildir."""
 
     name = "postfix"
     missing = other_servers.Postfix.missing
 
-    def __init__(self, folder, users=(USER,), settings=""):
+    def __init__(self, folder):
         super().__init__(folder)
-        self.postfix = other_servers.Postfix(self.folder, self.port, DOMAIN, users)
-        self.settings = settings
+        self.postfix = other_servers.Postfix(self.folder, self.port, DOMAIN, [USER])
 
     def answers(self):
         try:
@@ -205,8 +166,6 @@ class Postfix(Server):
 
     def start(self):
         self.postfix.configure()
-        with open(self.folder / "etc/main.cf", "a") as file:
-            file.write(self.settings)
         environment = {**os.environ, **self.postfix.environment}
         self.launch(self.postfix.command(), stdout=self.log, env=environment)
         wait_for(self.answers, 30, "a greeting of Postfix")
