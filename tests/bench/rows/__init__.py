@@ -3,17 +3,9 @@
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+from servers import Setting
+
 PEER = "postfix"  # what a factor counts from
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What servers are started for. Rows with the same one share them."""
-
-    place: str = "tmpfs"
-    tls: bool = False
-    relay: bool = False  # mail for elsewhere goes to a sink
-    large: bool = False  # no limit of a message's size
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import time
 
 import measure
 import servers
-from rows import Aim, Figure, Row, Setting, at_most, times
+from rows import Aim, Figure, Row, at_most, times
+from servers import Setting
 
 SENDER = "sender@elsewhere.example"
 RECIPIENT = f"{servers.USER}@{servers.DOMAIN}"
@@ -13,7 +14,7 @@ RECIPIENT = f"{servers.USER}@{servers.DOMAIN}"
 
 def source(server, clients, many, count, size, recipient=RECIPIENT):
     """COUNT messages of SIZE bytes by CLIENTS at once; MANY: each in one connection for all."""
-    command = ["smtp-source", "-4", "-s", clients, "-m", count, "-l", size]
+    command = [*server.prefix, "smtp-source", "-4", "-s", clients, "-m", count, "-l", size]
     command += ["-d"] if many else []
     command += ["-f", SENDER, "-t", recipient, f"127.0.0.1:{server.port}"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
@@ -36,7 +37,7 @@ def deliver(server, clients, many, count, size):
     source(server, clients, many, count, size)
     accepted = time.monotonic() - start
     servers.wait_for(
-        lambda: server.delivered() >= count and server.queue_is_empty(),
+        lambda: server.queue_is_empty() and server.delivered() >= count,
         servers.PATIENCE, f"{server.name}: {count} messages delivered")  # fmt: skip
     delivered = time.monotonic() - start
     machine = measure.machine_seconds() - machine
