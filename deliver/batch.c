@@ -161,7 +161,8 @@ static void sync_files(struct batch *batch)
         slots[count] = slot;
         entries[count++] = (struct durable){.descriptor = slot->file.descriptor,
                                             .device = slot->file.mailbox->device,
-                                            .whole_sync = slot->file.mailbox->whole_sync};
+                                            .whole_sync = slot->file.mailbox->whole_sync,
+                                            .in_order = slot->file.mailbox->in_order};
     }
     durable_sync(entries, count);
     for (size_t i = 0; i < count; i++)
@@ -181,18 +182,25 @@ static void publish_files(struct batch *batch)
     }
 }
 
-/* Each mailbox once, however many messages it got. */
+/* One fsync serves both: it is the same folder, or one journal has all that happened in both. */
+static bool shares_sync(struct mailbox const *one, struct mailbox const *other)
+{
+    return one == other || (one->in_order && other->in_order);
+}
+
+/* Each mailbox once, however many messages it got. The last ones first: where the journal keeps the
+ * order it is the fsync of the last rename's folder that makes all before it durable. */
 static void sync_folders(struct batch *batch)
 {
     struct durable entries[BATCH_MAX];
     struct mailbox const *mailboxes[BATCH_MAX];
     size_t count = 0;
-    for (size_t i = 0; i < batch->count; i++) {
+    for (size_t i = batch->count; i-- > 0;) {
         struct batch_slot const *const slot = &batch->slots[i];
         size_t known = 0;
         if (!has_good_file(slot))
             continue;
-        while (known < count && mailboxes[known] != slot->file.mailbox)
+        while (known < count && !shares_sync(mailboxes[known], slot->file.mailbox))
             known++;
         if (known < count)
             continue;
@@ -204,7 +212,8 @@ static void sync_folders(struct batch *batch)
     durable_sync(entries, count);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; entries[i].error && j < batch->count; j++)
-            if (has_good_file(&batch->slots[j]) && batch->slots[j].file.mailbox == mailboxes[i])
+            if (has_good_file(&batch->slots[j]) &&
+                shares_sync(mailboxes[i], batch->slots[j].file.mailbox))
                 slot_fails(&batch->slots[j], "Maildir/new cannot be made durable",
                            entries[i].error);
 }

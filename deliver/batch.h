@@ -3,7 +3,11 @@
  *
  * The order is what makes it safe: all files written to tmp/ (batch_add), all of them durable, all
  * renamed to new/, each new/ durable once, and only then the answers (batch_finish). Killed at any
- * moment it leaves at worst a file in tmp/, or a message delivered whose job is not answered. */
+ * moment it leaves at worst a file in tmp/, or a message delivered whose job is not answered.
+ *
+ * Where a journal keeps the order (lib/journal.h) the files' bytes go to the disk before the
+ * renames, and one fsync of the folder of the last rename makes all that durable at once: a name in
+ * new/ is never on the disk before its file's bytes, since that order is the journal's. */
 #ifndef EKIDEN_BATCH_H
 #define EKIDEN_BATCH_H
 

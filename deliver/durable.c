@@ -62,14 +62,22 @@ static void sync_device(struct durable *entries, size_t count, size_t first)
 {
     size_t together = 0;
     for (size_t i = first; i < count; i++)
-        together += entries[i].error == UNDONE && entries[i].whole_sync &&
+        together += entries[i].error == UNDONE && entries[i].whole_sync && !entries[i].in_order &&
                     entries[i].device == entries[first].device;
     if (together < DURABLE_WHOLE_MIN || syncfs(entries[first].descriptor) != 0)
         return; /* on failure fsync says which of the files it was */
     for (size_t i = first; i < count; i++)
-        if (entries[i].error == UNDONE && entries[i].whole_sync &&
+        if (entries[i].error == UNDONE && entries[i].whole_sync && !entries[i].in_order &&
             entries[i].device == entries[first].device)
             entries[i].error = 0;
+}
+
+/* Bytes and blocks, as lib/journal.h wants it. An error is told here, and once: as by fsync. */
+static int write_one(int descriptor)
+{
+    unsigned int const all =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    return sync_file_range(descriptor, 0, 0, all) == 0 ? 0 : errno;
 }
 
 void durable_sync(struct durable *entries, size_t count)
@@ -77,7 +85,7 @@ void durable_sync(struct durable *entries, size_t count)
     for (size_t i = 0; i < count; i++)
         entries[i].error = UNDONE;
     for (size_t i = 0; i < count; i++)
-        if (entries[i].error == UNDONE && entries[i].whole_sync)
+        if (entries[i].error == UNDONE && entries[i].whole_sync && !entries[i].in_order)
             sync_device(entries, count, i);
     /* Start all before waiting for the first: the blocks of all are then allocated before the first
      * fsync commits the journal, and the commit serves them all. */
@@ -87,5 +95,6 @@ void durable_sync(struct durable *entries, size_t count)
                 (void)sync_file_range(entries[i].descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
     for (size_t i = 0; i < count; i++)
         if (entries[i].error == UNDONE)
-            entries[i].error = sync_one(entries[i].descriptor);
+            entries[i].error = entries[i].in_order ? write_one(entries[i].descriptor)
+                                                   : sync_one(entries[i].descriptor);
 }

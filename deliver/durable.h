@@ -10,10 +10,12 @@ struct durable {
     int descriptor;  /* of a file or folder */
     dev_t device;    /* its file system */
     bool whole_sync; /* durable_whole_sync(descriptor) */
+    bool in_order;   /* journal_keeps_order(descriptor), and something later is made durable */
     int error;       /* result: 0, or the errno of what failed */
 };
 
-/* Returns when the COUNT files or folders are on the disk, each with its own result. */
+/* Returns when the COUNT files or folders are on the disk, each with its own result. Of those that
+ * are in_order the bytes only: they are durable with the first later change that is. */
 void durable_sync(struct durable *entries, size_t count);
 
 /* True when syncfs on the file system of DESCRIPTOR gives what fsync gives: its kernel reports

@@ -13,13 +13,19 @@
 #include "deliver/durable.h"
 #include "deliver/mailbox_make.h"
 #include "deliver/maildir.h"
+#include "lib/journal.h"
 
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
 
 void mailbox_cache_start(struct mailbox_cache *cache, int root)
 {
+    struct stat status;
     memset(cache, 0, sizeof *cache);
     cache->root = root;
+    /* Only of the root's own file system: behind the fence nothing can be asked, and what is
+     * mounted below it is rare. */
+    if (journal_keeps_order(root) && fstat(root, &status) == 0)
+        cache->device_in_order = status.st_dev;
 }
 
 static void place_clear(struct mailbox *mailbox)
@@ -112,6 +118,7 @@ static bool place_fill(struct mailbox_cache const *cache, struct mailbox *mailbo
     mailbox->tmp_inode = tmp.st_ino;
     mailbox->new_inode = new.st_ino;
     mailbox->whole_sync = durable_whole_sync(mailbox->new);
+    mailbox->in_order = cache->device_in_order && new.st_dev == cache->device_in_order;
     mailbox->looked = 0;
     return true;
 }

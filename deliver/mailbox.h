@@ -27,17 +27,20 @@ struct mailbox {
     dev_t device;
     ino_t tmp_inode, new_inode;
     bool whole_sync;      /* syncfs on this file system makes everything durable (durable.h) */
+    bool in_order;        /* its journal keeps the order of what is done (lib/journal.h) */
     bool in_use;          /* part of the batch: stays open */
     time_t looked;        /* last look for old files in tmp/, seconds since 1970 */
     unsigned long moment; /* of the last use, by the count of uses */
 };
 
 struct mailbox_cache {
-    int root; /* the mail root; the caller's */
+    int root;              /* the mail root; the caller's */
+    dev_t device_in_order; /* whose journal keeps the order; 0: of none is it known */
     unsigned long uses;
     struct mailbox places[MAILBOX_CACHE];
 };
 
+/* Before the fence. */
 void mailbox_cache_start(struct mailbox_cache *cache, int root);
 void mailbox_cache_free(struct mailbox_cache *cache);
 

@@ -8,6 +8,6 @@ lib_modules  += smtproutes smtproutes_parse tlspolicy tlspolicy_parse
 lib_modules  += packet privilege sandbox sender accounts aliases checksum
 lib_modules  += dns dns_batch dns_exchange dns_packet dns_query dns_servers domain_ascii
 lib_modules  += date hops header_address header_scan
-lib_modules  += spool descriptors process signals fields base64 budget program_path paused dsn
+lib_modules  += journal spool descriptors process signals fields base64 budget program_path paused dsn
 # Memory that processes share.
 lib_modules  += store store_file store_lock store_records duration

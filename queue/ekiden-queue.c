@@ -212,6 +212,7 @@ static bool open_queue(struct inject_server *server, char const *path)
     server->wake = wake_open(server->queue);
     server->count = queue_count_use(server->queue);
     queue_room_open(&server->room, server->queue);
+    queue_file_learn(server->folder);
     return true;
 }
 

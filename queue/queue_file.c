@@ -12,6 +12,7 @@
 
 #include <skalibs/types.h>
 
+#include "lib/journal.h"
 #include "queue/queue_form.h"
 
 /* Base 32 in the order of ASCII, so that names sort by time; no letters that look like digits. */
@@ -227,6 +228,13 @@ static void discard(struct queue_file *file)
     file->descriptor = -1;
 }
 
+static bool in_order; /* of the folder that this process has */
+
+void queue_file_learn(int folder)
+{
+    in_order = journal_keeps_order(folder);
+}
+
 enum queue_status queue_file_commit(struct queue_file *file)
 {
     char end[QUEUE_END_SIZE];
@@ -243,7 +251,8 @@ enum queue_status queue_file_commit(struct queue_file *file)
         (void)fchmod(file->descriptor, QUEUE_FILE_MODE | QUEUE_FILE_ACCEPTED);
     if (file->status == QUEUE_OK)
         sync_descriptor(file, file->descriptor);
-    if (file->status == QUEUE_OK)
+    /* It would find nothing to commit there, and flush the disk's cache all the same. */
+    if (file->status == QUEUE_OK && !in_order)
         sync_descriptor(file, file->folder);
     if (file->status != QUEUE_OK) {
         discard(file);

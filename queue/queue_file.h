@@ -98,8 +98,14 @@ enum queue_status queue_file_message(struct queue_file *file, char const *bytes,
 enum queue_status queue_file_put_envelope(struct queue_file *file, char const *bytes, size_t length,
                                           size_t *used);
 
-/* The durable steps: end record, write, fsync(file), fsync(folder). Only QUEUE_OK means that the
- * message is safe; on anything else the file was removed. Closes the file. */
+/* Before the fence, and at most once a process: all that it commits is in FOLDER. Without it, all is
+ * done as on a file system of which nothing is known. */
+void queue_file_learn(int folder);
+
+/* The durable steps: end record, write, fsync(file), fsync(folder). The last one is left out where
+ * the journal keeps the order (lib/journal.h): the name was made before the bytes were written, so
+ * the fsync of the file has made it durable. Only QUEUE_OK means that the message is safe; on
+ * anything else the file was removed. Closes the file. */
 enum queue_status queue_file_commit(struct queue_file *file);
 
 /* Removes and closes the file. Nothing happens without an open one. */

@@ -70,6 +70,7 @@ _Noreturn static void run_injector(struct keeper const *keeper, int session)
     descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(&keeper->injector, NULL);
     privilege_refuse_root();
+    queue_file_learn(keeper->folder);
     fence_injector(false, keeper->folder);
     _exit(injector_serve(session, keeper->folder, keeper->wake, count, NULL));
 }

@@ -284,6 +284,7 @@ pid_t template_start_injectors(struct template const *template, int requests)
     descriptors_keep(kept, sizeof kept / sizeof *kept);
     privilege_drop(&template->injector, NULL);
     privilege_refuse_root();
+    queue_file_learn(template->folder);
     fence_injector(true, template->folder);
     run_injectors(template, messages, requests);
 }
