@@ -128,8 +128,11 @@ bool connection_start_tls(struct connection *connection, SSL_CTX *context, SSL_S
 
 void connection_close(struct connection *connection)
 {
-    if (connection->tls)
+    if (connection->tls) {
+        /* Else OpenSSL takes the session for one that was cut off, and never offers it again. */
+        SSL_set_shutdown(connection->tls, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(connection->tls);
+    }
     if (connection->socket >= 0)
         close(connection->socket);
 }
