@@ -59,6 +59,9 @@ class OtherServer:
         """Unpacks what its packages and those that they need hold into ROOT, which is not `/`."""
         assert self.root != Path("/")
         self.unpack(sorted(Path(packages).glob("*.deb")))
+        self.add_accounts()
+
+    def add_accounts(self):
         for name, number in self.accounts.items():
             user = f"{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin\n"
             for table, line in ("passwd", user), ("group", f"{name}:x:{number}:\n"):

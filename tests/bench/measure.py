@@ -78,6 +78,19 @@ def own_seconds():
     return usage.ru_utime + usage.ru_stime + time.process_time()
 
 
+def memory_size():
+    """The machine's, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def system_name():
+    """As in `Debian GNU/Linux 12 (bookworm)`."""
+    for line in Path("/etc/os-release").read_text().splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.split("=", 1)[1].strip('"')
+    return "unknown system"
+
+
 def pss(pid):
     """The memory of a process in KiB, of what it shares only its part; 0 for one that is gone."""
     try:

@@ -1,5 +1,6 @@
 """The servers that are measured: each runs in a folder of its own and leaves nothing behind."""
 
+import importlib
 import os
 import select
 import signal
@@ -58,7 +59,9 @@ class Server:
     """One running server. PORT, NAME and the folder of delivered mail are what the bench needs."""
 
     name = None
+    recipient = f"{USER}@{DOMAIN}"
     prefix = ()  # what a client's command is to be started by
+    pace = 1  # which part of the usual work is enough: less where it takes long
 
     def __init__(self, folder, setting=Setting()):
         self.folder, self.setting = Path(folder), setting
@@ -267,10 +270,20 @@ smtpd_tls_chain_files = {folder}/etc/tls.pem
         return not any(count_files(queue / name) for name in ("incoming", "active", "deferred"))
 
 
+def module(name):
+    """One that not all benches need, and that needs this one."""
+    return importlib.import_module(name)
+
+
 def make(name, folder, build, setting=Setting()):
-    """The server NAME: postfix, ekiden, ekiden/1user; the last two also as NAME@BUILD-FOLDER."""
+    """The server NAME: postfix, ekiden, ekiden/1user, the last two also as NAME@BUILD-FOLDER; opensmtpd;
+    or one of machines.WAYS."""
     if name == "postfix":
         return Postfix(folder, setting)
+    if name == "opensmtpd":
+        return module("opensmtpd").OpenSMTPD(folder, build / "other-servers", setting)
+    if name in ("ekiden/systemd", "ekiden/each", "ekiden/tcpserver"):
+        return module("machines").WAYS[name](folder, build, setting)
     kind, _, other = name.partition("@")
     build = Path(other).resolve() if other else build
     server = Ekiden(folder, build, kind == "ekiden", setting)

@@ -5,7 +5,14 @@ import statistics
 from rows import PEER
 
 PEERS = ("postfix", "opensmtpd")
-NAMES = {"postfix": "Postfix", "opensmtpd": "OpenSMTPD", "ekiden": "Ekiden"}
+NAMES = {
+    "postfix": "Postfix",
+    "opensmtpd": "OpenSMTPD",
+    "ekiden": "Ekiden",
+    "ekiden/systemd": "systemd",
+    "ekiden/tcpserver": "tcpserver",
+    "ekiden/each": "Accept=yes",
+}
 
 
 def median(runs):
@@ -39,40 +46,53 @@ def verdict(figure, figures, name):
 
 
 def lines(row, figures, names, judged):
-    """One line for each figure of ROW. FIGURES: the medians by server; JUDGED: whose aims they are."""
+    """One line for each figure of ROW. FIGURES: medians by server; JUDGED: whose aims they are."""
     for figure in row.figures:
         values = [shown(figures.get(name, {}).get(figure.key), figure.digits) for name in names]
-        aim = figure.aim.text if figure.aim else ""
-        yield [figure.title, *values, ratio(figure, figures, judged), aim,
-               verdict(figure, figures, judged)]  # fmt: skip
+        yield [figure.title, *values, *(judgement(figure, figures, judged) if judged else ())]
 
 
-def head(names):
-    return ["", *(NAMES.get(name, name) for name in names), "ratio", "aim", "met"]
+def judgement(figure, figures, name):
+    aim = figure.aim.text if figure.aim else ""
+    return ratio(figure, figures, name), aim, verdict(figure, figures, name)
 
 
-def widths(rows):
-    return [max(map(len, column)) for column in zip(*rows)]
+JUDGEMENT = ("ratio", "aim", "met")
 
 
-def markdown(found):
-    """FOUND: [(row, figures by server)]. The whole table as text; peers come first."""
+def markdown(found, judging=True):
+    """FOUND: [(row, figures by server)]. The whole table as text; peers come first. JUDGING: with
+    the ratio to the peer, aims, and whether the first that is no peer meets them."""
     names = list(dict.fromkeys(name for _, figures in found for name in figures))
     names.sort(key=lambda name: name not in PEERS)
-    judged = next((name for name in names if name not in PEERS), names[0])
-    body = [head(names)]
+    judged = next((name for name in names if name not in PEERS), None) if judging else None
+    last = JUDGEMENT if judged else ()
+    body = [["", *(NAMES.get(name, name) for name in names), *last]]
     for row, figures in found:
-        body.append([f"**{row.title}**", *[""] * (len(names) + 3)])
+        body.append([f"**{row.title}**", *[""] * (len(body[0]) - 1)])
         body += lines(row, figures, names, judged)
-    wide = widths(body)
-    text = [line(cells, wide) for cells in body]
+    wide = [max(map(len, column)) for column in zip(*body)]
+    numbers = 1 + len(names) + (1 if judged else 0)
+    text = [line(cells, wide, numbers) for cells in body]
     rule = ["-" * width for width in wide]
-    rule[1:-2] = [dashes[1:] + ":" for dashes in rule[1:-2]]
+    rule[1:numbers] = [dashes[1:] + ":" for dashes in rule[1:numbers]]
     return "\n".join([text[0], "| " + " | ".join(rule) + " |", *text[1:]]) + "\n"
 
 
-def line(cells, wide):
-    numbers = len(cells) - 2
+def line(cells, wide, numbers):
+    """Numbers, which are in front of place NUMBERS, stand at the right."""
     parts = [cell.rjust(width) if 0 < place < numbers else cell.ljust(width)
-             for place, (cell, width) in enumerate(zip(cells, wide))]
+             for place, (cell, width) in enumerate(zip(cells, wide))]  # fmt: skip
     return "| " + " | ".join(parts) + " |"
+
+
+BEGIN, END = "<!-- tests/bench/run -->", "<!-- end -->"
+
+
+def put(path, text):
+    """Writes TEXT into the file PATH, between the two marks that are there."""
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{path}: it has no {BEGIN} with {END} behind it")
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")

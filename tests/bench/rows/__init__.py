@@ -30,6 +30,7 @@ class Row:
 
     group = title = None
     setting = Setting()
+    servers = ()  # those of this row; where there are none, those of the command line
     figures = ()
 
     def measure(self, server, options):
@@ -57,6 +58,6 @@ def at_least(key, bound):
 
 def best(key):
     def met(figures, name):
-        return figures[name][key] >= max(one[key] for one in figures.values() if one[key])
+        return figures[name][key] >= max(one.get(key) or 0 for one in figures.values())
 
     return Aim("≥ the best", met)

@@ -9,14 +9,13 @@ from rows import Aim, Figure, Row, at_most, times
 from servers import Setting
 
 SENDER = "sender@elsewhere.example"
-RECIPIENT = f"{servers.USER}@{servers.DOMAIN}"
 
 
-def source(server, clients, many, count, size, recipient=RECIPIENT):
+def source(server, clients, many, count, size, recipient=None):
     """COUNT messages of SIZE bytes by CLIENTS at once; MANY: each in one connection for all."""
     command = [*server.prefix, "smtp-source", "-4", "-s", clients, "-m", count, "-l", size]
     command += ["-d"] if many else []
-    command += ["-f", SENDER, "-t", recipient, f"127.0.0.1:{server.port}"]
+    command += ["-f", SENDER, "-t", recipient or server.recipient, f"127.0.0.1:{server.port}"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
     if done.returncode != 0:
         raise RuntimeError("smtp-source: " + done.stderr.strip()[-200:])
@@ -61,8 +60,10 @@ class Inbound(Row):
     FACTOR is how many times as many messages as Postfix are to be delivered; where it is a
     dictionary, with so many clients."""
 
-    def __init__(self, group, title, clients, factor, many=False, size=4096, place="tmpfs", cpu=None):
-        self.group, self.title, self.clients, self.many, self.size = group, title, clients, many, size
+    def __init__(self, group, title, clients, factor, many=False, size=4096, place="tmpfs",
+                 cpu=None):  # fmt: skip
+        self.group, self.title, self.clients = group, title, clients
+        self.many, self.size = many, size
         self.setting = Setting(place=place)
         self.figures = tuple(figure for count in clients for figure in self.figures_of(
             count, factor.get(count) if isinstance(factor, dict) else factor, cpu))  # fmt: skip
@@ -89,16 +90,17 @@ class Inbound(Row):
         return Aim(f"< with {self.clients[0]}",
                    lambda figures, name: figures[name][key] < figures[name][fewer])
 
-    def count(self, clients, options):
+    def count(self, clients, pace):
         """Messages a run: what takes some seconds."""
         count = 2000 if clients > 1 else 1000
         count //= 2 if self.setting.place != "tmpfs" or self.size > 8192 else 1
-        return max(4 * clients, int(count * options.scale))
+        return max(4 * clients, int(count * pace))
 
     def measure(self, server, options):
         found = {}
         for clients in self.clients:
-            one = deliver(server, clients, self.many, self.count(clients, options), self.size)
+            count = self.count(clients, options.scale * server.pace)
+            one = deliver(server, clients, self.many, count, self.size)
             found.update({f"{key}-{clients}": value for key, value in one.items()})
         return found
 

@@ -24,6 +24,9 @@ class Large(Row):
             Figure("cpu", "CPU of the server, ms a MB", 2, less_is_better=True),
         )
 
+    def can(self, server):
+        return server.name != "opensmtpd"
+
     def measure(self, server, options):
         server.empty()
         cpu, size = server.cpu.seconds(), SIZE // 10 if options.scale < 0.1 else SIZE

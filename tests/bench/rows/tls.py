@@ -17,6 +17,9 @@ class Handshakes(Row):
     def __init__(self, group, title, resume):
         self.group, self.title, self.resume = group, title, resume
 
+    def can(self, server):
+        return server.name != "opensmtpd"
+
     def measure(self, server, options):
         cpu = server.cpu.seconds()
         count = max(20, int(2000 * options.scale))
