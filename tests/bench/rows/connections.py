@@ -18,7 +18,7 @@ class Greeting(Row):
     )
 
     def measure(self, server, options):
-        count = max(20, int(3000 * options.scale * server.pace))
+        count = max(20, int(1500 * options.scale * server.pace))
         found = run(server, options, "greeting", clients=1, count=count)
         return {"p50": found["p50-ms"], "p99": found["p99-ms"]}
 
@@ -34,7 +34,7 @@ class Connections(Row):
 
     def measure(self, server, options):
         cpu = server.cpu.seconds()
-        count = max(100, int(10000 * options.scale * server.pace))
+        count = max(100, int(5000 * options.scale * server.pace))
         found = run(server, options, "connections", clients=20, count=count)
         spent = None if cpu is None else server.cpu.seconds() - cpu
         return {"rate": found["a-second"], "cpu": None if cpu is None else 1000 * spent / count}

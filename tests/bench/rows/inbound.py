@@ -92,7 +92,7 @@ class Inbound(Row):
 
     def count(self, clients, pace):
         """Messages a run: what takes some seconds."""
-        count = 2000 if clients > 1 else 1000
+        count = 1000 if clients > 1 else 500
         count //= 2 if self.setting.place != "tmpfs" or self.size > 8192 else 1
         return max(4 * clients, int(count * pace))
 

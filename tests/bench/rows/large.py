@@ -29,7 +29,7 @@ class Large(Row):
 
     def measure(self, server, options):
         server.empty()
-        cpu, size = server.cpu.seconds(), SIZE // 10 if options.scale < 0.1 else SIZE
+        cpu, size = server.cpu.seconds(), SIZE // 10 if options.scale < 0.2 else SIZE
         start = time.monotonic()
         found = run(server, options, "send", clients=1, count=1, size=size, tls=self.tls)
         servers.wait_for(

@@ -22,7 +22,7 @@ class Handshakes(Row):
 
     def measure(self, server, options):
         cpu = server.cpu.seconds()
-        count = max(20, int(2000 * options.scale))
+        count = max(20, int(1000 * options.scale))
         found = run(server, options, "handshakes", clients=10, count=count, resume=self.resume)
         if self.resume and found["resumed"] < count - 10:  # each client's first one is a full one
             return {"rate": None, "cpu": None}
