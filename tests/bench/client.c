@@ -18,7 +18,8 @@
  *   --recipients N   send: of a message: for more than one the names are NAME0, NAME1 ... of --to
  *   --to ADDRESS     send (alice@demo.example)
  *
- * Prints key=value lines. What fails is counted by what failed, and ends it with 1. */
+ * Prints key=value lines; `begun` is of CLOCK_MONOTONIC. What fails is counted by what failed, and
+ * ends it with 1. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -155,7 +156,8 @@ static void *run_client(void *unused)
     return unused;
 }
 
-static double run_clients(void)
+/* Returns how long it took; *START is when they began. */
+static double run_clients(double *start)
 {
     pthread_t *const threads = calloc(settings.clients, sizeof *threads);
     pthread_attr_t attributes;
@@ -165,13 +167,13 @@ static double run_clients(void)
     for (unsigned long i = 0; i < settings.clients; i++)
         if (pthread_create(threads + i, &attributes, run_client, NULL) != 0)
             die("no thread");
-    double const start = seconds_now();
-    end_time = settings.seconds > 0 ? start + settings.seconds : 0;
+    *start = seconds_now();
+    end_time = settings.seconds > 0 ? *start + settings.seconds : 0;
     pthread_barrier_wait(&barrier);
     for (unsigned long i = 0; i < settings.clients; i++)
         pthread_join(threads[i], NULL);
     free(threads);
-    return seconds_now() - start;
+    return seconds_now() - *start;
 }
 
 /* --- what is printed --- */
@@ -193,14 +195,14 @@ static void print_times(unsigned long count)
            1000 * times[count * 9 / 10], 1000 * times[count * 99 / 100], 1000 * times[count - 1]);
 }
 
-static void print_results(double seconds)
+static void print_results(double start, double seconds)
 {
     struct rusage usage;
     unsigned long const count = completed;
     getrusage(RUSAGE_SELF, &usage);
     double const cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                        (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    printf("connections=%lu\nseconds=%.3f\na-second=%.1f\n", count, seconds,
+    printf("begun=%.6f\nconnections=%lu\nseconds=%.3f\na-second=%.1f\n", start, count, seconds,
            (double)count / seconds);
     if (attempt_one == attempt_message)
         printf("mb-a-second=%.2f\n", (double)count * (double)settings.size / 1e6 / seconds);
@@ -367,7 +369,9 @@ int main(int argc, char **argv)
         times = calloc(TIMES_MAX, sizeof *times);
         if (!times)
             die("no memory");
-        print_results(run_clients());
+        double start;
+        double const seconds = run_clients(&start);
+        print_results(start, seconds);
     }
     return failures > 0;
 }
