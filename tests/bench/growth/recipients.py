@@ -1,5 +1,6 @@
 """One message to many mailboxes of this machine."""
 
+import statistics
 import time
 
 import servers
@@ -35,24 +36,33 @@ class Recipients(Curve):
             way = "" if kind == "tmpfs" else f"-{kind}"
             with Running(kind) as running:
                 found = running.pair(options, users=users)
-                for server in found.values():
-                    for _ in range(2):  # the first one makes the mailboxes
-                        self.measure(options, server, most)
+                self.make_mailboxes(options, running, found.values(), most)
                 for point in points:
                     for name, server in found.items():
                         row = self.measure(options, server, point, options.repeat(20))
                         yield point, {name + way + key: value for key, value in row.items()}
 
+    def make_mailboxes(self, options, running, found, most):
+        """And makes them old: Ekiden makes one that was made within the hour durable whenever it opens
+        it, because whoever made it may have been killed before he could."""
+        for server in found:
+            self.measure(options, server, most)
+            server.stop()
+        running.place.age(running.place.folder.glob("*/mail/*/Maildir"), 7200)
+        for server in found:
+            server.start()
+            self.measure(options, server, most)
+
     def measure(self, options, server, point, times=1):
-        """The fastest of TIMES, but the mean of their CPU."""
-        times = max(1, min(times, 1000 // point))
+        """The medians of at least a third of TIMES, the mean of their CPU."""
+        times = max((times + 2) // 3, min(times, 1000 // point))
         accepted, delivered, cpu = [], [], server.cpu.seconds()
         for _ in range(times):
             sent = run(server, options, "send", recipients=point, to=ADDRESS)
             accepted.append(sent["p50-ms"])
             self.wait(server)
             delivered.append(1000 * (time.monotonic() - sent["begun"]))
-        found = {"": min(delivered), "-accepted": min(accepted)}
+        found = {"": statistics.median(delivered), "-accepted": statistics.median(accepted)}
         if cpu is not None:
             found["-cpu"] = 1000 * (server.cpu.seconds() - cpu) / times
         return found
