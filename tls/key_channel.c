@@ -55,10 +55,11 @@ static size_t ask(int channel, struct iovec const *pieces, unsigned int count, v
 static bool parse_chain(struct key_chain *chain, size_t length)
 {
     unsigned char *const bytes = chain->bytes;
-    size_t used = 2;
-    if (length < 2 || (bytes[1] != KEY_RSA && bytes[1] != KEY_EC))
+    size_t used = 3;
+    if (length < 3 || (bytes[1] != KEY_RSA && bytes[1] != KEY_EC))
         return false;
     chain->type = (enum key_type)bytes[1];
+    chain->resumes = bytes[2];
     while (used < length) {
         if (length - used < 3 || chain->count == KEY_CERTIFICATES_MAX)
             return false;
@@ -131,4 +132,52 @@ size_t key_channel_sign(int channel, unsigned int algorithm, unsigned char const
         return 0;
     memcpy(signature, answer + 1, got - 1);
     return got - 1;
+}
+
+void key_channel_keep(int channel, unsigned char const id[KEY_ID_SIZE], uint16_t suite,
+                      unsigned char const secret[KEY_SECRET_SIZE])
+{
+    unsigned char head[] = {KEY_KEEP},
+                  number[] = {(unsigned char)(suite >> 8), (unsigned char)suite};
+    struct iovec const pieces[] = {
+        {.iov_base = head, .iov_len = sizeof head},
+        {.iov_base = (unsigned char *)id, .iov_len = KEY_ID_SIZE},
+        {.iov_base = number, .iov_len = sizeof number},
+        {.iov_base = (unsigned char *)secret, .iov_len = KEY_SECRET_SIZE}};
+    (void)packet_offer(channel, pieces, 4, NULL, 0);
+}
+
+bool key_channel_load(int channel, unsigned char const id[KEY_ID_SIZE],
+                      unsigned char const random[KEY_RANDOM_SIZE], char const *name,
+                      struct key_resumed *resumed)
+{
+    unsigned char answer[KEY_RESUMED_SIZE], letter = KEY_LOAD;
+    struct iovec const pieces[] = {
+        {.iov_base = &letter, .iov_len = 1},
+        {.iov_base = (unsigned char *)id, .iov_len = KEY_ID_SIZE},
+        {.iov_base = (unsigned char *)random, .iov_len = KEY_RANDOM_SIZE},
+        {.iov_base = (char *)name, .iov_len = strlen(name)}};
+    char const *problem;
+    size_t const length = ask(channel, pieces, 4, answer, sizeof answer, &problem);
+    if (length != sizeof answer || answer[0] != KEY_RESUMED)
+        return false;
+    resumed->suite = (uint16_t)(answer[1] << 8 | answer[2]);
+    memcpy(resumed->seed, answer + 3, KEY_SEED_SIZE);
+    memcpy(resumed->block, answer + 3 + KEY_SEED_SIZE, KEY_BLOCK_SIZE);
+    explicit_bzero(answer, sizeof answer);
+    return true;
+}
+
+bool key_channel_finish(int channel, char who, unsigned char const *hash, size_t length,
+                        unsigned char finished[KEY_FINISHED_SIZE])
+{
+    unsigned char answer[KEY_FINISHED_ANSWER_SIZE], head[] = {KEY_FINISH, (unsigned char)who};
+    struct iovec const pieces[] = {{.iov_base = head, .iov_len = sizeof head},
+                                   {.iov_base = (unsigned char *)hash, .iov_len = length}};
+    char const *problem;
+    if (ask(channel, pieces, 2, answer, sizeof answer, &problem) != sizeof answer ||
+        answer[0] != KEY_FINISH)
+        return false;
+    memcpy(finished, answer + 1, KEY_FINISHED_SIZE);
+    return true;
 }

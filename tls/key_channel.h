@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <bearssl.h>
 
@@ -15,6 +16,7 @@
 
 struct key_chain {
     enum key_type type;
+    bool resumes;                                           /* sessions are kept */
     br_x509_certificate certificates[KEY_CERTIFICATES_MAX]; /* into bytes */
     size_t count;
     unsigned char *bytes; /* owned; 0: none */
@@ -33,5 +35,26 @@ bool key_channel_open(int channel, char const *name, struct key_chain *chain,
  * bytes at SIGNATURE (which may be INPUT); 0: there is none. Once a channel. */
 size_t key_channel_sign(int channel, unsigned int algorithm, unsigned char const *input,
                         size_t length, unsigned char *signature, size_t size);
+
+/* Has the session kept that was made on this channel. Nobody answers: it is, or it is not. */
+void key_channel_keep(int channel, unsigned char const id[KEY_ID_SIZE], uint16_t suite,
+                      unsigned char const secret[KEY_SECRET_SIZE]);
+
+/* What a session that is resumed gives an engine instead of its secret. */
+struct key_resumed {
+    uint16_t suite;
+    unsigned char seed[KEY_SEED_SIZE], block[KEY_BLOCK_SIZE];
+};
+
+/* Asks for the session ID of a client whose random is RANDOM, and who asks for NAME. False: there
+ * is none. Once a channel. */
+bool key_channel_load(int channel, unsigned char const id[KEY_ID_SIZE],
+                      unsigned char const random[KEY_RANDOM_SIZE], char const *name,
+                      struct key_resumed *resumed);
+
+/* The Finished (KEY_CLIENT_FINISHED, KEY_SERVER_FINISHED) of what was loaded, over a handshake
+ * whose hash is LENGTH bytes. False: there is none. Once each. */
+bool key_channel_finish(int channel, char who, unsigned char const *hash, size_t length,
+                        unsigned char finished[KEY_FINISHED_SIZE]);
 
 #endif

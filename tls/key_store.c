@@ -25,6 +25,7 @@
 struct key_entry {
     struct key_entry *next;
     char folder[KEY_FOLDER_MAX + 1];
+    uint64_t number;
     struct key_stamp chain, key;
     unsigned int references;
     bool latest;  /* of its folder */
@@ -137,6 +138,19 @@ struct key_pair const *key_entry_pair(struct key_entry const *entry)
     return &entry->pair;
 }
 
+uint64_t key_entry_number(struct key_entry const *entry)
+{
+    return entry->number;
+}
+
+bool key_store_is_current(struct key_store const *store, uint64_t number)
+{
+    struct key_entry const *entry = store->entries;
+    while (entry && entry->number != number)
+        entry = entry->next;
+    return entry && entry->latest;
+}
+
 static void free_entry(struct key_store *store, struct key_entry *entry)
 {
     struct key_entry **place = &store->entries;
@@ -192,6 +206,7 @@ static struct key_entry *current(struct key_store *store, char const *folder)
         return NULL;
     memcpy(entry->folder, folder, strlen(folder) + 1);
     entry->latest = true;
+    entry->number = ++store->loads;
     entry->next = store->entries;
     store->entries = entry;
     store->count++;

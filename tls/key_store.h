@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/control.h"
 #include "tls/key_folder.h"
@@ -21,6 +22,7 @@ struct key_store {
     struct control const *control;
     struct key_entry *entries; /* owned: the latest of each folder, and older ones in use */
     size_t count;              /* of the latest ones */
+    uint64_t loads;            /* so far */
 };
 
 enum key_store_result {
@@ -36,6 +38,13 @@ void key_store_start(struct key_store *store, struct control const *control);
 enum key_store_result key_store_open(struct key_store *store, char const *name, size_t length,
                                      bool may_wait, struct key_entry **entry,
                                      char text[KEY_TEXT_MAX + 1]);
+
+/* Tells apart whatever the folders held at any time: another number as soon as a file has changed.
+ */
+uint64_t key_entry_number(struct key_entry const *entry);
+
+/* True while that is what a folder held when it was looked at last. */
+bool key_store_is_current(struct key_store const *store, uint64_t number);
 
 /* Its pair; valid until it is released, whatever becomes of the files. */
 struct key_pair const *key_entry_pair(struct key_entry const *entry);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tls/key_channel.h"
+#include "tls/server_session.h"
 #include "tls/suites.h"
 
 #define OUTPUT                                                                                     \
@@ -51,6 +52,7 @@ static int choose(br_ssl_server_policy_class const **context, br_ssl_server_cont
 {
     struct server *const server = (struct server *)context;
     size_t count;
+    server_session_forget();
     read_name(server, &tls->eng);
     if (server->name[0] &&
         !key_channel_open(server->channel, server->name, &server->chain, server->problem))
@@ -103,6 +105,7 @@ static void complete(void *context, struct tls_answer *answer, int error)
         return;
     }
     snprintf(answer->name, sizeof answer->name, "%.*s", TLS_NAME_MAX, server->name);
+    server_session_forget();
     /* There will be no further signature on this connection. */
     close(server->channel);
     server->channel = -1;
@@ -118,6 +121,8 @@ static bool prepare(br_ssl_server_context *tls, struct server *server)
     br_ssl_engine_set_suites(&tls->eng, suites, SUITES_AEAD);
     br_ssl_engine_add_flags(&tls->eng, BR_OPT_ENFORCE_SERVER_PREFERENCES);
     br_ssl_server_set_policy(tls, &server->class);
+    if (server->chain.resumes)
+        server_session_start(tls, server->channel, server->name);
     return br_ssl_server_reset(tls);
 }
 

@@ -85,7 +85,7 @@ static pid_t start_key(struct service *service, int channels)
 {
     pid_t const pid = children_fork(&service->children, "tls-key");
     if (pid == 0)
-        key_process_start(service->control, channels, &service->key_user);
+        key_process_start(service->control, channels, true, &service->key_user);
     return pid;
 }
 

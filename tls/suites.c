@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* Those of suites_aead come first. */
 static struct suite {
     uint16_t number;
     char const *name;
@@ -33,4 +34,12 @@ void suites_aead(uint16_t suites[SUITES_AEAD])
     size_t const first = computes_aes ? 0 : 4;
     for (size_t i = 0; i < SUITES_AEAD; i++)
         suites[i] = suites_known[(first + i) % SUITES_AEAD].number;
+}
+
+int suite_hash(uint16_t suite)
+{
+    for (size_t i = 0; i < SUITES_AEAD; i++)
+        if (suites_known[i].number == suite)
+            return strstr(suites_known[i].name, "SHA384") ? br_sha384_ID : br_sha256_ID;
+    return 0;
 }

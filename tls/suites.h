@@ -16,4 +16,7 @@ char const *suite_name(uint16_t suite);
 #define SUITES_AEAD 6
 void suites_aead(uint16_t suites[SUITES_AEAD]);
 
+/* The hash of SUITE's PRF, br_sha256_ID or br_sha384_ID; 0 unless it is one of those. */
+int suite_hash(uint16_t suite);
+
 #endif

@@ -74,7 +74,7 @@ static void start_key_process(struct helper *helper)
     if (pid < 0)
         _exit(111);
     if (pid == 0)
-        key_process_start(helper->control, channels[0], &helper->key_user);
+        key_process_start(helper->control, channels[0], false, &helper->key_user);
     close(channels[0]);
     char const *const problem = key_channel_make(channels[1], &helper->channel);
     if (problem)

@@ -22,6 +22,7 @@
 #include "lib/packet.h"
 #include "tls/key_channel.h"
 #include "tls/key_process.h"
+#include "tls/key_sessions.h"
 
 static char const chain_text[] =
     "-----BEGIN CERTIFICATE-----\n"
@@ -68,7 +69,7 @@ static int start(void **state)
     process = fork();
     if (process == 0) {
         close(ends[0]);
-        key_process_run(&control, ends[1]);
+        key_process_run(&control, ends[1], true);
     }
     close(ends[1]);
     channels = ends[0];
@@ -149,7 +150,8 @@ static void test_one_exchange_is_signed(void **state)
                                             &br_x509_decoder_get_pkey(&decoder)->key.ec, signature,
                                             size),
                      1);
-    assert_cut_off(channel); /* one is all */
+    ask(channel, "S", 1); /* one is all */
+    assert_cut_off(channel);
     free(chain.bytes);
 }
 
@@ -262,6 +264,215 @@ static void test_a_chain_keeps_its_key(void **state)
     free(chain.bytes);
 }
 
+/* --- sessions --- */
+
+static unsigned char const client_random[KEY_RANDOM_SIZE] = {9}, secret[KEY_SECRET_SIZE] = {7};
+
+/* A channel on which a key exchange was signed. */
+static int make_signed(char const *name)
+{
+    unsigned char input[KEY_INPUT_MAX], signature[512];
+    struct key_chain chain = {.bytes = NULL};
+    char text[KEY_TEXT_MAX + 1];
+    int const channel = make_channel();
+    size_t const length = make_exchange(input);
+    assert_true(key_channel_open(channel, name, &chain, text));
+    assert_true(chain.resumes);
+    free(chain.bytes);
+    assert_true(key_channel_sign(channel, 0x0403, input, length, signature, sizeof signature) > 0);
+    return channel;
+}
+
+static void make_id(unsigned char id[KEY_ID_SIZE], unsigned char first)
+{
+    memset(id, 0, KEY_ID_SIZE);
+    id[0] = first;
+}
+
+/* Whether a session of this id is there for NAME. */
+static bool is_kept(unsigned char first, char const *name, struct key_resumed *resumed)
+{
+    unsigned char id[KEY_ID_SIZE];
+    make_id(id, first);
+    int const channel = make_channel();
+    bool const found = key_channel_load(channel, id, client_random, name, resumed);
+    close(channel);
+    return found;
+}
+
+static void keep(unsigned char first, char const *name, unsigned char const *kept)
+{
+    struct key_resumed resumed;
+    unsigned char id[KEY_ID_SIZE];
+    make_id(id, first);
+    int const channel = make_signed(name);
+    key_channel_keep(channel, id, BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, kept);
+    /* Questions of one channel are answered in order: with this answer it is there. */
+    assert_false(key_channel_load(channel, client_random, client_random, name, &resumed));
+    close(channel);
+}
+
+static void test_a_session_is_for_its_name(void **state)
+{
+    struct key_resumed resumed;
+    (void)state;
+    keep(1, "a.test", secret);
+    assert_true(is_kept(1, "a.test", &resumed));
+    assert_int_equal(resumed.suite, BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256);
+    assert_false(is_kept(1, "b.test", &resumed));
+    assert_false(is_kept(1, "", &resumed));
+    assert_false(is_kept(2, "a.test", &resumed));
+}
+
+/* Keys are those of RFC 5246 6.3 for a random that is another one each time. */
+static void test_keys_are_for_one_connection(void **state)
+{
+    struct key_resumed first, second;
+    unsigned char random[KEY_RANDOM_SIZE] = {0}, block[KEY_BLOCK_SIZE];
+    br_tls_prf_seed_chunk const seeds[] = {{random, sizeof random},
+                                           {client_random, sizeof client_random}};
+    br_hmac_drbg_context generator;
+    (void)state;
+    keep(3, "", secret);
+    assert_true(is_kept(3, "", &first));
+    assert_true(is_kept(3, "", &second));
+    assert_memory_not_equal(first.seed, second.seed, sizeof first.seed);
+    assert_memory_not_equal(first.block, second.block, sizeof first.block);
+    br_hmac_drbg_init(&generator, &br_sha256_vtable, first.seed, sizeof first.seed);
+    br_hmac_drbg_generate(&generator, random + 4, sizeof random - 4);
+    br_tls12_sha256_prf(block, sizeof block, secret, sizeof secret, "key expansion", 2, seeds);
+    assert_memory_equal(first.block, block, sizeof block);
+}
+
+static void test_a_session_is_not_replaced(void **state)
+{
+    static unsigned char const other[KEY_SECRET_SIZE] = {8};
+    unsigned char id[KEY_ID_SIZE], hash[32] = {1}, finished[KEY_FINISHED_SIZE], expected[12];
+    br_tls_prf_seed_chunk const seed = {hash, sizeof hash};
+    struct key_resumed resumed;
+    (void)state;
+    keep(4, "", secret);
+    keep(4, "", other);
+    make_id(id, 4);
+    int const channel = make_channel();
+    assert_true(key_channel_load(channel, id, client_random, "", &resumed));
+    assert_true(key_channel_finish(channel, KEY_SERVER_FINISHED, hash, sizeof hash, finished));
+    br_tls12_sha256_prf(expected, sizeof expected, secret, sizeof secret, "server finished", 1,
+                        &seed);
+    assert_memory_equal(finished, expected, sizeof expected);
+    assert_true(key_channel_finish(channel, KEY_CLIENT_FINISHED, hash, sizeof hash, finished));
+    assert_memory_not_equal(finished, expected, sizeof expected);
+    assert_false(key_channel_finish(channel, KEY_CLIENT_FINISHED, hash, sizeof hash, finished));
+    close(channel);
+}
+
+static void test_a_channel_has_one_session(void **state)
+{
+    unsigned char packet[1 + KEY_ID_SIZE + 2 + KEY_SECRET_SIZE] = {KEY_KEEP};
+    struct key_resumed resumed;
+    (void)state;
+    packet[33] = 0xc0, packet[34] = 0x2b;
+    int const early = make_channel(); /* nothing was signed */
+    ask(early, packet, sizeof packet);
+    assert_cut_off(early);
+    int const twice = make_signed("");
+    ask(twice, packet, sizeof packet);
+    ask(twice, packet, sizeof packet);
+    assert_cut_off(twice);
+    int const loads = make_channel();
+    assert_false(key_channel_load(loads, client_random, client_random, "", &resumed));
+    assert_false(key_channel_load(loads, client_random, client_random, "", &resumed));
+    close(loads);
+}
+
+static void test_what_is_no_session(void **state)
+{
+    static struct {
+        unsigned char letter;
+        size_t length;
+    } const cases[] = {{KEY_KEEP, 1},  {KEY_KEEP, 82},   {KEY_KEEP, 84},   {KEY_LOAD, 1},
+                       {KEY_LOAD, 64}, {KEY_LOAD, 321},  {KEY_FINISH, 1},  {KEY_FINISH, 34},
+                       {KEY_KEEP, 83}, {KEY_FINISH, 50}, {KEY_RESUMED, 9}, {KEY_OPEN, 1}};
+    unsigned char packet[400] = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int const channel = make_signed(""); /* the suite 0 is none */
+        packet[0] = cases[i].letter;
+        packet[1] = KEY_SERVER_FINISHED;
+        ask(channel, packet, cases[i].length);
+        assert_cut_off(channel);
+    }
+}
+
+static void test_finished_is_of_a_session(void **state)
+{
+    unsigned char id[KEY_ID_SIZE], packet[50] = {KEY_FINISH};
+    static struct {
+        char who;
+        size_t length;
+    } const cases[] = {{'x', 34}, {'s', 33}, {'s', 50}, {'c', 2}};
+    struct key_resumed resumed;
+    (void)state;
+    keep(5, "", secret);
+    make_id(id, 5);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int const channel = make_channel();
+        assert_true(key_channel_load(channel, id, client_random, "", &resumed));
+        packet[1] = (unsigned char)cases[i].who;
+        ask(channel, packet, cases[i].length);
+        assert_cut_off(channel);
+    }
+}
+
+/* Each of many finds room, and the oldest give way. */
+static void test_sessions_are_bounded(void **state)
+{
+    static unsigned char id[KEY_ID_SIZE];
+    struct key_sessions sessions;
+    struct key_session_name const name = {.id = id, .certificate = 1, .name = "a", .length = 1};
+    size_t found = 0;
+    (void)state;
+    assert_true(key_sessions_start(&sessions, 60));
+    for (unsigned int i = 0; i < 3 * KEY_SESSIONS_MAX; i++) {
+        memcpy(id, &i, sizeof i);
+        key_sessions_keep(&sessions, &name, 1, secret);
+        assert_non_null(key_sessions_find(&sessions, &name));
+    }
+    for (unsigned int i = 0; i < 3 * KEY_SESSIONS_MAX; i++) {
+        memcpy(id, &i, sizeof i);
+        found += key_sessions_find(&sessions, &name) != NULL;
+    }
+    assert_int_equal(found, sessions.count);
+    assert_true(found <= KEY_SESSIONS_MAX && found > KEY_SESSIONS_MAX / 2);
+    key_sessions_end(&sessions);
+}
+
+static bool is_two(void const *context, uint64_t certificate)
+{
+    (void)context;
+    return certificate == 2;
+}
+
+static void test_sessions_of_a_former_certificate_are_wiped(void **state)
+{
+    static unsigned char const id[KEY_ID_SIZE] = {1}, nothing[sizeof(struct key_session)];
+    struct key_session_name name = {.id = id, .certificate = 1, .name = "", .length = 0};
+    struct key_sessions sessions;
+    (void)state;
+    assert_true(key_sessions_start(&sessions, 60));
+    key_sessions_keep(&sessions, &name, 1, secret);
+    struct key_session const *const first = key_sessions_find(&sessions, &name);
+    assert_non_null(first);
+    name.certificate = 2;
+    assert_null(key_sessions_find(&sessions, &name));
+    key_sessions_keep(&sessions, &name, 1, secret);
+    key_sessions_sweep(&sessions, is_two, NULL);
+    assert_memory_equal(first, nothing, sizeof nothing);
+    assert_non_null(key_sessions_find(&sessions, &name));
+    assert_int_equal(sessions.count, 1);
+    key_sessions_end(&sessions);
+}
+
 int main(void)
 {
     static struct CMUnitTest const tests[] = {
@@ -272,6 +483,14 @@ int main(void)
         cmocka_unit_test(test_descriptors_are_refused),
         cmocka_unit_test(test_opens_are_counted),
         cmocka_unit_test(test_a_chain_keeps_its_key),
+        cmocka_unit_test(test_a_session_is_for_its_name),
+        cmocka_unit_test(test_keys_are_for_one_connection),
+        cmocka_unit_test(test_a_session_is_not_replaced),
+        cmocka_unit_test(test_a_channel_has_one_session),
+        cmocka_unit_test(test_what_is_no_session),
+        cmocka_unit_test(test_finished_is_of_a_session),
+        cmocka_unit_test(test_sessions_are_bounded),
+        cmocka_unit_test(test_sessions_of_a_former_certificate_are_wiped),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, start, stop);
