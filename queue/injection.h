@@ -38,10 +38,11 @@ enum injection_bits {
 };
 enum injection_answer { INJECTION_NEXT = 'N', INJECTION_STATUS = 'S' };
 
-/* The injector's side: serves one partner until the end of SOCKET, then returns the exit code (0).
- * FOLDER is queue/new, WAKE the FIFO (or -1), COUNT what counts the messages (or NULL). PEER is 0
- * for a session of ours, which has done itself what is done for a peer: a Received field that names
- * its uid is put in front of the message, sizes, hops and budgets are bounded, deadlines hold, and
+/* The injector's side: serves one partner until the end of SOCKET, then returns the exit code: 0,
+ * or 100 after one that broke the protocol or was silent for too long. May be called again. FOLDER
+ * is queue/new, WAKE the FIFO (or -1), COUNT what counts the messages (or NULL). PEER is 0 for a
+ * session of ours, which has done itself what is done for a peer: a Received field that names its
+ * uid is put in front of the message, sizes, hops and budgets are bounded, deadlines hold, and
  * SIGTERM ends the process between messages. Everything that SOCKET says is checked: who breaks the
  * protocol is left. */
 int injector_serve(int socket, int folder, int wake, struct queue_count *count,

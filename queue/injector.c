@@ -21,6 +21,7 @@ struct injector {
     struct queue_count *count;
     struct inject_peer const *peer; /* 0: a session of ours */
     bool open;                      /* a message was opened and not committed */
+    bool refused;                   /* the partner was, for good */
     time_t opened;                  /* of a peer's message, on the monotonic clock */
     char next[QUEUE_ID_LENGTH + 1]; /* the id of the next message */
     struct hops hops;
@@ -183,9 +184,10 @@ static bool commit(struct injector *injector)
     return answer(injector, bytes, sizeof bytes);
 }
 
-static bool refuse(struct injector const *injector, char const *what)
+static bool refuse(struct injector *injector, char const *what)
 {
     struct log_line line;
+    injector->refused = true;
     log_begin(&line, "injection-refused");
     log_text(&line, "what", what);
     if (injector->peer)
@@ -245,13 +247,14 @@ static bool handle(struct injector *injector, size_t length)
 int injector_serve(int socket, int folder, int wake, struct queue_count *count,
                    struct inject_peer const *peer)
 {
-    /* One partner a process; static memory is touched only as far as messages need it. */
+    /* One partner at a time; static memory is touched only as far as messages need it. */
     static struct injector injector;
     injector.socket = socket;
     injector.folder = folder;
     injector.wake = wake;
     injector.count = count;
     injector.peer = peer;
+    injector.open = injector.refused = false;
     injector.file.descriptor = -1;
     bool going = send_next(&injector);
     while (going) {
@@ -266,5 +269,5 @@ int injector_serve(int socket, int folder, int wake, struct queue_count *count,
         going = handle(&injector, (size_t)length);
     }
     queue_file_abort(&injector.file);
-    return 0;
+    return injector.refused ? 100 : 0;
 }

@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "lib/process.h"
+#include "smtpd/injectors.h"
 #include "smtpd/keeper.h"
 #include "smtpd/template.h"
 
@@ -232,7 +233,7 @@ static bool start_injectors(struct listener *listener)
 {
     if (!children_reserve(&listener->children))
         return false;
-    pid_t const pid = template_start_injectors(&listener->template, listener->injector_reads);
+    pid_t const pid = injectors_start(&listener->template, listener->injector_reads);
     if (pid < 0)
         return false;
     children_add(&listener->children, pid, INJECTORS);

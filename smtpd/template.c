@@ -13,15 +13,12 @@
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "lib/process.h"
-#include "queue/injection.h"
 #include "smtpd/client.h"
 #include "smtpd/fence.h"
-#include "smtpd/helper.h"
 
 /* One waiting dialogue is not enough: the next client would wait for a fork. */
 #define SPARES                  4
 #define FORK_AGAIN_MILLISECONDS 100
-#define INJECTORS_MAX           100000
 
 /* The dialogue template's own state. */
 struct dialogues {
@@ -220,71 +217,4 @@ pid_t template_start_dialogues(struct template const *template)
     fence_dialogue(true);
     process_end_with(parent);
     run_dialogues(&dialogues);
-}
-
-/* --- injectors --- */
-
-_Noreturn static void inject(struct template const *template, struct queue_count *messages,
-                             int requests, int session)
-{
-    fence_no_fork();
-    close(requests);
-    _exit(injector_serve(session, template->folder, template->wake, messages, NULL));
-}
-
-static void handle_request(struct template const *template, struct queue_count *messages,
-                           struct children *children, int requests, int session)
-{
-    /* A dialogue that is in order asks for one injector; this bounds one that is not. Not by the
-     * number of sessions, which a change of configuration may raise. */
-    pid_t const pid =
-        children->count < INJECTORS_MAX ? children_fork(children, "smtpd-injector") : -1;
-    if (pid == 0)
-        inject(template, messages, requests, session);
-    close(session); /* without an injector the dialogue sees its end, and answers 451 */
-}
-
-_Noreturn static void run_injectors(struct template const *template, struct queue_count *messages,
-                                    int requests)
-{
-    struct children children = {.entries = NULL};
-    bool open = true;
-    while (open || children.count) {
-        struct pollfd request = {.fd = open ? requests : -1, .events = POLLIN};
-        struct child ended;
-        int status;
-        ppoll(&request, 1, NULL, process_waiting());
-        if (process_take_child())
-            while (children_reap(&children, &ended, &status))
-                ;
-        if (!request.revents)
-            continue;
-        char letter;
-        int session = -1;
-        unsigned int count = 1;
-        ssize_t const length = packet_receive(requests, &letter, 1, &session, &count);
-        if (length == 0)
-            open = false;
-        else if (length == 1 && letter == HELPER_INJECTOR && count == 1)
-            handle_request(template, messages, &children, requests, session);
-        else if (length > 0 && count == 1)
-            close(session);
-    }
-    _exit(0);
-}
-
-pid_t template_start_injectors(struct template const *template, int requests)
-{
-    pid_t const pid = process_fork("smtpd-injectors");
-    if (pid)
-        return pid;
-    struct queue_count *const messages =
-        template->count < 0 ? NULL : queue_count_map(template->count, true);
-    int kept[] = {requests, template->folder, template->wake, STDERR_FILENO};
-    descriptors_keep(kept, sizeof kept / sizeof *kept);
-    privilege_drop(&template->injector, NULL);
-    privilege_refuse_root();
-    queue_file_learn(template->folder);
-    fence_injector(true, template->folder);
-    run_injectors(template, messages, requests);
 }

@@ -42,8 +42,4 @@ struct template
  * next command. -1: logged. */
 pid_t template_start_dialogues(struct template const *template);
 
-/* Forks the injector template, which reads REQUESTS, the other end of injector_requests. It ends
- * when nobody can ask any more and its last injector has ended. */
-pid_t template_start_injectors(struct template const *template, int requests);
-
 #endif

@@ -1,8 +1,9 @@
 """Who the processes are while they serve: users, capabilities, filters. Read from /proc."""
 
 import os
-import re
 import pwd
+import re
+import signal
 
 import pytest
 from instance import DOMAIN, SENDER, wait_for
@@ -169,3 +170,44 @@ def test_modes_of_what_is_stored(in_session):
     assert delivered.stat().st_mode & 0o777 == 0o600, delivered
     assert queued.parent == in_session.queue / "new"
     assert queued.stat().st_mode & 0o007 == 0, queued
+
+
+def injectors(instance):
+    return {process.pid for process in instance.processes().get("smtpd-injector", ())}
+
+
+def test_an_injector_serves_one_session_after_the_other(instance):
+    instance.send(b"Subject: first\n\nx\n")
+    before = injectors(instance)
+    for _ in range(10):
+        instance.send(b"Subject: next\n\nx\n")
+    assert before and injectors(instance) & before
+    assert len(instance.wait_for_mail("alice", 11)) == 11
+
+
+def test_injectors_for_all_who_need_one(instance):
+    """Whoever takes the last one that waits has another one made."""
+    clients = [instance.session() for _ in range(20)]
+    for client in clients:
+        client.envelope(SENDER, [ALICE])
+        assert client.command("DATA").code == 354
+    wait_for(lambda: len(injectors(instance)) > len(clients), what="one more that waits")
+    for client in clients:
+        client.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
+        assert client.reply().code == 250
+        client.quit()
+    instance.wait_for_mail("alice", len(clients))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_injectors_that_end_are_replaced(instance, number):
+    """A service manager's SIGTERM is for who is left alone; mail goes on in either case."""
+    instance.expected_signals = number == signal.SIGKILL
+    instance.send(b"Subject: first\n\nx\n")
+    wait_for(lambda: len(injectors(instance)) >= 2, what="one that waits")
+    for pid in injectors(instance):
+        os.kill(pid, number)
+    instance.send(b"Subject: second\n\nx\n")
+    instance.wait_for_mail("alice", 2)
+    if number == signal.SIGKILL:
+        wait_for(lambda: instance.log_text().count("event=process-killed") >= 2, what="two ends")
