@@ -2,15 +2,16 @@
 """Mail on its way through: in by SMTP from smtp-source, out by SMTP to smtp-sink.
 
     tests/bench/rows_relay.py [--servers ekiden,ekiden@FOLDER,postfix] [--places tmpfs,ext4]
-                              [--cases one,many,domains,recipients] [--count 2000] [--rounds 3]
+                              [--cases one,many,domains,recipients,spread] [--count 2000] [--rounds 3]
 
   one         everything goes to one server; it comes in by one message a connection
   many        the same; it comes in by many messages a connection, as in the cases that follow
   domains     50 domains, each with a server of its own: one sink on 50 addresses
   recipients  messages with 1000 recipients each, all at one server
+  spread      the same, each recipient at a server of its own
 
-`accepted` counts until the last 250, `relayed` until the sink has the last message and the queue is empty; in the last case it
-counts recipients. The servers take turns. Nothing is asserted.
+`accepted` counts until the last 250, `relayed` until the sink has the last message and the queue is
+empty; in the last two cases it counts recipients. The servers take turns. Nothing is asserted.
 """
 
 import argparse
@@ -29,11 +30,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import measure  # noqa: E402  (found by the line above)
 import servers  # noqa: E402
 from place import Place  # noqa: E402
+from smtp_client import Client  # noqa: E402
 
 SIZE = 4096
-DOMAINS = 50
 RECIPIENTS = 1000
-CASES = ("one", "many", "domains", "recipients")
+DOMAINS = {"domains": 50, "spread": RECIPIENTS}
+CASES = ("one", "many", "domains", "recipients", "spread")
 FIELDS = ("accepted", "relayed", "cpu", "machine", "flushes", "connections")
 
 
@@ -64,21 +66,27 @@ class Sink:
         self.process.wait()
 
 
+def domains_of(case):
+    return [f"d{number}.test" for number in range(DOMAINS.get(case, 0))]
+
+
 def prepare(server, case, port):
     """Says to SERVER, before it starts, where mail for CASE goes: to PORT."""
-    addresses = {f"d{number}.test": f"127.0.1.{number}" for number in range(DOMAINS)}
+    addresses = {domain: f"127.1.{number >> 8}.{number & 255}"
+                 for number, domain in enumerate(domains_of(case))}
     if isinstance(server, servers.Postfix):
         server.postfix.relay = port
         server.postfix.settings += "relayhost = [127.0.0.1]:{relay}\n"
-        if case == "domains":
-            maps = ", ".join(f"{domain}=smtp:[{address}]:{port}"
-                             for domain, address in addresses.items())
-            server.postfix.settings += f"transport_maps = inline:{{{{ {maps} }}}}\n"
+        if addresses:
+            maps = [f"{domain} smtp:[{address}]:{port}" for domain, address in addresses.items()]
+            table = server.folder / "transport"
+            table.write_text("\n".join(maps) + "\n")
+            server.postfix.settings += f"transport_maps = texthash:{table}\n"
         return
     folder = server.folder / "control"
     folder.mkdir(mode=0o755)
     routes = [f":127.0.0.1:{port}"]
-    if case == "domains":
+    if addresses:
         routes += [f"{domain}:{address}:{port}" for domain, address in addresses.items()]
     for name, text in {"me": servers.DOMAIN, "locals": servers.DOMAIN, "users": servers.USER,
                        "relayclients": "127.0.0.0/8", "smtproutes": "\n".join(routes)}.items():
@@ -98,28 +106,45 @@ def finish(process):
         raise RuntimeError("smtp-source: " + problem.strip()[-200:])
 
 
+def send_spread(server, count):
+    with Client(server.port, timeout=servers.PATIENCE) as client:
+        client.greet("client.example")
+        for _ in range(count):
+            commands = [f"MAIL FROM:<sender@{servers.DOMAIN}>", "DATA"]
+            commands[1:1] = [f"RCPT TO:<someone@{domain}>" for domain in domains_of("spread")]
+            client.send("".join(f"{command}\r\n" for command in commands))
+            answers = [client.reply().code for _ in commands]
+            client.send(b"Subject: spread\r\n\r\n" + b"X" * 70 + b"\r\n.\r\n")
+            if max(answers) > 354 or client.reply().code != 250:
+                raise RuntimeError(f"refused: {answers}")
+        client.quit()
+
+
 def send(server, case, count, clients):
-    if case == "recipients":
-        finish(source(server, 1, count, "someone@elsewhere.test", "-d", "-r", RECIPIENTS))
-    elif case != "domains":
-        more = ["-d"] if case == "many" else []
-        finish(source(server, clients, count, "someone@elsewhere.test", *more))
-    else:
-        left = [f"someone@d{number}.test" for number in range(DOMAINS)]
+    to = "someone@elsewhere.test"
+    if case == "spread":
+        send_spread(server, count)
+    elif case == "recipients":
+        finish(source(server, 1, count, to, "-d", "-r", RECIPIENTS))
+    elif case == "domains":
+        left = [f"someone@{domain}" for domain in domains_of(case)]
+        each = count // len(left)
         while left:
-            now = [source(server, 1, count // DOMAINS, to, "-d") for to in left[:clients]]
+            now = [source(server, 1, each, to, "-d") for to in left[:clients]]
             left = left[clients:]
             for process in now:
                 finish(process)
+    else:
+        finish(source(server, clients, count, to, *(["-d"] if case == "many" else [])))
 
 
 def measure_relay(server, sink, place, case, count, clients):
     """One run of COUNT messages: the figures of FIELDS, CPU in ms a message (recipient)."""
-    units = RECIPIENTS * count if case == "recipients" else count
+    units = RECIPIENTS * count if case in ("recipients", "spread") else count
     device = measure.device_of(place.folder)
     flushes, machine, cpu = measure.flushes(device), measure.machine_seconds(), server.cpu.seconds()
     sessions, messages = sink.counts()
-    wanted = messages + count
+    wanted = messages + (units if case == "spread" else count)
     start = time.monotonic()
     send(server, case, count, clients)
     accepted = time.monotonic() - start
@@ -128,14 +153,14 @@ def measure_relay(server, sink, place, case, count, clients):
     seconds = time.monotonic() - start
     machine = measure.machine_seconds() - machine
     if case != "recipients" and sink.counts()[1] != wanted:
-        servers.complain(f"{server.name}: {sink.counts()[1] - messages} of {count} messages")
+        servers.complain(f"{server.name}: {sink.counts()[1] - messages} for {wanted - messages}")
     return {
         "accepted": units / accepted,
         "relayed": units / seconds,
         "cpu": None if cpu is None else 1000 * (server.cpu.seconds() - cpu) / units,
         "machine": 1000 * machine / units,
         "flushes": None if flushes is None else (measure.flushes(device) - flushes) / units,
-        "connections": (sink.counts()[0] - sessions) / count,
+        "connections": (sink.counts()[0] - sessions) / units,
     }
 
 
@@ -170,8 +195,9 @@ def run_case(kind, case, options):
     place = Place(kind)
     sink = Sink(place.folder)
     started, rounds = [], {}
-    count = options.count if kind == "tmpfs" else max(DOMAINS, options.count // 2)
-    count = max(1, count // 200) if case == "recipients" else count
+    count = options.count if kind == "tmpfs" else max(50, options.count // 2)
+    few = case in ("recipients", "spread")
+    count = max(1, count // 400) if few else count
     try:
         for name in options.servers:
             server = servers.make(name, place.folder / name.replace("/", "-"), options.build)
@@ -179,7 +205,7 @@ def run_case(kind, case, options):
             rounds[server.name] = []
             prepare(server, case, sink.port)
             server.start()
-            measure_relay(server, sink, place, case, 1 if case == "recipients" else 50, 10)
+            measure_relay(server, sink, place, case, 1 if few else 50, 10)
         for _ in range(options.rounds):
             for server in started:
                 found = measure_relay(server, sink, place, case, count, options.clients)
