@@ -46,10 +46,10 @@ class Place:
         system call sets). Nobody may be using the place."""
         if self.kind == "tmpfs":
             return
-        subprocess.run(["umount", self.folder], check=True)
-        self.mounted = False
         then = int(time.time()) - seconds
         lines = [f"set_inode_field /{path.relative_to(self.folder)} ctime @{then}\n" for path in paths]
+        subprocess.run(["umount", self.folder], check=True)
+        self.mounted = False
         subprocess.run(["debugfs", "-w", "-f", "-", self.loop], input="".join(lines), text=True,
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.mount_image()
