@@ -29,6 +29,7 @@ class Curve:
     points = quick = tiny = ()
     plots = ()
     format = "%.0f"  # of the numbers along the axis
+    ticks = ""  # where they stand, as gnuplot is told
 
     def chosen(self, options):
         """The points that OPTIONS ask for."""

@@ -9,7 +9,7 @@ from place import Place
 
 
 class Deferred(Curve):
-    name, along = "deferred", "deferred messages"
+    name, along = "deferred", "deferred messages (none is drawn as 1)"
     points, quick, tiny = (0, 100, 1000, 10_000, 30_000, 100_000), (0, 1000, 10_000), (0, 20)
     columns = {
         "started": "ms from the server's start until its scheduler has started",

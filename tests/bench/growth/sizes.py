@@ -11,7 +11,7 @@ BYTES_A_RUN = 64 << 20
 class Sizes(Curve):
     name, along = "size", "bytes of a message"
     points = tuple(KIB << (2 * step) for step in range(11))
-    format = "%.0b %B"
+    format, ticks = "%.0b %BB", "set logscale x 2\nset xtics 1024, 32"
     quick, tiny = (KIB, 64 * KIB, 4 << 20, 64 << 20), (KIB, 1 << 20)
     columns = {
         "ekiden": "ms from connect to the 250, median",
