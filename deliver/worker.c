@@ -1,20 +1,32 @@
 #include "deliver/worker.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <time.h>
 
 #include <skalibs/iopause.h>
 #include <skalibs/selfpipe.h>
 #include <skalibs/tai.h>
 
 #include "deliver/agent_link.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/signals.h"
+
+/* Of the wait for more mail; all in microseconds. */
+enum {
+    WAIT_TIMES = 3, /* as long as the last batch's syncs took */
+    WAIT_MIN = 200, /* where syncs are that fast (memory), nothing is gained */
+    WAIT_MAX = 10000,
+    WAIT_SOON = 50000 /* after the last batch: one that comes later begins alone, and at once */
+};
 
 struct worker {
     struct batch *batch;
     int signals; /* descriptor of the self-pipe */
     bool ending; /* no further batch: the scheduler is gone, or a signal came */
     int exit_code;
+    int64_t sync_took, sync_ended; /* of the last batch, in microseconds */
     struct agent_link link;
 };
 
@@ -55,8 +67,8 @@ static void take_message(struct worker *worker, unixmessage const *message)
     unixmessage_drop(message);
 }
 
-/* Takes the jobs that wait, and delivers them. */
-static void serve_batch(struct worker *worker)
+/* Puts the jobs that wait into the batch. */
+static void take_jobs(struct worker *worker)
 {
     while (!worker->ending && worker->batch->count < BATCH_MAX) {
         unixmessage message;
@@ -68,8 +80,43 @@ static void serve_batch(struct worker *worker)
         else
             worker_ends(worker, received);
     }
-    if (worker->batch->count)
-        batch_finish(worker->batch, worker_answers, worker);
+}
+
+/* While mail keeps coming a batch waits for more of it: one commit of the journal then serves more
+ * messages, the injectors' among them, who wait for it as well. A signal ends the wait. */
+static void wait_for_more(struct worker *worker)
+{
+    int64_t const begin = clock_microseconds();
+    int64_t wait = WAIT_TIMES * worker->sync_took;
+    if (wait < WAIT_MIN || begin - worker->sync_ended > WAIT_SOON)
+        return;
+    if (wait > WAIT_MAX)
+        wait = WAIT_MAX;
+    for (int64_t left = wait; left > 0; left = begin + wait - clock_microseconds()) {
+        struct pollfd jobs = {.fd = agent_link_descriptor(&worker->link), .events = POLLIN};
+        struct timespec const time = {.tv_nsec = (long)left * 1000};
+        if (worker->ending || worker->batch->count == BATCH_MAX || ppoll(&jobs, 1, &time, NULL) < 1)
+            break;
+        take_jobs(worker);
+    }
+}
+
+static void finish_batch(struct worker *worker)
+{
+    int64_t const begin = clock_microseconds();
+    batch_finish(worker->batch, worker_answers, worker);
+    worker->sync_ended = clock_microseconds();
+    worker->sync_took = worker->sync_ended - begin;
+}
+
+/* Takes the jobs that wait, and delivers them. */
+static void serve_batch(struct worker *worker)
+{
+    take_jobs(worker);
+    if (worker->batch->count) {
+        wait_for_more(worker);
+        finish_batch(worker);
+    }
     worker_ends(worker, agent_link_flush(&worker->link));
     batch_clear(worker->batch);
 }
@@ -95,6 +142,7 @@ static bool worker_start(struct worker *worker, int socket, struct batch *batch)
     worker->batch = batch;
     worker->ending = false;
     worker->exit_code = 0;
+    worker->sync_took = worker->sync_ended = 0;
     worker->signals = signals_trap_ends();
     return worker->signals >= 0 && agent_link_start(&worker->link, socket);
 }

@@ -5,8 +5,9 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Seconds, and milliseconds, of CLOCK_MONOTONIC. */
+/* Seconds, milliseconds and microseconds of CLOCK_MONOTONIC. */
 time_t clock_seconds(void);
 int64_t clock_milliseconds(void);
+int64_t clock_microseconds(void);
 
 #endif
