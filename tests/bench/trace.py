@@ -29,6 +29,14 @@ def name_of(pid):
         return "?"
 
 
+def is_traced_or_gone(pid):
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            return not re.search(r"^TracerPid:\t0$", status.read(), re.M)
+    except OSError:
+        return True
+
+
 class SystemCalls:
     """`counts[process name][what]`: each system call by its name, and `bytes read`, `bytes written`,
     `bytes moved`, `forks`, `execs`, `syncs`, `system calls`."""
@@ -37,20 +45,18 @@ class SystemCalls:
         self.names = {pid: name_of(pid) for pid in pids}
         self.counts = defaultdict(Counter)
         self.output = tempfile.NamedTemporaryFile(mode="r", errors="replace")
-        self.said = tempfile.TemporaryFile()
 
     def __enter__(self):
         pids = [word for pid in self.names for word in ("-p", str(pid))]
         self.process = subprocess.Popen(["strace", "-f", "-s", "64", "-o", self.output.name, *pids],
-                                        stdin=subprocess.DEVNULL, stderr=self.said)
+                                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self.is_attached, 60, "strace, attached to all processes")
         return self
 
     def is_attached(self):
         if self.process.poll() is not None:
             raise RuntimeError("strace ended: is it allowed to trace?")
-        self.said.seek(0)
-        return len(re.findall(rb"Process \d+ attached", self.said.read())) >= len(self.names)
+        return all(map(is_traced_or_gone, self.names))
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGINT)
@@ -59,7 +65,6 @@ class SystemCalls:
         for line in self.output:
             self.count(line, begun)
         self.output.close()
-        self.said.close()
 
     def count(self, line, begun):
         found = LINE.match(line)
