@@ -101,7 +101,8 @@ check: all unit
 	sh quickstart check
 
 bench: all $(BUILD)/tests/greylist_store $(BUILD)/tests/bench_client
-	tests/bench/inbound --build $(BUILD)
+	tests/bench/run --build $(BUILD)
+	tests/bench/profile --build $(BUILD)
 	tests/bench/tls --build $(BUILD)
 	tests/bench/judge --build $(BUILD)
 	tests/bench/queue --build $(BUILD)

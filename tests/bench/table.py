@@ -86,13 +86,14 @@ def line(cells, wide, numbers):
     return "| " + " | ".join(parts) + " |"
 
 
-BEGIN, END = "<!-- tests/bench/run -->", "<!-- end -->"
+END = "<!-- end -->"
 
 
-def put(path, text):
-    """Writes TEXT into the file PATH, between the two marks that are there."""
-    before, begin, rest = path.read_text().partition(BEGIN)
+def put(path, program, text):
+    """Writes TEXT into the file PATH, between the marks of PROGRAM that are there."""
+    mark = f"<!-- {program} -->"
+    before, begin, rest = path.read_text().partition(mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{path}: it has no {BEGIN} with {END} behind it")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+        raise SystemExit(f"{path}: it has no {mark} with {END} behind it")
+    path.write_text(f"{before}{mark}\n\n{text}\n{END}{after}")
