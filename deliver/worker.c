@@ -83,7 +83,7 @@ static void take_jobs(struct worker *worker)
 }
 
 /* While mail keeps coming a batch waits for more of it: one commit of the journal then serves more
- * messages, the injectors' among them, who wait for it as well. A signal ends the wait. */
+ * messages, the injectors among them, who wait for it as well. */
 static void wait_for_more(struct worker *worker)
 {
     int64_t const begin = clock_microseconds();
