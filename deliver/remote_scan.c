@@ -1,6 +1,8 @@
 #include "deliver/remote_scan.h"
 
 #include <errno.h>
+#include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/checksum.h"
@@ -14,28 +16,59 @@ struct place {
     bool in_body;
 };
 
+/* True when a byte above 127 is among them: eight at a time, for most mail has none. */
+static bool has_8bit(char const *bytes, size_t length)
+{
+    unsigned char tail = 0;
+    uint64_t all = 0, eight;
+    for (; length >= sizeof eight; length -= sizeof eight, bytes += sizeof eight) {
+        memcpy(&eight, bytes, sizeof eight);
+        all |= eight;
+    }
+    while (length)
+        tail |= (unsigned char)bytes[--length];
+    return all & UINT64_C(0x8080808080808080) || tail & 0x80;
+}
+
+/* Bytes of one line, without its end. */
+static void look_at_line(struct remote_message *message, struct place *place, char const *bytes,
+                         size_t length)
+{
+    message->wire_length += length;
+    place->in_line = true;
+    place->after_cr = false;
+    if (has_8bit(bytes, length))
+        *(place->in_body ? &message->body_8bit : &message->header_8bit) = true;
+}
+
+static void look_at_end(struct remote_message *message, struct place *place, char byte)
+{
+    bool const second = place->after_cr && byte == '\n';
+    place->after_cr = byte == '\r';
+    if (second)
+        return;
+    message->wire_length += 2;
+    if (!place->in_line)
+        place->in_body = true;
+    place->in_line = false;
+}
+
 static void look_at(struct remote_message *message, struct place *place, char const *bytes,
                     size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        unsigned char const byte = (unsigned char)bytes[i];
-        bool const second = place->after_cr && byte == '\n';
-        place->after_cr = byte == '\r';
-        if (second)
-            continue;
-        if (byte == '\n' || byte == '\r') {
-            message->wire_length += 2;
-            if (!place->in_line)
-                place->in_body = true;
-            place->in_line = false;
-            continue;
+    char const *const end = bytes + length, *next = bytes, *lf = NULL;
+    while (next < end) {
+        if (!lf || lf < next) { /* once a line, not once a CR: there may be thousands in a line */
+            lf = memchr(next, '\n', (size_t)(end - next));
+            lf = lf ? lf : end;
         }
-        message->wire_length++;
-        place->in_line = true;
-        if (byte > 127 && place->in_body)
-            message->body_8bit = true;
-        else if (byte > 127)
-            message->header_8bit = true;
+        char const *const cr = memchr(next, '\r', (size_t)(lf - next));
+        size_t const plain = (size_t)((cr ? cr : lf) - next);
+        if (plain > 0)
+            look_at_line(message, place, next, plain);
+        else
+            look_at_end(message, place, *next);
+        next += plain > 0 ? plain : 1;
     }
 }
 

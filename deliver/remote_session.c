@@ -34,7 +34,7 @@ struct conversation {
     bool is_astray;              /* it was not, and yet a RCPT behind it was */
     struct failure mail_failure; /* or refused: JOB_DELIVERED while it is not */
     enum remote_outcome outcome; /* unless all are settled */
-    struct remote_talk talk;
+    struct remote_talk *talk;
 };
 
 /* True for a 530 where TLS was tried in vain: it asks for what may work at the next try. */
@@ -79,23 +79,23 @@ static bool say_command(struct conversation *c, unsigned int number)
     bool made;
     c->said_mail = true;
     if (number == 0)
-        made = remote_envelope_mail(&c->line, transaction, &c->talk.extensions);
+        made = remote_envelope_mail(&c->line, transaction, &c->talk->extensions);
     else if (number <= transaction->count)
         made = remote_envelope_rcpt(&c->line, transaction, transaction->recipients + number - 1);
     else
         made = stralloc_copys(&c->line, "DATA") != 0;
     errno = made ? EAGAIN : ENOMEM;
-    return made && remote_talk_say(&c->talk, c->line.s, c->line.len);
+    return made && remote_talk_say(c->talk, c->line.s, c->line.len);
 }
 
 /* The answer to MAIL. */
 static enum part take_mail(struct conversation *c)
 {
-    c->has_mail = remote_talk_is_ok(&c->talk);
-    if (!c->has_mail && !remote_talk_is_refusal(&c->talk))
-        return confused(&c->talk, REMOTE_MAIL);
+    c->has_mail = remote_talk_is_ok(c->talk);
+    if (!c->has_mail && !remote_talk_is_refusal(c->talk))
+        return confused(c->talk, REMOTE_MAIL);
     if (!c->has_mail)
-        remote_talk_failure(&c->talk, REMOTE_MAIL, result_of(&c->talk), &c->mail_failure);
+        remote_talk_failure(c->talk, REMOTE_MAIL, result_of(c->talk), &c->mail_failure);
     return PART_DONE;
 }
 
@@ -103,7 +103,7 @@ static enum part take_mail(struct conversation *c)
  * not followed, for anybody can say anything. */
 static enum part take_rcpt(struct conversation *c, struct remote_recipient *recipient)
 {
-    struct remote_talk *const talk = &c->talk;
+    struct remote_talk *const talk = c->talk;
     if (!remote_talk_is_ok(talk) && !remote_talk_is_refusal(talk))
         return confused(talk, REMOTE_RCPT);
     if (!c->has_mail) {
@@ -133,7 +133,7 @@ static enum part send_nothing(struct remote_talk *talk)
 /* The answer to DATA. Without a recipient nothing hangs on it. */
 static enum part take_data(struct conversation *c)
 {
-    struct remote_talk *const talk = &c->talk;
+    struct remote_talk *const talk = c->talk;
     struct failure failure;
     if (talk->reply.code / 100 == 3 && c->accepted)
         return PART_DONE;
@@ -162,18 +162,18 @@ static enum part take_answer(struct conversation *c, unsigned int number)
 static enum part say_commands(struct conversation *c, unsigned int *said, unsigned int heard)
 {
     unsigned int const data = c->transaction->count + 1;
-    while (*said <= last_command(c) && (c->talk.extensions.pipelining || *said == heard)) {
+    while (*said <= last_command(c) && (c->talk->extensions.pipelining || *said == heard)) {
         enum remote_stage const stage = *said == 0     ? REMOTE_MAIL
                                         : *said < data ? REMOTE_RCPT
                                                        : REMOTE_DATA;
         if (*said == heard && *said > 0 && (!c->has_mail || (*said == data && !c->accepted)))
             return PART_OVER; /* nobody to go on for, and nothing is said that binds us */
-        if (*said == heard && !remote_talk_is_quiet(&c->talk, stage))
+        if (*said == heard && !remote_talk_is_quiet(c->talk, stage))
             return PART_LOST;
         if (!say_command(c, *said)) {
             if (errno == EAGAIN)
                 return PART_DONE; /* it goes out while we hear */
-            failure_system(&c->talk.lost, "delivery needs more memory", "", errno);
+            failure_system(&c->talk->lost, "delivery needs more memory", "", errno);
             return PART_LOST;
         }
         *said = next_command(c->transaction, *said);
@@ -192,7 +192,7 @@ static enum part give_envelope(struct conversation *c)
         part = say_commands(c, &said, heard);
         if (part != PART_DONE)
             break;
-        if (!remote_talk_hear(&c->talk, stages[heard == 0 ? 0 : heard < data ? 1 : 2]))
+        if (!remote_talk_hear(c->talk, stages[heard == 0 ? 0 : heard < data ? 1 : 2]))
             return PART_LOST;
         part = take_answer(c, heard);
         heard = next_command(c->transaction, heard);
@@ -226,13 +226,13 @@ static enum part take_ends(struct conversation *c)
         struct remote_recipient *const recipient = transaction->recipients + i;
         if (recipient->settled)
             continue;
-        if (!take_end(&c->talk, stage, &recipient->failure)) {
+        if (!take_end(c->talk, stage, &recipient->failure)) {
             struct failure const failure = recipient->failure;
             remote_envelope_settle(transaction, &failure);
             return PART_DEAD;
         }
         recipient->settled = true;
-        if (c->talk.reply.code == 421)
+        if (c->talk->reply.code == 421)
             part = PART_DEAD;
         stage = REMOTE_END_TOO;
     }
@@ -243,13 +243,13 @@ static enum part take_ends(struct conversation *c)
  * the server itself, does not know what the server offers. */
 static bool is_ignorant(struct conversation const *c)
 {
-    unsigned int const code = c->talk.reply.code;
+    unsigned int const code = c->talk->reply.code;
     return c->by_chunks && (code == 500 || (code >= 502 && code <= 504));
 }
 
 static enum part go_without_chunks(struct conversation *c)
 {
-    remote_talk_lose(&c->talk, REMOTE_CHUNK, "4.5.0", "offers CHUNKING, but does not know BDAT");
+    remote_talk_lose(c->talk, REMOTE_CHUNK, "4.5.0", "offers CHUNKING, but does not know BDAT");
     c->outcome = REMOTE_WITHOUT_CHUNKS;
     c->sent = false; /* and was refused */
     return PART_LOST;
@@ -259,7 +259,7 @@ static enum part go_without_chunks(struct conversation *c)
  * message whatever happens then: to ask another one would double it (RFC 1047). */
 static enum part give_message(struct conversation *c)
 {
-    struct remote_talk *const talk = &c->talk;
+    struct remote_talk *const talk = c->talk;
     struct failure failure;
     enum part part = PART_DEAD;
     enum remote_body (*const send)(struct remote_talk *, struct remote_message const *,
@@ -294,12 +294,12 @@ static enum part give_message(struct conversation *c)
 static bool open_session(struct conversation *c, struct remote_session *session)
 {
     if (c->is_reused) {
-        c->talk.extensions = session->extensions;
+        c->talk->extensions = session->extensions;
         return true;
     }
-    if (!remote_opening_run(session, &c->talk, &c->outcome))
+    if (!remote_opening_run(session, c->talk, &c->outcome))
         return false;
-    session->extensions = c->talk.extensions;
+    session->extensions = c->talk->extensions;
     return true;
 }
 
@@ -308,17 +308,17 @@ static bool open_session(struct conversation *c, struct remote_session *session)
  * message. */
 static bool may_use_chunks(struct conversation const *c, struct remote_session const *session)
 {
-    return c->talk.extensions.chunking && !session->without_chunks && !c->is_reused;
+    return c->talk->extensions.chunking && !session->without_chunks && !c->is_reused;
 }
 
 static enum part converse(struct conversation *c, struct remote_session *session)
 {
     if (!open_session(c, session))
         return PART_LOST;
-    c->transaction->taken = session->way->lmtp       ? JOB_DELIVERED
-                            : c->talk.extensions.dsn ? JOB_PASSED_ON
-                                                     : JOB_RELAYED;
-    remote_envelope_fit(c->transaction, &c->talk.extensions, session->peer);
+    c->transaction->taken = session->way->lmtp        ? JOB_DELIVERED
+                            : c->talk->extensions.dsn ? JOB_PASSED_ON
+                                                      : JOB_RELAYED;
+    remote_envelope_fit(c->transaction, &c->talk->extensions, session->peer);
     if (remote_envelope_open(c->transaction) == 0)
         return PART_OVER;
     c->by_chunks = may_use_chunks(c, session);
@@ -331,7 +331,7 @@ static enum part converse(struct conversation *c, struct remote_session *session
 /* What the server may be asked for after the transaction, which ended as PART. */
 static enum remote_session_state state_after(struct conversation const *c, enum part part)
 {
-    struct remote_talk const *const talk = &c->talk;
+    struct remote_talk const *const talk = c->talk;
     if (part != PART_OVER || talk->is_put_off || remote_stream_has_input(&talk->stream))
         return REMOTE_SESSION_OVER;
     /* RFC 3030 2: a chunk that is refused leaves the transaction in an unknown state. What LMTP
@@ -348,8 +348,8 @@ static enum remote_outcome leave_open(struct conversation *c, struct failure *fa
 {
     if (c->mail_failure.result != JOB_DELIVERED)
         *failure = c->mail_failure;
-    else if (c->talk.lost.result != JOB_DELIVERED)
-        *failure = c->talk.lost;
+    else if (c->talk->lost.result != JOB_DELIVERED)
+        *failure = c->talk->lost;
     return c->is_reused ? REMOTE_STALE : c->outcome;
 }
 
@@ -361,7 +361,7 @@ static void reopen(struct conversation const *c, enum part part, struct failure 
 {
     struct remote_transaction *const transaction = c->transaction;
     (void)remote_envelope_reopen(transaction, failure);
-    if (!c->said_mail || (part != PART_LOST && !c->talk.session->way->lmtp))
+    if (!c->said_mail || (part != PART_LOST && !c->talk->session->way->lmtp))
         return;
     for (unsigned int i = 0; i < transaction->count; i++)
         if (transaction->recipients[i].settled) {
@@ -374,7 +374,9 @@ enum remote_outcome remote_session_run(struct remote_session *session,
                                        struct remote_transaction *transaction,
                                        struct failure *failure)
 {
+    struct remote_talk talk; /* large: not cleared for each transaction */
     struct conversation c = {.transaction = transaction,
+                             .talk = &talk,
                              .line = STRALLOC_ZERO,
                              .is_reused = session->state == REMOTE_SESSION_READY,
                              .outcome = REMOTE_NEXT};
@@ -389,7 +391,7 @@ enum remote_outcome remote_session_run(struct remote_session *session,
     if (remote_envelope_open(transaction) == 0)
         return REMOTE_SETTLED;
     session->may_quit = false;
-    remote_talk_start(&c.talk, session);
+    remote_talk_start(&talk, session);
     enum part const part = converse(&c, session);
     session->may_quit |= part == PART_OVER;
     session->sent = c.sent;
