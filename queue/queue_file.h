@@ -129,6 +129,7 @@ struct queue_recipient {
     uint16_t length;
     uint16_t orcpt;       /* where it begins, from ADDRESS on: queue_recipient_orcpt */
     unsigned char mark;   /* enum envelope_mark */
+    bool is_unwritten;    /* the file has another mark: queue/send_marks.h */
     unsigned char notify; /* bits of enum dsn_notify; 0: not given */
 };
 /* Did the sender ask to be told of SUCCESS, FAILURE or DELAY? Without NOTIFY he wants the last two.

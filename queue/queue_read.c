@@ -93,6 +93,7 @@ static size_t read_recipient(struct queue_message *message, size_t at,
 {
     char *const record = message->head + at;
     recipient->mark = (unsigned char)*record;
+    recipient->is_unwritten = false;
     *record = ENVELOPE_TODO;
     recipient->mark_offset = at;
     recipient->address = record + 1;

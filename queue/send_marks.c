@@ -9,6 +9,7 @@
 void send_marks_set(struct send_message *message, uint32_t index, enum envelope_mark mark)
 {
     message->content.recipients[index].mark = (unsigned char)mark;
+    message->content.recipients[index].is_unwritten = true;
     if (message->dirty_from == message->dirty_to) {
         message->dirty_from = index;
         message->dirty_to = index + 1;
@@ -68,13 +69,16 @@ bool send_marks_write(int queue, struct send_message *message, enum send_marks_h
         return false;
     for (uint32_t i = message->dirty_from; written && i < message->dirty_to; i++) {
         struct queue_recipient const *const recipient = message->content.recipients + i;
-        if (recipient->mark == ENVELOPE_TODO)
+        if (!recipient->is_unwritten || recipient->mark == ENVELOPE_TODO)
             continue;
         sync = sync || recipient->mark == ENVELOPE_FAILED;
         written = write_mark(descriptor, recipient);
     }
     if (!written || (sync && !sync_file(descriptor)))
         return end(descriptor, false);
+    /* Not before all is there: what a sync has failed for is written once more. */
+    for (uint32_t i = message->dirty_from; i < message->dirty_to; i++)
+        message->content.recipients[i].is_unwritten = false;
     message->dirty_from = message->dirty_to = 0;
     return end(descriptor, true);
 }
