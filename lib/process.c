@@ -8,6 +8,8 @@
 
 #include "lib/log.h"
 
+#define SOON_MILLISECONDS 50
+
 static volatile sig_atomic_t stop, hangup, child_ended;
 static sigset_t waiting, waiting_for_client, waiting_for_stop;
 
@@ -69,6 +71,14 @@ static bool take(volatile sig_atomic_t *flag)
     return was;
 }
 
+bool process_wait_for_requests(struct pollfd *polls, nfds_t count, struct timespec const *timeout,
+                               bool busy)
+{
+    static struct timespec const soon = {.tv_nsec = SOON_MILLISECONDS * 1000000};
+    sigset_t const *const signals = busy ? &waiting_for_client : &waiting;
+    return ppoll(polls, count, busy ? &soon : timeout, signals) > 0;
+}
+
 bool process_take_hangup(void)
 {
     return take(&hangup);
@@ -81,7 +91,9 @@ bool process_take_child(void)
 
 pid_t process_fork(char const *name)
 {
-    pid_t const pid = fork();
+    /* Not fork(): what it does for threads and streams writes to pages that parent and child would
+     * then have to copy. */
+    pid_t const pid = _Fork();
     if (pid < 0)
         log_failure("fork-failed", name, errno);
     if (pid == 0) {

@@ -3,6 +3,7 @@
 #ifndef EKIDEN_PROCESS_H
 #define EKIDEN_PROCESS_H
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +17,13 @@ sigset_t const *process_waiting(void); /* all get through: keeper and templates 
 sigset_t const *
 process_waiting_for_client(void);               /* all but SIGCHLD: a dialogue before its client */
 sigset_t const *process_waiting_for_stop(void); /* only SIGTERM does: a dialogue with its client */
+
+/* ppoll with process_waiting, for one who starts children at request: while it is BUSY, which is
+ * what the last call returned, SIGCHLD does not wake it, and TIMEOUT is a moment. It reaps after
+ * each call that was BUSY or noted SIGCHLD. So a busy template is woken once a child, and not
+ * twice. */
+bool process_wait_for_requests(struct pollfd *polls, nfds_t count, struct timespec const *timeout,
+                               bool busy);
 
 /* Becomes true with SIGTERM or SIGINT, for good. */
 volatile sig_atomic_t const *process_stop(void);

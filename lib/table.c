@@ -1,6 +1,7 @@
 #include "lib/table.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -9,6 +10,8 @@
 
 #include "lib/table_compile.h"
 #include "lib/table_file.h"
+
+#define SMALL (16u << 10) /* bytes of a cdb, which has 2 KiB without an entry */
 
 /* True when every later write to the file must show in its change time: the file system's clock,
  * which this one is, has gone on since. Otherwise a second write within the same tick would go
@@ -36,6 +39,18 @@ static bool is_unchanged(struct control const *control, char const *name,
     return !memcmp(&stamp, before, sizeof stamp);
 }
 
+/* Each mapping costs every fork, and each process that looks into it a page fault; what lies on the
+ * heap beside other small tables costs neither. */
+static void move_small(struct table *table)
+{
+    uint32_t const size = table->map.size;
+    if (!table->map.map || size > SMALL || !(table->heap = malloc(size)))
+        return;
+    memcpy(table->heap, table->map.map, size);
+    cdb_free(&table->map);
+    table->map = (cdb){.map = table->heap, .size = size};
+}
+
 enum control_result table_load(struct table *table, struct control const *control, char const *name,
                                table_parse_func *parse, struct control_error *error)
 {
@@ -61,15 +76,20 @@ enum control_result table_load_form(struct table *table, struct control const *c
         if (result == CONTROL_OK && settled && is_unchanged(control, name, &stamp))
             table_file_save(&map, control, name, &stamp, &source);
     }
-    if (result != CONTROL_ERROR)
-        *table = (struct table){.map = map, .present = result == CONTROL_OK};
+    if (result == CONTROL_ERROR)
+        return result;
+    *table = (struct table){.map = map, .present = result == CONTROL_OK};
+    move_small(table);
     return result;
 }
 
 void table_free(struct table *table)
 {
-    if (table->map.map)
+    if (table->heap)
+        explicit_bzero(table->heap, table->map.size); /* it may hold passwords */
+    else if (table->map.map)
         cdb_free(&table->map);
+    free(table->heap);
     *table = (struct table)TABLE_ZERO;
 }
 

@@ -23,10 +23,11 @@
 struct table {
     cdb map;      /* map.map is 0 for a table that is absent: nothing is found in it */
     bool present; /* the control file exists */
+    char *heap;   /* what map.map points to, where it is no mapping of its own */
 };
 #define TABLE_ZERO                                                                                 \
     {                                                                                              \
-        .map = CDB_ZERO, .present = false                                                          \
+        .map = CDB_ZERO, .present = false, .heap = NULL                                            \
     }
 
 /* One entry: splits LINE into key and value (both may point into LINE; *value_length may be 0) and

@@ -4,8 +4,8 @@
  *
  * A packet of the partner is a byte of INJECTION_ bits and a piece of the stream: the envelope
  * (form of envelope.h), directly followed by the message (LF line ends). The first packet of a
- * message has INJECTION_OPEN, the last INJECTION_COMMIT or INJECTION_ABORT; a small message is two
- * packets, and can be one.
+ * message has INJECTION_OPEN, the last INJECTION_COMMIT or INJECTION_ABORT; a small message is one
+ * packet.
  *
  * The injector says `N` and an id, when it is ready and after an abort: the id of the next message,
  * ahead of need, so that `Received` can name it without waiting. A commit it answers with `S`, one

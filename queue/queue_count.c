@@ -42,6 +42,12 @@ struct queue_count *queue_count_use(int queue)
     return count;
 }
 
+void queue_count_unmap(struct queue_count const *count)
+{
+    if (count)
+        munmap((void *)count, sizeof *count);
+}
+
 void queue_count_add(struct queue_count *count, int64_t change)
 {
     if (count)

@@ -29,6 +29,8 @@ struct queue_count *queue_count_map(int descriptor, bool changes);
 /* Both, for changes, in one. NULL: it is done without, and that is no failure of the caller's. */
 struct queue_count *queue_count_use(int queue);
 
+void queue_count_unmap(struct queue_count const *count);
+
 /* CHANGE messages have come (or gone). COUNT may be NULL. */
 void queue_count_add(struct queue_count *count, int64_t change);
 

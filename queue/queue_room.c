@@ -43,6 +43,16 @@ void queue_room_open(struct queue_room *room, int queue)
     room->shared = memory == MAP_FAILED ? NULL : memory;
 }
 
+void queue_room_close(struct queue_room *room)
+{
+    if (room->descriptor >= 0)
+        close(room->descriptor);
+    queue_count_unmap(room->count);
+    if (room->shared)
+        munmap(room->shared, sizeof *room->shared);
+    *room = (struct queue_room){.descriptor = -1};
+}
+
 void queue_room_pause(struct queue_room const *room, struct queue_limits const *limits)
 {
     if (room->shared)

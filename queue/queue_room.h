@@ -58,6 +58,9 @@ struct queue_room {
  * something is missing there is always room: the writing will tell. */
 void queue_room_open(struct queue_room *room, int queue);
 
+/* Closes what queue_room_open has opened; others who share it keep it. */
+void queue_room_close(struct queue_room *room);
+
 /* LIMITS were read anew: a pause, or its end, counts at once for everybody who shares ROOM. */
 void queue_room_pause(struct queue_room const *room, struct queue_limits const *limits);
 

@@ -188,6 +188,17 @@ _Noreturn static void run(struct injectors *injectors)
     _exit(0);
 }
 
+/* An injector has no business with what sessions know, their keys among it; and each mapping costs
+ * each fork. */
+static void forget(struct template const *template)
+{
+    struct settings settings = *template->settings;
+    struct queue_room room = *template->room;
+    settings_free(&settings);
+    queue_room_close(&room);
+    session_table_unmap(template->table);
+}
+
 pid_t injectors_start(struct template const *template, int requests)
 {
     static struct injectors injectors;
@@ -206,6 +217,7 @@ pid_t injectors_start(struct template const *template, int requests)
     int kept[] = {requests,           template->folder,   template->wake,
                   injectors.taken[0], injectors.taken[1], STDERR_FILENO};
     descriptors_keep(kept, sizeof kept / sizeof *kept);
+    forget(template);
     privilege_drop(&template->injector, NULL);
     privilege_refuse_root();
     queue_file_learn(template->folder);

@@ -39,10 +39,10 @@ struct judgement {
     char greylist[JUDGEMENT_WORD_MAX + 1]; /* the last word about a recipient */
     int64_t spf_patience; /* milliseconds that the session may still wait for SPF */
     bool gathered;        /* what follows is about the message of today */
-    struct finding lost, of_spf[2];
     size_t count;
-    struct finding const *findings[JUDGEMENT_FINDINGS_MAX]; /* in the order in which they count */
     struct judge_ask judge;
+    struct finding const *findings[JUDGEMENT_FINDINGS_MAX]; /* in the order in which they count */
+    struct finding lost, of_spf[2];                         /* touched only as far as used */
 };
 
 /* Begins a session. Asks nothing yet. */

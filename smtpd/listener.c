@@ -233,6 +233,7 @@ static bool start_injectors(struct listener *listener)
 {
     if (!children_reserve(&listener->children))
         return false;
+    listener->template.settings = listener->keeper->settings;
     pid_t const pid = injectors_start(&listener->template, listener->injector_reads);
     if (pid < 0)
         return false;

@@ -13,13 +13,19 @@ struct slot {
 
 struct session_table {
     size_t capacity;
+    _Atomic size_t used; /* slots below it were claimed once; the others need not be looked at */
     _Atomic uint64_t taken;
     struct slot slots[];
 };
 
+static size_t size_of(size_t capacity)
+{
+    return sizeof(struct session_table) + capacity * sizeof(struct slot);
+}
+
 struct session_table *session_table_new(size_t capacity)
 {
-    size_t const size = sizeof(struct session_table) + capacity * sizeof(struct slot);
+    size_t const size = size_of(capacity);
     struct session_table *const table =
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (table == MAP_FAILED)
@@ -28,12 +34,21 @@ struct session_table *session_table_new(size_t capacity)
     return table;
 }
 
+void session_table_unmap(struct session_table *table)
+{
+    munmap(table, size_of(table->capacity));
+}
+
 int session_table_claim(struct session_table *table)
 {
     for (size_t i = 0; i < table->capacity; i++) {
         int expected = SLOT_FREE;
-        if (atomic_compare_exchange_strong(&table->slots[i].state, &expected, SLOT_WAITING))
-            return (int)i;
+        if (!atomic_compare_exchange_strong(&table->slots[i].state, &expected, SLOT_WAITING))
+            continue;
+        size_t used = atomic_load(&table->used);
+        while (used <= i && !atomic_compare_exchange_weak(&table->used, &used, i + 1))
+            ;
+        return (int)i;
     }
     return -1;
 }
@@ -82,7 +97,7 @@ enum connection_refusal session_table_enter(struct session_table *table, int slo
     atomic_store(&table->slots[slot].state, SLOT_ACTIVE);
     atomic_fetch_add(&table->taken, 1);
     uint64_t active = 0, same = 0;
-    for (size_t i = 0; i < table->capacity; i++) {
+    for (size_t i = 0, used = atomic_load(&table->used); i < used; i++) {
         struct slot const *const other = table->slots + i;
         active += is_active(other);
         same += atomic_load_explicit(&other->address, memory_order_relaxed) == address;
@@ -95,7 +110,7 @@ enum connection_refusal session_table_enter(struct session_table *table, int slo
 size_t session_table_active(struct session_table const *table)
 {
     size_t active = 0;
-    for (size_t i = 0; i < table->capacity; i++)
+    for (size_t i = 0, used = atomic_load(&table->used); i < used; i++)
         active += is_active(table->slots + i);
     return active;
 }

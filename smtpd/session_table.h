@@ -22,6 +22,9 @@ struct session_table;
 /* A table for CAPACITY processes, shared with all later children. NULL: errno. */
 struct session_table *session_table_new(size_t capacity);
 
+/* For a process that has no more to do with it; others keep theirs. */
+void session_table_unmap(struct session_table *table);
+
 /* Claims a slot for a process that waits for a connection. -1: all are taken. */
 int session_table_claim(struct session_table *table);
 

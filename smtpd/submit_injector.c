@@ -19,8 +19,11 @@ static bool receive(struct submit *submit, char kind, char *bytes, size_t length
     char packet[2 + QUEUE_ID_LENGTH];
     int *const session = &submit->injector.session;
     ssize_t got = -1;
-    if (*session >= 0 && submit_wait(*session, POLLIN, milliseconds))
-        got = packet_receive(*session, packet, sizeof packet, NULL, NULL);
+    if (*session >= 0) {
+        got = packet_take(*session, packet, sizeof packet, NULL, NULL);
+        if (got < 0 && errno == EAGAIN && submit_wait(*session, POLLIN, milliseconds))
+            got = packet_take(*session, packet, sizeof packet, NULL, NULL);
+    }
     if (got == (ssize_t)length && packet[0] == kind) {
         memcpy(bytes, packet + 1, length - 1);
         return true;
@@ -48,9 +51,11 @@ static void send_packet(struct submit *submit, char const *bytes, size_t length)
     submit->injector.gathered = 0;
 }
 
+/* What is little waits for more: a small message is a single packet, and wakes the injector once.
+ */
 static void flush(struct submit *submit)
 {
-    if (submit->injector.gathered || submit->injector.bits)
+    if (submit->injector.gathered > GATHER_MAX)
         send_packet(submit, NULL, 0);
 }
 

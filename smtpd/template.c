@@ -157,7 +157,7 @@ static void drain(int descriptor)
 
 _Noreturn static void run_dialogues(struct dialogues *dialogues)
 {
-    bool retired = false, stopped = false;
+    bool retired = false, stopped = false, busy = false;
     for (;;) {
         bool forked = true;
         for (size_t i = count_waiting(dialogues); !retired && forked && i < SPARES; i++)
@@ -166,10 +166,11 @@ _Noreturn static void run_dialogues(struct dialogues *dialogues)
             _exit(0);
         struct pollfd taken = {.fd = dialogues->taken[0], .events = POLLIN};
         struct timespec const again = {.tv_nsec = FORK_AGAIN_MILLISECONDS * 1000000};
-        ppoll(&taken, 1, forked ? NULL : &again, process_waiting());
+        bool const reaps = busy;
+        busy = process_wait_for_requests(&taken, 1, forked ? NULL : &again, busy) && forked;
         if (taken.revents)
             drain(dialogues->taken[0]);
-        if (process_take_child())
+        if (process_take_child() || reaps)
             reap_dialogues(dialogues);
         if (process_take_hangup() && !retired) {
             retired = true;
