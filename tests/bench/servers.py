@@ -3,6 +3,7 @@
 import importlib
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import certificates  # noqa: E402  (found by the line above)
 import other_servers  # noqa: E402
-from instance import DEFAULTS  # noqa: E402
+from instance import DEFAULTS, PROGRAMS  # noqa: E402
 from measure import CpuGroup  # noqa: E402
 
 DOMAIN = "demo.example"
@@ -204,8 +205,18 @@ class Ekiden(Server):
         path.write_text(text)
         return path
 
+    def programs(self):
+        """Copies, which users who may not enter the checkout can run."""
+        folder = self.folder / "programs"
+        if not folder.exists():
+            folder.mkdir(mode=0o755)
+            for name in PROGRAMS:
+                if (self.build / name).exists():  # an older build lacks some
+                    shutil.copy(self.build / name, folder)
+        return folder
+
     def command(self):
-        serve = [str(self.build / "ekiden-serve"), str(self.folder), "--smtp", str(self.port)]
+        serve = [str(self.programs() / "ekiden-serve"), str(self.folder), "--smtp", str(self.port)]
         serve += self.options()
         if os.geteuid() != 0:
             return serve
@@ -270,20 +281,15 @@ smtpd_tls_chain_files = {folder}/etc/tls.pem
         return not any(count_files(queue / name) for name in ("incoming", "active", "deferred"))
 
 
-def module(name):
-    """One that not all benches need, and that needs this one."""
-    return importlib.import_module(name)
-
-
 def make(name, folder, build, setting=Setting()):
     """The server NAME: postfix, ekiden, ekiden/1user, the last two also as NAME@BUILD-FOLDER; opensmtpd;
     or one of machines.WAYS."""
     if name == "postfix":
         return Postfix(folder, setting)
     if name == "opensmtpd":
-        return module("opensmtpd").OpenSMTPD(folder, build / "other-servers", setting)
+        return importlib.import_module("opensmtpd").OpenSMTPD(folder, build / "other-servers", setting)
     if name in ("ekiden/systemd", "ekiden/each", "ekiden/tcpserver"):
-        return module("machines").WAYS[name](folder, build, setting)
+        return importlib.import_module("machines").WAYS[name](folder, build, setting)
     kind, _, other = name.partition("@")
     build = Path(other).resolve() if other else build
     server = Ekiden(folder, build, kind == "ekiden", setting)
