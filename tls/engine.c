@@ -18,7 +18,7 @@
 static unsigned char input[BR_SSL_BUFSIZE_INPUT] __attribute__((aligned(4096)));
 static unsigned char output[ENGINE_OUTPUT_MAX] __attribute__((aligned(4096)));
 
-static char const *const protocols[] = {"smtp"};
+static char const *const protocols[] = {ENGINE_PROTOCOL};
 
 /* --- TLS --- */
 

@@ -11,7 +11,8 @@
 
 #include "tls/tls_request.h"
 
-#define ENGINE_CLOSE_SECONDS 5 /* for what is left to send once the asker has closed */
+#define ENGINE_CLOSE_SECONDS 5      /* for what is left to send once the asker has closed */
+#define ENGINE_PROTOCOL      "smtp" /* of ALPN (RFC 7301) */
 
 /* The descriptors of one engine. None of them is changed in a way that others who hold it would
  * notice. */
@@ -36,10 +37,10 @@ struct engine {
 
 /* Sets in TLS, which br_ssl_server_zero or br_ssl_client_zero has emptied, what both roles have in
  * common: TLS 1.2 and nothing else; SHA-256, SHA-384, SHA-512; X25519, P-256, P-384; AES-GCM and
- * ChaCha20-Poly1305; no renegotiation; ALPN `smtp` or none; 64 bytes of the kernel's randomness
- * (BearSSL would open /dev/urandom); buffers: 16 KiB for input, OUTPUT bytes for what is sent, at
- * most ENGINE_OUTPUT_MAX. Suites are the role's; br_ssl_*_reset comes after it. The buffers are
- * this module's: one engine a process. False: errno, there is no randomness. */
+ * ChaCha20-Poly1305; no renegotiation; ALPN ENGINE_PROTOCOL or none; 64 bytes of the kernel's
+ * randomness (BearSSL would open /dev/urandom); buffers: 16 KiB for input, OUTPUT bytes for what is
+ * sent, at most ENGINE_OUTPUT_MAX. Suites are the role's; br_ssl_*_reset comes after it. The
+ * buffers are this module's: one engine a process. False: errno, there is no randomness. */
 #define ENGINE_OUTPUT_MAX BR_SSL_BUFSIZE_OUTPUT
 bool engine_prepare(br_ssl_engine_context *tls, size_t output);
 

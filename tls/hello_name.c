@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "tls/engine.h"
+
 #define EXTENSION_SERVER_NAME 0
+#define EXTENSION_PROTOCOLS   16
 #define NAME_HOST             0
 
 struct reader {
@@ -48,6 +51,22 @@ static bool read_name(struct reader extension, char name[KEY_NAME_MAX + 1])
     return true;
 }
 
+/* Whether ours is one of the protocols. */
+static bool has_protocol(struct reader extension)
+{
+    size_t const size = sizeof ENGINE_PROTOCOL - 1;
+    struct reader list, protocol;
+    bool found = false;
+    if (!read_vector(&extension, 2, &list) || extension.left)
+        return false;
+    while (list.left) {
+        if (!read_vector(&list, 1, &protocol))
+            return false;
+        found |= protocol.left == size && !memcmp(protocol.bytes, ENGINE_PROTOCOL, size);
+    }
+    return found;
+}
+
 bool hello_name(unsigned char const *bytes, size_t length, char name[KEY_NAME_MAX + 1])
 {
     struct reader hello = {.bytes = bytes, .left = length}, skipped, extensions, extension;
@@ -63,6 +82,8 @@ bool hello_name(unsigned char const *bytes, size_t length, char name[KEY_NAME_MA
         if (!read_number(&extensions, 2, &type) || !read_vector(&extensions, 2, &extension))
             return false;
         if (type == EXTENSION_SERVER_NAME && (name[0] || !read_name(extension, name)))
+            return false;
+        if (type == EXTENSION_PROTOCOLS && !has_protocol(extension))
             return false;
     }
     return true;

@@ -11,6 +11,7 @@ import certificates
 from certificates import NAME
 from instance import wait_for
 from tls_server import Server, Session, anyone, own, shared  # noqa: F401 (fixtures)
+from tls_service import Failed
 
 SUITES = ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
           "ECDHE-ECDSA-CHACHA20-POLY1305")  # fmt: skip
@@ -103,6 +104,22 @@ def test_not_in_another_key_process(own):
 
     wait_for(serves, 60, "a full handshake")
     assert client.connect()
+
+
+def test_protocols_are_agreed_on_anew(shared):
+    """Who resumes and speaks of protocols (ALPN) must take ours, like anybody else."""
+    client = Client(shared)
+    assert not client.connect()
+    client.context.set_alpn_protocols(["http/1.1", "smtp"])
+    assert client.connect()
+    client.context.set_alpn_protocols(["http/1.1", "h2"])
+    plain, link = shared.dial()
+    link.begin()
+    with pytest.raises(ssl.SSLError, match="(?i)protocol"):
+        client.context.wrap_socket(plain, server_hostname=NAME, session=client.session)
+    with pytest.raises(Failed, match="ALPN"):
+        link.answer()
+    link.close()
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@
 #define HEAD             SUITES NULL_COMPRESSION
 #define NAME             "\0\0\0\6\0\4\0\0\1a"
 #define OTHER            "\0\x23\0\0"
+#define SMTP             "\0\20\0\7\0\5\4smtp"
+#define HTTP             "\0\20\0\5\0\3\2h2"
 
 struct sample {
     char const *bytes;
@@ -42,6 +44,17 @@ static void test_samples(void **state)
         SAMPLE(HEAD "\0\6\0\0\0\2\0\0", NULL),                  /* none at all */
         SAMPLE(HEAD "\0\4\0\0\0\0", NULL),
         SAMPLE(HEAD "\0\12" NAME "x", NULL), /* more than its length says */
+        SAMPLE(HEAD "\0\13" SMTP, ""),
+        SAMPLE(HEAD "\0\25" NAME SMTP, "a"),
+        SAMPLE(HEAD "\0\16\0\20\0\12\0\10\2h2\4smtp", ""),
+        SAMPLE(HEAD "\0\11" HTTP, NULL),
+        SAMPLE(HEAD "\0\23" NAME HTTP, NULL),
+        SAMPLE(HEAD "\0\24" SMTP HTTP, NULL),
+        SAMPLE(HEAD "\0\24" HTTP SMTP, NULL),
+        SAMPLE(HEAD "\0\14\0\20\0\10\0\6\5smtps", NULL),
+        SAMPLE(HEAD "\0\12\0\20\0\6\0\4\4smt", NULL), /* longer than its list */
+        SAMPLE(HEAD "\0\6\0\20\0\2\0\0", NULL),       /* none at all */
+        SAMPLE(HEAD "\0\4\0\20\0\0", NULL),
         SAMPLE(HEAD "\0", NULL),
         SAMPLE(SUITES, NULL),
         SAMPLE(SUITES "\2\0", NULL),
