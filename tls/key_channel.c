@@ -55,11 +55,12 @@ static size_t ask(int channel, struct iovec const *pieces, unsigned int count, v
 static bool parse_chain(struct key_chain *chain, size_t length)
 {
     unsigned char *const bytes = chain->bytes;
-    size_t used = 3;
-    if (length < 3 || (bytes[1] != KEY_RSA && bytes[1] != KEY_EC))
+    size_t used = 3 + KEY_ID_SIZE;
+    if (length < used || (bytes[1] != KEY_RSA && bytes[1] != KEY_EC))
         return false;
     chain->type = (enum key_type)bytes[1];
     chain->resumes = bytes[2];
+    memcpy(chain->id, bytes + 3, sizeof chain->id);
     while (used < length) {
         if (length - used < 3 || chain->count == KEY_CERTIFICATES_MAX)
             return false;
@@ -134,17 +135,13 @@ size_t key_channel_sign(int channel, unsigned int algorithm, unsigned char const
     return got - 1;
 }
 
-void key_channel_keep(int channel, unsigned char const id[KEY_ID_SIZE], uint16_t suite,
-                      unsigned char const secret[KEY_SECRET_SIZE])
+void key_channel_keep(int channel, uint16_t suite, unsigned char const secret[KEY_SECRET_SIZE])
 {
-    unsigned char head[] = {KEY_KEEP},
-                  number[] = {(unsigned char)(suite >> 8), (unsigned char)suite};
+    unsigned char head[] = {KEY_KEEP, (unsigned char)(suite >> 8), (unsigned char)suite};
     struct iovec const pieces[] = {
         {.iov_base = head, .iov_len = sizeof head},
-        {.iov_base = (unsigned char *)id, .iov_len = KEY_ID_SIZE},
-        {.iov_base = number, .iov_len = sizeof number},
         {.iov_base = (unsigned char *)secret, .iov_len = KEY_SECRET_SIZE}};
-    (void)packet_offer(channel, pieces, 4, NULL, 0);
+    (void)packet_offer(channel, pieces, 2, NULL, 0);
 }
 
 bool key_channel_load(int channel, unsigned char const id[KEY_ID_SIZE],

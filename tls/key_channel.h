@@ -19,7 +19,8 @@ struct key_chain {
     bool resumes;                                           /* sessions are kept */
     br_x509_certificate certificates[KEY_CERTIFICATES_MAX]; /* into bytes */
     size_t count;
-    unsigned char *bytes; /* owned; 0: none */
+    unsigned char id[KEY_ID_SIZE]; /* of the session that is made with it */
+    unsigned char *bytes;          /* owned; 0: none */
 };
 
 /* Makes a channel: *end for an engine, the other end goes to the key process over CHANNELS, the
@@ -37,8 +38,7 @@ size_t key_channel_sign(int channel, unsigned int algorithm, unsigned char const
                         size_t length, unsigned char *signature, size_t size);
 
 /* Has the session kept that was made on this channel. Nobody answers: it is, or it is not. */
-void key_channel_keep(int channel, unsigned char const id[KEY_ID_SIZE], uint16_t suite,
-                      unsigned char const secret[KEY_SECRET_SIZE]);
+void key_channel_keep(int channel, uint16_t suite, unsigned char const secret[KEY_SECRET_SIZE]);
 
 /* What a session that is resumed gives an engine instead of its secret. */
 struct key_resumed {

@@ -63,7 +63,7 @@ static void add_channel(struct process *process, int descriptor)
 {
     struct channel *const channel =
         process->count < CHANNELS_MAX ? calloc(1, sizeof *channel) : NULL;
-    if (!channel || !watch(process, descriptor, channel)) {
+    if (!channel || !key_resume_start(&channel->resume) || !watch(process, descriptor, channel)) {
         log_failure("channel-refused", "too many, or out of memory", errno);
         free(channel);
         close(descriptor);
@@ -144,6 +144,8 @@ static bool give_chain(struct process const *process, struct channel const *chan
     bytes[length++] = KEY_CHAIN;
     bytes[length++] = (unsigned char)pair->type;
     bytes[length++] = process->sessions.seconds > 0;
+    memcpy(bytes + length, channel->resume.id, KEY_ID_SIZE);
+    length += KEY_ID_SIZE;
     for (size_t i = 0; i < pair->chain.count; i++) {
         struct key_pem_object const *const object = pair->chain.objects + i;
         if (object->length > sizeof bytes - length - 3)
@@ -302,13 +304,15 @@ static void sweep(struct process *process)
         return;
     process->sweep = now + SWEEP_SECONDS * 1000;
     key_sessions_sweep(&process->sessions, is_current, &process->store);
+    for (struct channel *channel = process->first; channel; channel = channel->next)
+        key_resume_expire(&channel->resume, clock_seconds());
 }
 
 static int wait_milliseconds(struct process const *process)
 {
     if (process->waiting)
         return AGAIN_MILLISECONDS;
-    if (!process->sessions.count)
+    if (!process->sessions.count && !process->count)
         return -1;
     int64_t const now = clock_milliseconds();
     return now < process->sweep ? (int)(process->sweep - now) : 0;

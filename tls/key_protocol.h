@@ -8,8 +8,7 @@
  *   `O` NAME                  the chain for the name that a client asked for; empty: the default
  *   `S` ALGORITHM(2) INPUT    sign this key exchange (tls/key_input.h) with the key of the chain
  *                             that was given last
- *   `K` ID(32) SUITE(2) SECRET(48)
- *                             keep this session, which was made with that chain and for its name;
+ *   `K` SUITE(2) SECRET(48)   keep this session, which was made with that chain and for its name;
  *                             after `S`, and without an answer
  *   `L` ID(32) RANDOM(32) NAME
  *                             a client with this random wants to resume this session, for this name
@@ -18,9 +17,9 @@
  *
  * and the answers:
  *
- *   `C` TYPE(1) RESUMES(1) {LENGTH(3) DER}...
+ *   `C` TYPE(1) RESUMES(1) ID(32) {LENGTH(3) DER}...
  *                             type of the key (enum key_type), whether sessions are kept (0, 1),
- *                             the chain
+ *                             the id that this channel's session has then, the chain
  *   `S` SIGNATURE
  *   `R` SUITE(2) SEED(32) KEYS(88)
  *                             the session's suite, what the generator is to be seeded with that the

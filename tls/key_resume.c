@@ -5,11 +5,30 @@
 
 #include <bearssl.h>
 
+#include "lib/clock.h"
 #include "tls/suites.h"
 
 static br_tls_prf_impl find_prf(uint16_t suite)
 {
     return suite_hash(suite) == br_sha384_ID ? br_tls12_sha384_prf : br_tls12_sha256_prf;
+}
+
+bool key_resume_start(struct key_resume *resume)
+{
+    *resume = (struct key_resume){.kept = false};
+    return getrandom(resume->id, sizeof resume->id, 0) == (ssize_t)sizeof resume->id;
+}
+
+static void forget(struct key_resume *resume)
+{
+    resume->found = false;
+    explicit_bzero(resume->secret, sizeof resume->secret);
+}
+
+void key_resume_expire(struct key_resume *resume, time_t now)
+{
+    if (resume->found && resume->ends <= now)
+        forget(resume);
 }
 
 bool key_resume_keep(struct key_sessions *sessions, struct key_resume *resume,
@@ -18,14 +37,14 @@ bool key_resume_keep(struct key_sessions *sessions, struct key_resume *resume,
 {
     unsigned char const *const bytes = question.bytes;
     struct key_session_name const session = {
-        .id = bytes, .certificate = certificate, .name = name, .length = length};
-    if (resume->kept || question.length != KEY_ID_SIZE + 2 + KEY_SECRET_SIZE)
+        .id = resume->id, .certificate = certificate, .name = name, .length = length};
+    if (resume->kept || question.length != 2 + KEY_SECRET_SIZE)
         return false;
-    uint16_t const suite = (uint16_t)(bytes[KEY_ID_SIZE] << 8 | bytes[KEY_ID_SIZE + 1]);
+    uint16_t const suite = (uint16_t)(bytes[0] << 8 | bytes[1]);
     if (!suite_hash(suite))
         return false;
     resume->kept = true;
-    key_sessions_keep(sessions, &session, suite, bytes + KEY_ID_SIZE + 2);
+    key_sessions_keep(sessions, &session, suite, bytes + 2);
     return true;
 }
 
@@ -50,6 +69,7 @@ static void make_random(unsigned char const seed[KEY_SEED_SIZE],
     br_hmac_drbg_init(&generator, &br_sha256_vtable, seed, KEY_SEED_SIZE);
     memset(random, 0, 4);
     br_hmac_drbg_generate(&generator, random + 4, KEY_RANDOM_SIZE - 4);
+    explicit_bzero(&generator, sizeof generator);
 }
 
 size_t key_resume_load(struct key_sessions const *sessions, struct key_resume *resume,
@@ -68,6 +88,7 @@ size_t key_resume_load(struct key_sessions const *sessions, struct key_resume *r
         return 0;
     resume->found = true;
     resume->suite = session->suite;
+    resume->ends = clock_seconds() + KEY_RESUME_SECONDS;
     memcpy(resume->secret, session->secret, sizeof resume->secret);
     make_random(seed, random);
     br_tls_prf_seed_chunk const chunks[] = {{random, sizeof random},
@@ -94,5 +115,7 @@ bool key_resume_finish(struct key_resume *resume, struct key_question question,
     answer[0] = KEY_FINISH;
     find_prf(resume->suite)(answer + 1, KEY_FINISHED_SIZE, resume->secret, sizeof resume->secret,
                             server ? "server finished" : "client finished", 1, &chunk);
+    if (resume->finished[0] && resume->finished[1])
+        forget(resume);
     return true;
 }

@@ -1,6 +1,9 @@
 /* What the key process does for an engine whose client resumes a session, or will want to: one
  * session a channel is kept, after its key exchange was signed, and one is looked for.
  *
+ * Ids are made here. They go over the network in the clear before the handshake is over: an engine
+ * that could choose its own would take those of others, whose clients then could not resume.
+ *
  * The master secret stays here. An engine that has been taken over could else ask for the sessions
  * of others, whose ids go over the network in the clear, and decrypt what was recorded of them. It
  * gets the keys (RFC 5246 6.3) for a server random that was chosen here for this very question,
@@ -11,13 +14,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "tls/key_sessions.h"
 
-struct key_resume { /* of one channel; secret while found */
+struct key_resume {                /* of one channel; secret while found */
+    unsigned char id[KEY_ID_SIZE]; /* of the session that is kept */
     bool kept, asked, found;
     bool finished[2]; /* client's, server's */
     uint16_t suite;
+    time_t ends; /* of clock_seconds: then it is no longer found */
     unsigned char secret[KEY_SECRET_SIZE];
 };
 
@@ -26,6 +32,15 @@ struct key_question {
     unsigned char const *bytes;
     size_t length;
 };
+
+/* How long what was found waits for both Finished, whatever becomes of the session meanwhile. */
+#define KEY_RESUME_SECONDS 60
+
+/* Of a new channel. False: errno, there is no randomness. */
+bool key_resume_start(struct key_resume *resume);
+
+/* Wipes what was found, if its time is over. */
+void key_resume_expire(struct key_resume *resume, time_t now);
 
 /* Keeps the session of a `K`, made with CERTIFICATE for NAME (LENGTH bytes). False: that is none,
  * or the second one. */

@@ -52,7 +52,7 @@ static int choose(br_ssl_server_policy_class const **context, br_ssl_server_cont
 {
     struct server *const server = (struct server *)context;
     size_t count;
-    server_session_forget();
+    server_session_renew(server->chain.id);
     read_name(server, &tls->eng);
     if (server->name[0] &&
         !key_channel_open(server->channel, server->name, &server->chain, server->problem))

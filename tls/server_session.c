@@ -10,6 +10,7 @@
 /* BearSSL's view of it: the class comes first. Its PRF has no context, so there is one. */
 static struct state {
     br_ssl_session_cache_class const *class;
+    br_ssl_server_context *tls; /* 0: no session is kept */
     int channel;
     char *name;
     bool resumes;
@@ -21,9 +22,7 @@ static void save(br_ssl_session_cache_class const **context, br_ssl_server_conte
 {
     (void)context;
     (void)tls;
-    if (session->session_id_len == KEY_ID_SIZE)
-        key_channel_keep(state.channel, session->session_id, session->cipher_suite,
-                         session->master_secret);
+    key_channel_keep(state.channel, session->cipher_suite, session->master_secret);
 }
 
 /* The suites of the ClientHello are the next thing that BearSSL reads. One that goes on in another
@@ -86,10 +85,17 @@ static void prf_sha384(void *to, size_t length, void const *secret, size_t secre
 
 void server_session_start(br_ssl_server_context *tls, int channel, char name[KEY_NAME_MAX + 1])
 {
-    state = (struct state){.class = &class, .channel = channel, .name = name};
+    state = (struct state){.class = &class, .tls = tls, .channel = channel, .name = name};
     br_ssl_engine_set_prf_sha256(&tls->eng, prf_sha256);
     br_ssl_engine_set_prf_sha384(&tls->eng, prf_sha384);
     br_ssl_server_set_cache(tls, &state.class);
+}
+
+void server_session_renew(unsigned char const id[KEY_ID_SIZE])
+{
+    server_session_forget();
+    if (state.tls)
+        memcpy(state.tls->eng.session.session_id, id, KEY_ID_SIZE);
 }
 
 void server_session_forget(void)

@@ -14,7 +14,11 @@
  * is resumed. One engine a process. */
 void server_session_start(br_ssl_server_context *tls, int channel, char name[KEY_NAME_MAX + 1]);
 
-/* A full handshake goes on: BearSSL did not take the session after all, or there was none. */
+/* A full handshake goes on: BearSSL did not take the session after all, or there was none. The one
+ * that is made is to be called ID; for the policy's `choose`, before ServerHello is written. */
+void server_session_renew(unsigned char const id[KEY_ID_SIZE]);
+
+/* Wipes what the key process gave. */
 void server_session_forget(void);
 
 #endif

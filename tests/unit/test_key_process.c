@@ -22,6 +22,7 @@
 #include "lib/packet.h"
 #include "tls/key_channel.h"
 #include "tls/key_process.h"
+#include "tls/key_resume.h"
 #include "tls/key_sessions.h"
 
 static char const chain_text[] =
@@ -268,8 +269,8 @@ static void test_a_chain_keeps_its_key(void **state)
 
 static unsigned char const client_random[KEY_RANDOM_SIZE] = {9}, secret[KEY_SECRET_SIZE] = {7};
 
-/* A channel on which a key exchange was signed. */
-static int make_signed(char const *name)
+/* A channel on which a key exchange was signed, and the id of the session that it may keep. */
+static int make_signed(char const *name, unsigned char id[KEY_ID_SIZE])
 {
     unsigned char input[KEY_INPUT_MAX], signature[512];
     struct key_chain chain = {.bytes = NULL};
@@ -278,35 +279,27 @@ static int make_signed(char const *name)
     size_t const length = make_exchange(input);
     assert_true(key_channel_open(channel, name, &chain, text));
     assert_true(chain.resumes);
+    memcpy(id, chain.id, KEY_ID_SIZE);
     free(chain.bytes);
     assert_true(key_channel_sign(channel, 0x0403, input, length, signature, sizeof signature) > 0);
     return channel;
 }
 
-static void make_id(unsigned char id[KEY_ID_SIZE], unsigned char first)
-{
-    memset(id, 0, KEY_ID_SIZE);
-    id[0] = first;
-}
-
 /* Whether a session of this id is there for NAME. */
-static bool is_kept(unsigned char first, char const *name, struct key_resumed *resumed)
+static bool is_kept(unsigned char const id[KEY_ID_SIZE], char const *name,
+                    struct key_resumed *resumed)
 {
-    unsigned char id[KEY_ID_SIZE];
-    make_id(id, first);
     int const channel = make_channel();
     bool const found = key_channel_load(channel, id, client_random, name, resumed);
     close(channel);
     return found;
 }
 
-static void keep(unsigned char first, char const *name, unsigned char const *kept)
+static void keep(unsigned char id[KEY_ID_SIZE], char const *name)
 {
     struct key_resumed resumed;
-    unsigned char id[KEY_ID_SIZE];
-    make_id(id, first);
-    int const channel = make_signed(name);
-    key_channel_keep(channel, id, BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, kept);
+    int const channel = make_signed(name, id);
+    key_channel_keep(channel, BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, secret);
     /* Questions of one channel are answered in order: with this answer it is there. */
     assert_false(key_channel_load(channel, client_random, client_random, name, &resumed));
     close(channel);
@@ -314,28 +307,31 @@ static void keep(unsigned char first, char const *name, unsigned char const *kep
 
 static void test_a_session_is_for_its_name(void **state)
 {
+    unsigned char id[KEY_ID_SIZE], other[KEY_ID_SIZE];
     struct key_resumed resumed;
     (void)state;
-    keep(1, "a.test", secret);
-    assert_true(is_kept(1, "a.test", &resumed));
+    keep(id, "a.test");
+    assert_true(is_kept(id, "a.test", &resumed));
     assert_int_equal(resumed.suite, BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256);
-    assert_false(is_kept(1, "b.test", &resumed));
-    assert_false(is_kept(1, "", &resumed));
-    assert_false(is_kept(2, "a.test", &resumed));
+    assert_false(is_kept(id, "b.test", &resumed));
+    assert_false(is_kept(id, "", &resumed));
+    memcpy(other, id, sizeof id);
+    other[31] ^= 1;
+    assert_false(is_kept(other, "a.test", &resumed));
 }
 
 /* Keys are those of RFC 5246 6.3 for a random that is another one each time. */
 static void test_keys_are_for_one_connection(void **state)
 {
     struct key_resumed first, second;
-    unsigned char random[KEY_RANDOM_SIZE] = {0}, block[KEY_BLOCK_SIZE];
+    unsigned char id[KEY_ID_SIZE], random[KEY_RANDOM_SIZE] = {0}, block[KEY_BLOCK_SIZE];
     br_tls_prf_seed_chunk const seeds[] = {{random, sizeof random},
                                            {client_random, sizeof client_random}};
     br_hmac_drbg_context generator;
     (void)state;
-    keep(3, "", secret);
-    assert_true(is_kept(3, "", &first));
-    assert_true(is_kept(3, "", &second));
+    keep(id, "");
+    assert_true(is_kept(id, "", &first));
+    assert_true(is_kept(id, "", &second));
     assert_memory_not_equal(first.seed, second.seed, sizeof first.seed);
     assert_memory_not_equal(first.block, second.block, sizeof first.block);
     br_hmac_drbg_init(&generator, &br_sha256_vtable, first.seed, sizeof first.seed);
@@ -344,38 +340,97 @@ static void test_keys_are_for_one_connection(void **state)
     assert_memory_equal(first.block, block, sizeof block);
 }
 
-static void test_a_session_is_not_replaced(void **state)
+static void test_each_finished_is_given_once(void **state)
 {
-    static unsigned char const other[KEY_SECRET_SIZE] = {8};
     unsigned char id[KEY_ID_SIZE], hash[32] = {1}, finished[KEY_FINISHED_SIZE], expected[12];
     br_tls_prf_seed_chunk const seed = {hash, sizeof hash};
     struct key_resumed resumed;
     (void)state;
-    keep(4, "", secret);
-    keep(4, "", other);
-    make_id(id, 4);
-    int const channel = make_channel();
-    assert_true(key_channel_load(channel, id, client_random, "", &resumed));
-    assert_true(key_channel_finish(channel, KEY_SERVER_FINISHED, hash, sizeof hash, finished));
-    br_tls12_sha256_prf(expected, sizeof expected, secret, sizeof secret, "server finished", 1,
-                        &seed);
-    assert_memory_equal(finished, expected, sizeof expected);
-    assert_true(key_channel_finish(channel, KEY_CLIENT_FINISHED, hash, sizeof hash, finished));
-    assert_memory_not_equal(finished, expected, sizeof expected);
-    assert_false(key_channel_finish(channel, KEY_CLIENT_FINISHED, hash, sizeof hash, finished));
-    close(channel);
+    for (int last = 0; last < 2; last++) {
+        keep(id, "");
+        int const channel = make_channel();
+        assert_true(key_channel_load(channel, id, client_random, "", &resumed));
+        assert_true(key_channel_finish(channel, KEY_SERVER_FINISHED, hash, sizeof hash, finished));
+        br_tls12_sha256_prf(expected, sizeof expected, secret, sizeof secret, "server finished", 1,
+                            &seed);
+        assert_memory_equal(finished, expected, sizeof expected);
+        assert_true(key_channel_finish(channel, KEY_CLIENT_FINISHED, hash, sizeof hash, finished));
+        br_tls12_sha256_prf(expected, sizeof expected, secret, sizeof secret, "client finished", 1,
+                            &seed);
+        assert_memory_equal(finished, expected, sizeof expected);
+        assert_false(key_channel_finish(channel, last ? KEY_CLIENT_FINISHED : KEY_SERVER_FINISHED,
+                                        hash, sizeof hash, finished));
+        close(channel);
+    }
+}
+
+/* They are on the wire before the session is kept: who could choose one would take another's. */
+static void test_an_engine_chooses_no_id(void **state)
+{
+    unsigned char first[KEY_ID_SIZE], second[KEY_ID_SIZE], again[KEY_ID_SIZE];
+    unsigned char packet[1 + KEY_ID_SIZE + 2 + KEY_SECRET_SIZE] = {KEY_KEEP};
+    struct key_resumed resumed;
+    struct key_chain chain;
+    (void)state;
+    int const victim = make_channel();
+    open_default(victim, &chain);
+    memcpy(first, chain.id, sizeof first);
+    free(chain.bytes);
+    open_default(victim, &chain);
+    memcpy(again, chain.id, sizeof again);
+    free(chain.bytes);
+    close(victim);
+    assert_memory_equal(first, again, sizeof first);
+    int const taken = make_signed("", second);
+    assert_memory_not_equal(first, second, sizeof first);
+    memcpy(packet + 1, first, sizeof first);
+    packet[33] = 0xc0, packet[34] = 0x2b;
+    ask(taken, packet, sizeof packet);
+    assert_cut_off(taken);
+    assert_false(is_kept(first, "", &resumed));
+    assert_false(is_kept(second, "", &resumed));
+}
+
+/* What was found is wiped when an engine lets its time go by, and as soon as it has both. */
+static void test_what_was_found_is_wiped(void **state)
+{
+    static unsigned char const nothing[KEY_SECRET_SIZE];
+    static unsigned char id[KEY_ID_SIZE], answer[KEY_RESUMED_SIZE], question[KEY_ID_SIZE + 32];
+    unsigned char hash[2][33] = {{KEY_CLIENT_FINISHED}, {KEY_SERVER_FINISHED}}, finished[13];
+    struct key_session_name const name = {.id = id, .certificate = 1, .name = "", .length = 0};
+    struct key_question const load = {.bytes = question, .length = sizeof question};
+    struct key_sessions sessions;
+    (void)state;
+    assert_true(key_sessions_start(&sessions, 600));
+    key_sessions_keep(&sessions, &name, BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, secret);
+    for (int in_time = 0; in_time < 2; in_time++) {
+        struct key_resume resume;
+        assert_true(key_resume_start(&resume));
+        assert_int_equal(key_resume_load(&sessions, &resume, load, 1, answer), sizeof answer);
+        assert_memory_equal(resume.secret, secret, sizeof secret);
+        key_resume_expire(&resume, resume.ends - 1);
+        assert_true(resume.found);
+        if (!in_time)
+            key_resume_expire(&resume, resume.ends);
+        for (int i = 0; i < 2; i++) {
+            struct key_question const finish = {.bytes = hash[i], .length = sizeof hash[i]};
+            assert_int_equal(key_resume_finish(&resume, finish, finished), in_time);
+        }
+        assert_false(resume.found);
+        assert_memory_equal(resume.secret, nothing, sizeof nothing);
+    }
+    key_sessions_end(&sessions);
 }
 
 static void test_a_channel_has_one_session(void **state)
 {
-    unsigned char packet[1 + KEY_ID_SIZE + 2 + KEY_SECRET_SIZE] = {KEY_KEEP};
+    unsigned char packet[1 + 2 + KEY_SECRET_SIZE] = {KEY_KEEP, 0xc0, 0x2b}, id[KEY_ID_SIZE];
     struct key_resumed resumed;
     (void)state;
-    packet[33] = 0xc0, packet[34] = 0x2b;
     int const early = make_channel(); /* nothing was signed */
     ask(early, packet, sizeof packet);
     assert_cut_off(early);
-    int const twice = make_signed("");
+    int const twice = make_signed("", id);
     ask(twice, packet, sizeof packet);
     ask(twice, packet, sizeof packet);
     assert_cut_off(twice);
@@ -390,13 +445,13 @@ static void test_what_is_no_session(void **state)
     static struct {
         unsigned char letter;
         size_t length;
-    } const cases[] = {{KEY_KEEP, 1},  {KEY_KEEP, 82},   {KEY_KEEP, 84},   {KEY_LOAD, 1},
+    } const cases[] = {{KEY_KEEP, 1},  {KEY_KEEP, 50},   {KEY_KEEP, 52},   {KEY_LOAD, 1},
                        {KEY_LOAD, 64}, {KEY_LOAD, 321},  {KEY_FINISH, 1},  {KEY_FINISH, 34},
-                       {KEY_KEEP, 83}, {KEY_FINISH, 50}, {KEY_RESUMED, 9}, {KEY_OPEN, 1}};
-    unsigned char packet[400] = {0};
+                       {KEY_KEEP, 51}, {KEY_FINISH, 50}, {KEY_RESUMED, 9}, {KEY_OPEN, 1}};
+    unsigned char packet[400] = {0}, id[KEY_ID_SIZE];
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int const channel = make_signed(""); /* the suite 0 is none */
+        int const channel = make_signed("", id); /* the suite 0 is none */
         packet[0] = cases[i].letter;
         packet[1] = KEY_SERVER_FINISHED;
         ask(channel, packet, cases[i].length);
@@ -413,8 +468,7 @@ static void test_finished_is_of_a_session(void **state)
     } const cases[] = {{'x', 34}, {'s', 33}, {'s', 50}, {'c', 2}};
     struct key_resumed resumed;
     (void)state;
-    keep(5, "", secret);
-    make_id(id, 5);
+    keep(id, "");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int const channel = make_channel();
         assert_true(key_channel_load(channel, id, client_random, "", &resumed));
@@ -485,7 +539,9 @@ int main(void)
         cmocka_unit_test(test_a_chain_keeps_its_key),
         cmocka_unit_test(test_a_session_is_for_its_name),
         cmocka_unit_test(test_keys_are_for_one_connection),
-        cmocka_unit_test(test_a_session_is_not_replaced),
+        cmocka_unit_test(test_each_finished_is_given_once),
+        cmocka_unit_test(test_an_engine_chooses_no_id),
+        cmocka_unit_test(test_what_was_found_is_wiped),
         cmocka_unit_test(test_a_channel_has_one_session),
         cmocka_unit_test(test_what_is_no_session),
         cmocka_unit_test(test_finished_is_of_a_session),
