@@ -26,19 +26,50 @@ static bool find_name(dev_t device, char name[NAME_MAX + 1])
     return true;
 }
 
-/* What mounts ext4, whatever it calls it (ext2, ext3), has a folder there; ext2's own driver, which
- * has the same magic number, does not. The file holds a number of a process or `<none>`. */
-bool journal_keeps_order(int descriptor)
+/* False also where the file cannot be read. */
+static bool read_text(char const *path, char *text, size_t size)
 {
-    struct stat status;
-    char name[NAME_MAX + 1], path[sizeof "/sys/fs/ext4//journal_task" + NAME_MAX], task[16];
-    if (fstat(descriptor, &status) != 0 || !find_name(status.st_dev, name))
-        return false;
-    snprintf(path, sizeof path, "/sys/fs/ext4/%s/journal_task", name);
     int const file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return false;
-    ssize_t const length = read(file, task, sizeof task);
+    ssize_t const length = read(file, text, size - 1);
     close(file);
-    return length > 0 && task[0] >= '1' && task[0] <= '9';
+    if (length <= 0)
+        return false;
+    text[length] = 0;
+    return true;
+}
+
+/* What mounts ext4, whatever it calls it (ext2, ext3), has a folder there; ext2's own driver, which
+ * has the same magic number, does not. The file holds a number of a process or `<none>`. */
+static bool has_journal(char const *name)
+{
+    char path[sizeof "/sys/fs/ext4//journal_task" + NAME_MAX], task[16];
+    snprintf(path, sizeof path, "/sys/fs/ext4/%s/journal_task", name);
+    return read_text(path, task, sizeof task) && task[0] >= '1' && task[0] <= '9';
+}
+
+/* True when the journal is a file of the file system itself (inode 8, EXT4_JOURNAL_INO). One on
+ * another device is there by the name of that device. */
+static bool is_inside(char const *name)
+{
+    char path[sizeof "/proc/fs/jbd2/-8/info" + NAME_MAX];
+    snprintf(path, sizeof path, "/proc/fs/jbd2/%s-8/info", name);
+    return access(path, R_OK) == 0;
+}
+
+/* True for data=ordered, with which the kernel lets nobody have journal_async_commit. */
+static bool is_ordered(char const *name)
+{
+    char path[sizeof "/proc/fs/ext4//options" + NAME_MAX], options[4096];
+    snprintf(path, sizeof path, "/proc/fs/ext4/%s/options", name);
+    return read_text(path, options, sizeof options) && strstr(options, "\ndata=ordered\n");
+}
+
+bool journal_keeps_order(int descriptor)
+{
+    struct stat status;
+    char name[NAME_MAX + 1];
+    return fstat(descriptor, &status) == 0 && find_name(status.st_dev, name) && has_journal(name) &&
+           is_inside(name) && is_ordered(name);
 }

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/packet.h"
@@ -23,6 +24,7 @@
 #define SPARES_MAX              32 /* stay after a rush, for a while: a fork costs more than they do */
 #define IDLE_MILLISECONDS       10000
 #define FORK_AGAIN_MILLISECONDS 100
+#define END_SECONDS             5 /* for those at work when nobody can ask any more */
 
 enum injector_state { INJECTOR_NONE, INJECTOR_WAITS, INJECTOR_WORKS };
 
@@ -165,10 +167,13 @@ static void drain(int descriptor)
         ;
 }
 
+/* When nobody can ask any more the sessions of those at work have ended as well; or one that was
+ * taken over has shut the socket for all, and keeps its injector: the keeper must hear of it. */
 _Noreturn static void run(struct injectors *injectors)
 {
     bool open = true;
-    while (open || injectors->children.count) {
+    time_t late = 0;
+    while (open || (injectors->children.count && clock_seconds() < late)) {
         bool forked = true;
         size_t const used = atomic_load(&injectors->table->used);
         for (size_t i = count_waiting(injectors, used); open && forked && i < SPARES; i++)
@@ -177,11 +182,13 @@ _Noreturn static void run(struct injectors *injectors)
         struct pollfd polled[2] = {{.fd = injectors->taken[0], .events = POLLIN},
                                    {.fd = open ? injectors->requests : -1, .events = POLLRDHUP}};
         struct timespec const again = {.tv_nsec = FORK_AGAIN_MILLISECONDS * 1000000};
-        ppoll(polled, 2, forked ? NULL : &again, process_waiting());
+        ppoll(polled, 2, forked && open ? NULL : &again, process_waiting());
         if (polled[0].revents)
             drain(injectors->taken[0]);
-        if (polled[1].revents)
+        if (polled[1].revents) {
             open = false;
+            late = clock_seconds() + END_SECONDS;
+        }
         if (process_take_child())
             reap(injectors);
     }

@@ -164,3 +164,17 @@ def test_a_socket_of_all_is_shut(hijacked, which, how):
     sockets[which].shutdown(how)
     close(sockets)
     wait_for(lambda: all_is_well(hijacked), what="a server that serves again")
+
+
+def test_the_injectors_socket_is_shut_by_one_that_keeps_its_injector(hijacked):
+    """The template of the injectors does not wait for that one: everything is started anew."""
+    sockets = requests(hijacked)
+    session, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    send(sockets[INJECTOR], b"I", [end.fileno()])
+    end.close()
+    session.settimeout(hijacked.patience)
+    assert session.recv(100)[:1] == b"N"
+    sockets[INJECTOR].shutdown(socket.SHUT_RDWR)
+    close(sockets)
+    wait_for(lambda: all_is_well(hijacked), what="a server that serves again")
+    close([session])
