@@ -80,6 +80,14 @@ static int write_one(int descriptor)
     return sync_file_range(descriptor, 0, 0, all) == 0 ? 0 : errno;
 }
 
+/* What fails here may be told only once: where ext4 finds no block (a bitmap is damaged) it throws
+ * the bytes away, and an fsync after that succeeds. */
+static void start_one(struct durable *entry)
+{
+    if (sync_file_range(entry->descriptor, 0, 0, SYNC_FILE_RANGE_WRITE) != 0 && errno != ENOSYS)
+        entry->error = errno;
+}
+
 void durable_sync(struct durable *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -92,7 +100,7 @@ void durable_sync(struct durable *entries, size_t count)
     if (count > 1)
         for (size_t i = 0; i < count; i++)
             if (entries[i].error == UNDONE)
-                (void)sync_file_range(entries[i].descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+                start_one(entries + i);
     for (size_t i = 0; i < count; i++)
         if (entries[i].error == UNDONE)
             entries[i].error = entries[i].in_order ? write_one(entries[i].descriptor)
