@@ -81,7 +81,7 @@ static int write_one(int descriptor)
 }
 
 /* What fails here may be told only once: where ext4 finds no block (a bitmap is damaged) it throws
- * the bytes away, and an fsync after that succeeds. */
+ * the bytes away, and an fsync after that succeeds. A syncfs that comes first does not tell. */
 static void start_one(struct durable *entry)
 {
     if (sync_file_range(entry->descriptor, 0, 0, SYNC_FILE_RANGE_WRITE) != 0 && errno != ENOSYS)
@@ -92,15 +92,14 @@ void durable_sync(struct durable *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         entries[i].error = UNDONE;
-    for (size_t i = 0; i < count; i++)
-        if (entries[i].error == UNDONE && entries[i].whole_sync && !entries[i].in_order)
-            sync_device(entries, count, i);
     /* Start all before waiting for the first: the blocks of all are then allocated before the first
      * fsync commits the journal, and the commit serves them all. */
     if (count > 1)
         for (size_t i = 0; i < count; i++)
-            if (entries[i].error == UNDONE)
-                start_one(entries + i);
+            start_one(entries + i);
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].error == UNDONE && entries[i].whole_sync && !entries[i].in_order)
+            sync_device(entries, count, i);
     for (size_t i = 0; i < count; i++)
         if (entries[i].error == UNDONE)
             entries[i].error = entries[i].in_order ? write_one(entries[i].descriptor)

@@ -93,7 +93,8 @@ static int await_session(struct injectors const *injectors, int poll, size_t pla
         if (*process_stop() && getppid() != parent)
             _exit(0);
         int const ready = epoll_pwait(poll, &event, 1, IDLE_MILLISECONDS, process_waiting());
-        int const session = ready > 0 ? take_session(injectors->requests) : -1;
+        /* After a time without a request, too: one lies there when it woke one that was killed. */
+        int const session = ready >= 0 ? take_session(injectors->requests) : -1;
         if (session >= 0)
             return session;
         if (ready == 0 && count_waiting(injectors, place) >= SPARES)

@@ -13,7 +13,7 @@
 
 #include "deliver/durable.h"
 
-#define FILES 3
+#define FILES 16 /* enough for syncfs */
 
 static int broken = -1;           /* the file that fails */
 static unsigned int broken_flags; /* when it is called with these */
@@ -30,12 +30,13 @@ int sync_file_range(int descriptor, off_t offset, off_t count, unsigned int flag
     return -1;
 }
 
-static void check(bool in_order, unsigned int flags)
+static void check(bool in_order, bool whole_sync, unsigned int flags)
 {
     struct durable entries[FILES];
     for (int i = 0; i < FILES; i++)
-        entries[i] =
-            (struct durable){.descriptor = memfd_create("file", MFD_CLOEXEC), .in_order = in_order};
+        entries[i] = (struct durable){.descriptor = memfd_create("file", MFD_CLOEXEC),
+                                      .whole_sync = whole_sync,
+                                      .in_order = in_order};
     broken = entries[1].descriptor;
     broken_flags = flags;
     durable_sync(entries, FILES);
@@ -48,14 +49,16 @@ static void check(bool in_order, unsigned int flags)
 static void the_start_fails(void **state)
 {
     (void)state;
-    check(false, SYNC_FILE_RANGE_WRITE);
-    check(true, SYNC_FILE_RANGE_WRITE);
+    check(false, false, SYNC_FILE_RANGE_WRITE);
+    check(false, true, SYNC_FILE_RANGE_WRITE);
+    check(true, true, SYNC_FILE_RANGE_WRITE);
 }
 
 static void the_wait_fails(void **state)
 {
     (void)state;
-    check(true, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    check(true, true,
+          SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
 }
 
 int main(void)
