@@ -40,7 +40,8 @@ bool maildir_create(struct maildir_file *file, struct mailbox *mailbox,
                     struct maildir_namer *namer);
 
 /* Moves the file from tmp/ to new/; never over another file. Not durable before fsync of new/. The
- * file's own bytes must be durable before, or become so with that one (lib/journal.h). False: errno, the file is still in tmp/. */
+ * file's own bytes must be durable before, or become so with that one (lib/journal.h). False:
+ * errno, the file is still in tmp/. */
 bool maildir_publish(struct maildir_file *file, struct maildir_namer *namer);
 
 /* Close the file; maildir_remove also removes it from where it is, as well as that can be done. */

@@ -98,8 +98,8 @@ enum queue_status queue_file_message(struct queue_file *file, char const *bytes,
 enum queue_status queue_file_put_envelope(struct queue_file *file, char const *bytes, size_t length,
                                           size_t *used);
 
-/* Before the fence, and at most once a process: all that it commits is in FOLDER. Without it, all is
- * done as on a file system of which nothing is known. */
+/* Before the fence, and at most once a process: all that it commits is in FOLDER. Without it, all
+ * is done as on a file system of which nothing is known. */
 void queue_file_learn(int folder);
 
 /* The durable steps: end record, write, fsync(file), fsync(folder). The last one is left out where

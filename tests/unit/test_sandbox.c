@@ -207,7 +207,8 @@ static int address_space_ends(void)
     struct sandbox_limits const limits = {
         .address_space = 64 << 20, .file_size = UINT64_MAX, .processes = UINT64_MAX};
     sandbox_limit(&limits);
-    /* A compiler may leave out an allocation that nobody reads, and take it for one that succeeded. */
+    /* A compiler may leave out an allocation that nobody reads, and take it for one that succeeded.
+     */
     void *volatile small = malloc(1 << 20);
     void *volatile large = malloc(64 << 20);
     return small && !large ? 0 : 1;
