@@ -15,10 +15,14 @@ ROWS = "one,connections,idle-tls,resumed,large-tls,relay"
 
 @pytest.fixture
 def build(programs):
-    """With the programs' copies, which users who may not enter the checkout can run."""
-    (programs / "tests").mkdir(exist_ok=True)
-    shutil.copy(BUILD / "tests" / "bench_client", programs / "tests")
-    return programs
+    """The programs' copies, which users who may not enter the checkout can run, and the client. In a
+    folder of its own: other tests link all that lies beside the programs."""
+    folder = programs.parent / "bench"
+    if not folder.exists():
+        shutil.copytree(programs, folder)
+        (folder / "tests").mkdir()
+        shutil.copy(BUILD / "tests" / "bench_client", folder / "tests")
+    return folder
 
 
 def bench(name, build, *arguments):
