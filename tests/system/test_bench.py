@@ -45,7 +45,9 @@ def test_rows_are_measured(build):
                  "--rounds", "1")  # fmt: skip
     table = [row for row in cells(text)[2:] if not row[0].startswith("**")]
     assert len(table) >= 20
-    for title, value, *_ in table:
+    # A round that the machine disturbs is left out of the table, which says so: no figure is asserted.
+    assert sum(row[1] != "–" for row in table) >= 16, text
+    for title, value, *_ in (row for row in table if row[1] != "–"):
         if os.geteuid() == 0 or not any(word in title for word in ("of the server", "connection")):
             assert float(value) >= 0, text
 
