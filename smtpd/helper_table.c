@@ -70,12 +70,11 @@ struct timespec const *helper_timeout(struct helper_table const *table,
     return otherwise;
 }
 
-/* A direct one, whose session hung up while it waited for a name server, is told first: it is no
- * failure that the log should tell of. */
+/* Told first: that its session ended, or stopped waiting, is no failure of the helper's that the
+ * log should tell of. */
 static void end_late(struct helper *helper)
 {
-    bool const tell_first = helper->direct && !helper->told;
-    kill(helper->pid, tell_first ? SIGTERM : SIGKILL);
+    kill(helper->pid, helper->told ? SIGKILL : SIGTERM);
     helper->told = true;
     helper->late = clock_milliseconds() + TOLD_MILLISECONDS;
 }

@@ -36,9 +36,9 @@ size_t helper_polls(struct helper_table const *table, struct pollfd *polls);
 struct timespec const *helper_timeout(struct helper_table const *table,
                                       struct timespec const *otherwise);
 
-/* Kills the helpers whose dialogue gave up, by the result of ppoll on what helper_polls wrote; a
- * direct one, which sees it itself, not before its grace is over,
- * and by SIGTERM first. */
+/* Ends the helpers whose dialogue gave up, by the result of ppoll on what helper_polls wrote: by
+ * SIGTERM, two seconds later by SIGKILL. A direct one, which sees it itself, gets its grace first.
+ */
 void helper_check(struct helper_table *table, struct pollfd const *polls, size_t count);
 
 /* PID ended with STATUS: its dialogue is told the exit code. False when PID is no helper. */

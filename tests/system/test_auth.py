@@ -429,8 +429,7 @@ def test_it_says_yes_without_having_listened(helper, habit):
 
 
 def test_it_hangs(helper):
-    """Answered by the deadline, and it is killed."""
-    helper.expected_signals = True
+    """Answered by the deadline, and it is ended."""
     with encrypted(helper) as client:
         answer = attempt(client, "hang")
         assert (answer.code, answer.enhanced) == (454, "4.7.0")
@@ -474,7 +473,6 @@ def test_failures_of_the_helper_count_too(helper):
 
 def test_a_server_that_goes_down_does_not_wait(make_instance, programs):
     instance = put_stand_in(make_instance({"timeoutauth": "170\n"}, start=False), programs)
-    instance.expected_signals = True
     instance.start()
     with encrypted(instance) as client:
         client.send(f"AUTH PLAIN {plain('alice', 'hang')}\r\n")

@@ -123,7 +123,6 @@ def test_a_program_that_is_not_there(make_instance):
 def test_a_message_that_is_refused_midway(with_program):
     """A bare LF: the program is not told an envelope, and so must not queue."""
     instance, folder = with_program(0)
-    instance.expected_signals = True  # the keeper kills it
     with instance.session() as client:
         client.envelope(SENDER, [ALICE])
         assert client.data(b"Subject: x\r\n\r\nbody\nbody\r\n.\r\n").code // 100 == 5
