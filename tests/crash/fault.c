@@ -10,9 +10,10 @@
  * NUMBER is that among the calls there, so that a fault finds its call when processes take turns in
  * another order than they did before.
  *
- * CONTROL is a descriptor: a stream socket through which each line `NUMBER FAULT TRACE` starts a
- * new trace and count (NUMBER 0: no fault), and is answered by `COUNT`, that of the calls before
- * it; the line `?` is answered by it, and changes nothing.
+ * CONTROL is a descriptor: a stream socket through which each line `NUMBER FAULT TRACE PLACE`
+ * starts a new trace and count (NUMBER 0: no fault; PLACE with the tab before it may be missing),
+ * and is answered by `COUNT`, that of the calls before it; the line `?` is answered by it, and
+ * changes nothing.
  *
  * SIGTERM goes on to the command. Whatever ends this process ends all that it traces. */
 #include <errno.h>
@@ -370,21 +371,25 @@ static void start_trace(char const *path)
 /* False when nobody controls any more. */
 static bool take_order(int control)
 {
-    char line[512], name[32], path[400], answer[32];
+    static char asked_place[256];
+    char line[1024], name[32], path[400], answer[32];
     unsigned long long number;
+    int used = 0;
     ssize_t const length = read(control, line, sizeof line - 1);
     if (length <= 0)
         return false;
-    line[length] = 0;
+    line[length - 1] = 0; /* without its line end */
     int const size = snprintf(answer, sizeof answer, "%llu\n", (unsigned long long)count);
     if (*line == '?')
         return write(control, answer, (size_t)size) == size;
-    if (sscanf(line, "%llu %31s %399s", &number, name, path) != 3 ||
+    if (sscanf(line, "%llu %31s %399[^\t]%n", &number, name, path, &used) != 3 ||
         (number && !fault_find(name, &fault)))
         die(line);
     start_trace(path);
-    count = 0;
+    count = place_count = 0;
     wanted = number;
+    snprintf(asked_place, sizeof asked_place, "%s", line[used] ? line + used + 1 : "");
+    place = *asked_place ? asked_place : NULL;
     return write(control, answer, (size_t)size) == size;
 }
 

@@ -335,8 +335,8 @@ class Control:
 
     def arm(self, path, fault=None):
         """Begins a new trace at PATH, and counts anew towards FAULT."""
-        number, kind = (fault.number, fault.kind) if fault else (0, "none")
-        return self.ask(f"{number} {kind} {path}\n")
+        number, kind, place = (fault.number, fault.kind, fault.place) if fault else (0, "none", ())
+        return self.ask("\t".join([f"{number} {kind} {path}", *place]) + "\n")
 
     def is_idle(self, seconds=0.3):
         """True when no system call has been made for SECONDS; for a loop that asks again."""
