@@ -18,6 +18,7 @@ import certificates  # noqa: E402  (found by the line above)
 import other_servers  # noqa: E402
 from instance import DEFAULTS, PROGRAMS  # noqa: E402
 from measure import CpuGroup  # noqa: E402
+from ports import free_port  # noqa: E402
 
 DOMAIN = "demo.example"
 USER = "alice"
@@ -25,12 +26,6 @@ ROOT = Path(__file__).resolve().parents[2]
 EKIDEN_USERS = (ROOT / "conf-users").read_text().split("\n\n")[0].split()
 NOBODY = 65534
 PATIENCE = 120
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(condition, seconds, what):

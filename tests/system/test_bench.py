@@ -31,6 +31,7 @@ def bench(name, build, *arguments):
     done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=300)  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stderr)  # why a row has no figure
     return done.stdout
 
 
@@ -45,11 +46,9 @@ def test_rows_are_measured(build):
                  "--rounds", "1")  # fmt: skip
     table = [row for row in cells(text)[2:] if not row[0].startswith("**")]
     assert len(table) >= 20
-    # A round that the machine disturbs is left out of the table, which says so: no figure is asserted.
-    assert sum(row[1] != "–" for row in table) >= 16, text
-    for title, value, *_ in (row for row in table if row[1] != "–"):
+    for title, value, *_ in table:
         if os.geteuid() == 0 or not any(word in title for word in ("of the server", "connection")):
-            assert float(value) >= 0, text
+            assert value != "–" and float(value) >= 0, text
 
 
 @pytest.mark.root

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from name_server import NameServer, Packet
+from ports import free_port
 
 PERMANENT, USAGE, TEMPORARY = 1, 100, 111
 PATIENCE = 2  # seconds, of questions that get no answer
@@ -274,9 +274,7 @@ def test_a_referral_is_not_believed(ask, right):
 
 
 def test_a_closed_port_is_left_at_once(ask, right):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
+    port = free_port()
     assert len(ask([f"127.0.0.1:{port}", right], "A", "mx.example.test")) == 2
     assert ask([f"127.0.0.1:{port}"], "A", "mx.example.test", seconds=60) == []
     assert ask.code == TEMPORARY and "cannot be reached" in ask.errors

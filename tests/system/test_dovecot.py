@@ -3,7 +3,6 @@ smtproutes."""
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,6 +12,7 @@ from conftest import USERS
 from contents import assert_all, assert_same, contents
 from instance import DOMAIN, PATIENCE, wait_for
 from other_servers import Dovecot
+from ports import free_port
 from report import Report
 
 pytestmark = [pytest.mark.root, pytest.mark.heavy, pytest.mark.needs("unshare", "dpkg-deb")]
@@ -25,13 +25,11 @@ ALICE = f"alice@{DOMAIN}"
 
 @pytest.fixture(scope="module")
 def dovecot(scratch, build, service_users):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="dovecot-", dir=scratch))
     folder.chmod(0o755)
     if reason := Dovecot.missing(build / "other-servers"):
         pytest.skip(f"dovecot: {reason}")
-    server = Dovecot(folder, port, MAIL_DOMAIN, ["bob", "full", *MANY], root=folder / "root",
+    server = Dovecot(folder, free_port(), MAIL_DOMAIN, ["bob", "full", *MANY], root=folder / "root",
                      remote=REMOTE, full=["full"])
     server.install(build / "other-servers")
     server.configure()

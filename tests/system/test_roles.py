@@ -10,19 +10,11 @@ import sys
 import certificates
 import pytest
 from instance import DOMAIN, PATIENCE, SENDER, processes_of_session, wait_for
+from ports import free_port
 from smtp_client import Client
 
 CONTROL = {"users": "alice\npostmaster:alice\n", "relayclients": "127.0.0.0/8\n"}
 ELSEWHERE = "someone@elsewhere.example"
-
-
-def free_ports(count):
-    """Numbers that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 # Puts descriptors to 3 and up, and becomes the program: LISTEN_PID must be its own number. The last
@@ -97,17 +89,17 @@ def prepared(make_instance):
 
 
 def test_by_the_command_line(prepared):
-    ports = free_ports(5)
+    ports = [free_port() for _ in range(4)]
     with Listener(prepared, "-R", "submission", "-l", f"mx@127.0.0.1:{ports[0]}",
                   "-l", f"submission@127.0.0.1:{ports[1]}",
                   "-l", f"submissions@127.0.0.1:{ports[2]}", "-l", f"127.0.0.1:{ports[3]}"):
-        roles = [role_of(port) for port in ports[:4]]
+        roles = [role_of(port) for port in ports]
     assert roles == ["mx", "submission", "submissions", "submission"]
 
 
 def test_an_idle_listener_leaves(prepared):
     """Though ekiden-tls runs: it is no session."""
-    (port,) = free_ports(1)
+    port = free_port()
     with Listener(prepared, "-i", "1", "-l", f"mx@127.0.0.1:{port}") as listener:
         with Client(port, timeout=PATIENCE) as client:
             client.greet()
@@ -119,7 +111,7 @@ def test_an_idle_listener_leaves(prepared):
 
 
 def test_by_port(prepared):
-    ports = free_ports(4)
+    ports = [free_port() for _ in range(4)]
     prepared.set("portroles", f"{ports[0]}:submission\n{ports[1]}:submissions\n{ports[2]}:mx\n")
     with Listener(prepared, *(word for port in ports for word in ("-l", f"127.0.0.1:{port}"))):
         assert [role_of(port) for port in ports] == ["submission", "submissions", "mx", "mx"]

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from conftest import IS_ROOT
 from instance import DOMAIN, PATIENCE, SENDER, wait_for
+from ports import free_port
 from remote import Sink
 
 KEY, OLD = "the key of today", "the key of the year before"
@@ -194,10 +195,7 @@ def test_with_another_program_both_ways(world):
 @pytest.mark.skipif(not POSTSRSD, reason="postsrsd is not installed")
 def test_with_postsrsd_both_ways(world, tmp_path):
     (tmp_path / "key").write_text(f"{KEY}\n")
-    ports = []
-    for _ in range(2):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            ports.append(taken.getsockname()[1])
+    ports = [free_port() for _ in range(2)]
     process = subprocess.Popen([POSTSRSD, f"-s{tmp_path / 'key'}", f"-d{DOMAIN}", "-4",
                                 "-l127.0.0.1", f"-f{ports[0]}", f"-r{ports[1]}"])
 

@@ -7,12 +7,13 @@ import tempfile
 import time
 
 import servers
+from ports import free_port
 from rows import Figure, Row, times
 from rows.inbound import source
 from servers import Setting
 
 RECIPIENT = "someone@elsewhere.example"
-PORT = servers.free_port()
+PORT = free_port()
 
 
 class Sink:
