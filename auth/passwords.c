@@ -99,13 +99,12 @@ static bool stop_at_login(void *context, char const *line, size_t length, unsign
 static void find_other(struct passwords const *passwords, char hash[HASH_MAX])
 {
     uint32_t place = CDB_TRAVERSE_INIT();
-    cdb_data key, value;
+    struct table_entry entry;
     memcpy(hash, HASH_DUMMY, sizeof HASH_DUMMY);
-    while (passwords->table.map.map &&
-           cdb_traverse_next(&passwords->table.map, &key, &value, &place) == 1)
-        if (key.len > 0 && key.s[0] && !hash_refusal(value.s, value.len)) {
-            memcpy(hash, value.s, value.len);
-            hash[value.len] = 0;
+    while (table_next(&passwords->table, &place, &entry))
+        if (!hash_refusal(entry.value, entry.value_length)) {
+            memcpy(hash, entry.value, entry.value_length);
+            hash[entry.value_length] = 0;
             return;
         }
 }

@@ -18,30 +18,22 @@ bool address_list_parse(char const *line, size_t length, struct table_entry *ent
     return control_fail(error, "ADDRESS, @DOMAIN or .PARENT", line, length);
 }
 
-static bool is_listed(struct table const *list, char const *key, size_t length)
-{
-    char const *value;
-    size_t value_length;
-    return table_find(list, key, length, &value, &value_length);
-}
-
-char const *address_list_find(struct table const *list, char const *address, size_t length)
+unsigned int address_list_find(struct table const *list, char const *address, size_t length)
 {
     char const *const sign = memrchr(address, '@', length);
+    char const *value;
+    size_t value_length;
     if (!sign)
         return 0;
     size_t const rest = length - (size_t)(sign - address); /* the domain with its `@` */
-    if (is_listed(list, address, length))
-        return address;
-    if (is_listed(list, sign, rest))
-        return sign;
-    for (size_t i = 1; i < rest; i++)
-        if (sign[i] == '.' && is_listed(list, sign + i, rest - i))
-            return sign + i;
-    return 0;
+    bool found = table_find(list, address, length, &value, &value_length) ||
+                 table_find(list, sign, rest, &value, &value_length);
+    for (size_t i = 1; i < rest && !found; i++)
+        found = sign[i] == '.' && table_find(list, sign + i, rest - i, &value, &value_length);
+    return found ? table_line(value) : 0;
 }
 
 bool address_list_has(struct table const *list, char const *address, size_t length)
 {
-    return address_list_find(list, address, length);
+    return address_list_find(list, address, length) != 0;
 }

@@ -16,7 +16,7 @@ bool address_list_parse(char const *line, size_t length, struct table_entry *ent
  * in no list. */
 bool address_list_has(struct table const *list, char const *address, size_t length);
 
-/* The same; the entry that was found is ADDRESS from the result to its end. 0: none. */
-char const *address_list_find(struct table const *list, char const *address, size_t length);
+/* The same; the number of the line that has it. 0: none. */
+unsigned int address_list_find(struct table const *list, char const *address, size_t length);
 
 #endif

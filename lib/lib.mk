@@ -2,7 +2,7 @@
 lib_programs :=
 lib_modules  := checks log clock control control_watch control_host control_size
 lib_modules  += secret_keys secret_file srs srs_settings batv batv_settings
-lib_modules  += table table_compile table_file table_line network ip
+lib_modules  += table table_compile table_file network ip
 lib_modules  += address address_list utf8 routing routing_entry
 lib_modules  += smtproutes smtproutes_parse tlspolicy tlspolicy_parse
 lib_modules  += packet privilege sandbox sender accounts aliases checksum

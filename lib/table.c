@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <skalibs/bytestr.h>
+#include <skalibs/uint32.h>
 
 #include "lib/table_compile.h"
 #include "lib/table_file.h"
@@ -98,11 +99,32 @@ static bool find_folded(struct table const *table, char const *key, size_t lengt
                         char const **value, size_t *value_length)
 {
     cdb_data data;
-    if (cdb_find(&table->map, &data, key, (uint32_t)length) != 1)
+    if (cdb_find(&table->map, &data, key, (uint32_t)length) != 1 || data.len < TABLE_LINE_SIZE)
         return false;
-    *value = data.s;
-    *value_length = data.len;
+    *value = data.s + TABLE_LINE_SIZE;
+    *value_length = data.len - TABLE_LINE_SIZE;
     return true;
+}
+
+unsigned int table_line(char const *value)
+{
+    uint32_t line;
+    uint32_unpack(value - TABLE_LINE_SIZE, &line);
+    return line;
+}
+
+bool table_next(struct table const *table, uint32_t *place, struct table_entry *entry)
+{
+    cdb_data key, value;
+    while (table->map.map && cdb_traverse_next(&table->map, &key, &value, place) == 1)
+        if (key.len == 0 || key.s[0]) { /* not the stamp */
+            *entry = (struct table_entry){.key = key.s,
+                                          .key_length = key.len,
+                                          .value = value.s + TABLE_LINE_SIZE,
+                                          .value_length = value.len - TABLE_LINE_SIZE};
+            return true;
+        }
+    return false;
 }
 
 /* False when KEY cannot be in any table. With a NUL it could name the stamp. */
@@ -124,24 +146,15 @@ bool table_find(struct table const *table, char const *key, size_t length, char 
            find_folded(table, folded, length, value, value_length);
 }
 
-bool table_match_domain(struct table const *table, char const *domain, size_t length, size_t *start,
-                        char const **value, size_t *value_length)
+bool table_find_domain(struct table const *table, char const *domain, size_t length,
+                       char const **value, size_t *value_length)
 {
     char folded[TABLE_KEY_MAX];
     if (length == 0 || !fold(table, folded, domain, length))
         return false;
     for (size_t i = 0; i < length; i++)
         if ((i == 0 || folded[i] == '.') &&
-            find_folded(table, folded + i, length - i, value, value_length)) {
-            *start = i;
+            find_folded(table, folded + i, length - i, value, value_length))
             return true;
-        }
     return false;
-}
-
-bool table_find_domain(struct table const *table, char const *domain, size_t length,
-                       char const **value, size_t *value_length)
-{
-    size_t start;
-    return table_match_domain(table, domain, length, &start, value, value_length);
 }

@@ -4,14 +4,16 @@
  * is compiled to NAME.cdb beside it, written as a new file and renamed into place, where the folder
  * can be written to; the cdb holds a stamp (size, mtime, inode of its source), and one whose stamp
  * fits is used as it is, so that a process per connection need not read a million lines. A cdb that
- * does not fit its source is never used. Keys are folded to lower case (ASCII).
- * Of entries with the same key the first counts. A cdb must never be written in place, but it may
- * be removed at any time: it is made again. */
+ * does not fit its source is never used. Keys are folded to lower case (ASCII). Each entry knows
+ * its line, so that whoever is refused by it can be told which. Of entries with the same key the
+ * first counts. A cdb must never be written in place, but it may be removed at any time: it is made
+ * again. */
 #ifndef EKIDEN_TABLE_H
 #define EKIDEN_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <skalibs/cdb.h>
 
@@ -58,12 +60,15 @@ void table_free(struct table *table);
 bool table_find(struct table const *table, char const *key, size_t length, char const **value,
                 size_t *value_length);
 
+/* The entry after that at *PLACE, which begins with CDB_TRAVERSE_INIT(), in no order that means
+ * anything; it points into the table. False: there is none. */
+bool table_next(struct table const *table, uint32_t *place, struct table_entry *entry);
+
+/* The number of the line whose entry has VALUE, as one of the look-ups gave it. */
+unsigned int table_line(char const *value);
+
 /* Looks a domain up as qmail's rcpthosts does: `a.b.c` itself, then `.b.c`, then `.c`. */
 bool table_find_domain(struct table const *table, char const *domain, size_t length,
                        char const **value, size_t *value_length);
-
-/* The same; the key that was found is DOMAIN from *start on. */
-bool table_match_domain(struct table const *table, char const *domain, size_t length, size_t *start,
-                        char const **value, size_t *value_length);
 
 #endif

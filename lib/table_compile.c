@@ -11,6 +11,7 @@
 #include <skalibs/diuint32.h>
 #include <skalibs/djbunix.h>
 #include <skalibs/genalloc.h>
+#include <skalibs/uint32.h>
 
 #define KEYS_FIRST 1024 /* places in the set of keys at first; a power of two */
 
@@ -96,21 +97,24 @@ static bool add_line(void *context, char const *line, size_t length, unsigned in
 {
     struct compilation *compilation = context;
     struct table_entry entry = {0};
-    char key[TABLE_KEY_MAX];
+    char key[TABLE_KEY_MAX], value[TABLE_LINE_SIZE + CONTROL_FOLDED_MAX];
     bool added;
-    (void)number;
     if (!compilation->parse(line, length, &entry, error))
         return false;
     if (entry.key_length > sizeof key)
         return control_fail(error, "a name of at most 1024 bytes", line, length);
+    if (entry.value_length > CONTROL_FOLDED_MAX)
+        return control_fail(error, "a value of at most 16384 bytes", line, length);
     if (entry.key_length > 0)
         memcpy(key, entry.key, entry.key_length);
     case_lowerb(key, entry.key_length);
     if (!keys_add(&compilation->keys, key, entry.key_length, &added))
         return control_fail(error, "enough memory for the table", line, length);
-    if (added &&
-        !cdbmake_add(&compilation->maker, key, (unsigned int)entry.key_length,
-                     entry.value_length ? entry.value : "", (unsigned int)entry.value_length))
+    uint32_pack(value, number);
+    if (entry.value_length > 0)
+        memcpy(value + TABLE_LINE_SIZE, entry.value, entry.value_length);
+    if (added && !cdbmake_add(&compilation->maker, key, (unsigned int)entry.key_length, value,
+                              (unsigned int)(TABLE_LINE_SIZE + entry.value_length)))
         return control_fail(error, "enough memory for the table", line, length);
     return true;
 }

@@ -9,6 +9,9 @@
 #include "lib/control.h"
 #include "lib/table.h"
 
+/* Before each value stands the number of its line, packed by uint32_pack. */
+#define TABLE_LINE_SIZE 4 /* bytes */
+
 /* Reads NAME once and maps the finished cdb, shared by what is forked later. Its first record, at
  * offset 2048, is KEY and VALUE as given; KEY begins with a NUL, so that no entry can be it. On
  * ABSENT and ERROR *map is untouched. */

@@ -13,7 +13,7 @@
 
 #include "lib/checksum.h"
 
-#define FORMAT       "ekiden-table-1"
+#define FORMAT       "ekiden-table-2"
 #define HEADER_SIZE  2048 /* bytes: 256 pairs of a hash table's position and its slots */
 #define STAMP_OFFSET (HEADER_SIZE + 8 + TABLE_STAMP_KEY_LENGTH)
 #define NAME_SIZE    300 /* a file's name has at most 255 bytes */

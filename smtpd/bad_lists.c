@@ -6,9 +6,8 @@
 static bool has(struct connection const *connection, enum policy_rule rule,
                 struct table const *list, struct address const *address)
 {
-    char const *const key = address_list_find(list, address->bytes, address->length);
-    return policy_ask_key(connection, rule, key, key,
-                          key ? (size_t)(address->bytes + address->length - key) : 0);
+    unsigned int const line = address_list_find(list, address->bytes, address->length);
+    return policy_ask_line(connection, rule, line != 0, line);
 }
 
 bool bad_lists_has_sender(struct connection const *connection, struct address const *sender)
@@ -28,13 +27,12 @@ enum policy_rule policy_hello(struct connection const *connection, char const *n
 {
     struct table const *const list = &connection->settings->badhelo;
     char const *value;
-    size_t value_length, start = 0;
+    size_t value_length;
     if (!list->present || policy_is_exempt(connection))
         return POLICY_WELCOME;
     length = address_rootless(name, length);
-    bool const bad = table_match_domain(list, name, length, &start, &value, &value_length);
-    return policy_ask_key(connection, POLICY_BADHELO, bad, bad ? name + start : 0,
-                          bad ? length - start : 0)
+    bool const bad = table_find_domain(list, name, length, &value, &value_length);
+    return policy_ask_line(connection, POLICY_BADHELO, bad, bad ? table_line(value) : 0)
                ? POLICY_BADHELO
                : POLICY_WELCOME;
 }

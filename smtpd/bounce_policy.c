@@ -10,7 +10,6 @@
 #include "smtpd/policy_ask.h"
 
 #define POSTMASTER "postmaster"
-#define CHECK_ON   "1" /* the line of batvcheck */
 
 enum policy_rule bounce_policy_unwrap(struct connection const *connection, struct address *address)
 {
@@ -22,9 +21,9 @@ enum policy_rule bounce_policy_unwrap(struct connection const *connection, struc
         return POLICY_WELCOME;
     if (policy_ask(connection, POLICY_BATV_UNUSABLE, batv->keys.refused))
         return POLICY_BATV_UNUSABLE;
-    if (policy_ask_key(connection, POLICY_BATV_INVALID,
-                       batv_check(&keys, address->bytes, address->length, time(NULL)) != BATV_OK,
-                       NULL, 0))
+    if (policy_ask_line(connection, POLICY_BATV_INVALID,
+                        batv_check(&keys, address->bytes, address->length, time(NULL)) != BATV_OK,
+                        0))
         return POLICY_BATV_INVALID;
     address->length -= BATV_TAG_LENGTH;
     address->local_length -= BATV_TAG_LENGTH;
@@ -41,10 +40,9 @@ static bool is_postmaster(struct address const *address)
 
 static bool is_exempt(struct connection const *connection, struct address const *address)
 {
-    char const *const key =
+    unsigned int const line =
         address_list_find(&connection->settings->batv.exempt, address->bytes, address->length);
-    return policy_ask_key(connection, POLICY_BATVEXEMPT, key, key,
-                          key ? (size_t)(address->bytes + address->length - key) : 0);
+    return policy_ask_line(connection, POLICY_BATVEXEMPT, line != 0, line);
 }
 
 enum policy_rule bounce_policy_check(struct connection const *connection, enum policy_rule right,
@@ -56,9 +54,8 @@ enum policy_rule bounce_policy_check(struct connection const *connection, enum p
     if (!batv->check || batv->keys.size == 0 || connection->role != ROLE_MX || !is_stranger ||
         is_postmaster(address) || is_exempt(connection, address))
         return right;
-    return policy_ask_key(connection, POLICY_BATVCHECK,
-                          batv_signs(batv, &settings->routing, address->bytes, address->length),
-                          CHECK_ON, sizeof CHECK_ON - 1)
+    return policy_ask_line(connection, POLICY_BATVCHECK,
+                           batv_signs(batv, &settings->routing, address->bytes, address->length), 0)
                ? POLICY_BATVCHECK
                : right;
 }

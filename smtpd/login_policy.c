@@ -40,35 +40,34 @@ static bool is_own(struct settings const *settings, char const *login, char cons
 }
 
 static bool is_listed(struct settings const *settings, char const *login, char const *sender,
-                      size_t length, struct login_right *right)
+                      size_t length, unsigned int *line)
 {
     size_t const login_length = strlen(login);
     char const *value;
     size_t value_length;
-    right->length = 0;
-    if (login_length + 1 + length > sizeof right->key)
+    char key[TABLE_KEY_MAX];
+    if (login_length + 1 + length > sizeof key)
         return false;
-    memcpy(right->key, login, login_length);
-    right->key[login_length] = ':';
-    memcpy(right->key + login_length + 1, sender, length);
-    if (!table_find(&settings->authsenders, right->key, login_length + 1 + length, &value,
-                    &value_length))
+    memcpy(key, login, login_length);
+    key[login_length] = ':';
+    memcpy(key + login_length + 1, sender, length);
+    if (!table_find(&settings->authsenders, key, login_length + 1 + length, &value, &value_length))
         return false;
-    right->length = login_length + 1 + length;
+    *line = table_line(value);
     return true;
 }
 
 bool login_policy_allows(struct settings const *settings, char const *login, char const *address,
-                         size_t length, struct login_right *right)
+                         size_t length, unsigned int *line)
 {
-    right->length = 0;
+    *line = 0;
     char const *const sign = length > 0 ? memrchr(address, '@', length) : 0;
     if (!sign || sign == address)
         return false;
     return is_own(settings, login, address, length) ||
-           is_listed(settings, login, address, length, right) ||
-           is_listed(settings, login, sign, length - (size_t)(sign - address), right) ||
-           is_listed(settings, login, "*", 1, right);
+           is_listed(settings, login, address, length, line) ||
+           is_listed(settings, login, sign, length - (size_t)(sign - address), line) ||
+           is_listed(settings, login, "*", 1, line);
 }
 
 enum policy_rule login_policy_from(struct settings const *settings, char const *login,
@@ -76,7 +75,7 @@ enum policy_rule login_policy_from(struct settings const *settings, char const *
 {
     struct header_address_list list;
     struct header_address address;
-    struct login_right right;
+    unsigned int line;
     enum policy_rule rule = POLICY_FROM_SYNTAX; /* until there is one */
     header_address_start(&list, value, length);
     for (;;) {
@@ -87,7 +86,7 @@ enum policy_rule login_policy_from(struct settings const *settings, char const *
         case HEADER_ADDRESS_TOO_LONG:
             return POLICY_FROM_SYNTAX;
         case HEADER_ADDRESS_ONE:
-            if (!login_policy_allows(settings, login, address.bytes, address.length, &right))
+            if (!login_policy_allows(settings, login, address.bytes, address.length, &line))
                 return POLICY_FROM_FOREIGN;
             rule = POLICY_WELCOME;
         }

@@ -12,16 +12,12 @@
 #include "smtpd/policy.h"
 #include "smtpd/settings.h"
 
-/* The line of `authsenders` that gives a right. */
-struct login_right {
-    size_t length; /* 0: the address is the login's own, or there is no right */
-    char key[TABLE_KEY_MAX];
-};
-
-/* May LOGIN (lower case, not empty) send as ADDRESS, LENGTH bytes, unquoted, with a domain? By what
- * right is in *right. */
+/* May LOGIN (lower case, not empty) send as ADDRESS, LENGTH bytes, unquoted, with a domain? *line
+ * is that of `authsenders` which gives the right; 0: the address is the login's own, or there is
+ * none.
+ */
 bool login_policy_allows(struct settings const *settings, char const *login, char const *address,
-                         size_t length, struct login_right *right);
+                         size_t length, unsigned int *line);
 
 /* May LOGIN write this value of a From field (what follows the colon, folded or not)? Each address
  * in it must be allowed, and there must be one: POLICY_WELCOME, POLICY_FROM_SYNTAX or

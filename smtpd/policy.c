@@ -36,12 +36,12 @@ static bool is_incomplete(struct settings const *settings, struct address const 
 static bool is_login_sender(struct connection const *connection, char const *login,
                             struct address const *sender)
 {
-    struct login_right right;
+    unsigned int line;
     bool const allowed =
-        login_policy_allows(connection->settings, login, sender->bytes, sender->length, &right);
-    if (allowed && !right.length) /* its own */
+        login_policy_allows(connection->settings, login, sender->bytes, sender->length, &line);
+    if (allowed && !line) /* its own */
         return !policy_ask(connection, POLICY_SENDER_FOREIGN, false);
-    return !policy_ask_key(connection, POLICY_SENDER_FOREIGN, !allowed, right.key, right.length);
+    return !policy_ask_line(connection, POLICY_SENDER_FOREIGN, !allowed, line);
 }
 
 enum policy_rule policy_sender(struct connection const *connection, char const *login,
@@ -107,10 +107,9 @@ static bool is_accepted(struct connection const *connection, enum policy_rule ru
                         struct table const *table, char const *domain, size_t length)
 {
     char const *value;
-    size_t value_length, start = 0;
-    bool const found = table_match_domain(table, domain, length, &start, &value, &value_length);
-    return policy_ask_key(connection, rule, found, found ? domain + start : 0,
-                          found ? length - start : 0);
+    size_t value_length;
+    bool const found = table_find_domain(table, domain, length, &value, &value_length);
+    return policy_ask_line(connection, rule, found, found ? table_line(value) : 0);
 }
 
 bool policy_is_exempt(struct connection const *connection)

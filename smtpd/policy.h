@@ -52,6 +52,10 @@ char const *policy_name(enum policy_rule rule);
 
 bool policy_accepts(enum policy_rule rule);
 
+/* Where RULE, by which was refused last, stands: `FILE:LINE`, or `FILE` where no line in particular
+ * says so; empty where no control file does. Of one process's session. */
+char const *policy_place(enum policy_rule rule);
+
 /* The reply to a refusal. */
 void policy_reply(enum policy_rule rule, struct reply *reply);
 

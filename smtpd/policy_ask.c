@@ -1,9 +1,20 @@
 #include "smtpd/policy_ask.h"
 
 #include <stdio.h>
+#include <string.h>
 
-static void tell(struct trace const *trace, enum policy_rule rule, bool fires, char const *place,
-                 char const *key, size_t length)
+/* The last refusal. A process has one session. */
+static struct {
+    enum policy_rule rule;
+    char place[FINDING_PLACE_MAX + 1];
+} refusal;
+
+char const *policy_place(enum policy_rule rule)
+{
+    return refusal.rule == rule ? refusal.place : "";
+}
+
+static void tell(struct trace const *trace, enum policy_rule rule, bool fires, char const *place)
 {
     struct finding finding;
     struct reply reply;
@@ -18,35 +29,41 @@ static void tell(struct trace const *trace, enum policy_rule rule, bool fires, c
                      policy_name(rule), place);
         finding_reply(&finding, reply.number, reply.status, reply.text);
     }
-    trace->rule(&finding, key, length);
+    trace_rule(trace, &finding);
+}
+
+static bool ask(struct connection const *connection, enum policy_rule rule, bool fires,
+                char const *file, unsigned int line)
+{
+    char place[FINDING_PLACE_MAX + 1];
+    bool const refuses = fires && !policy_accepts(rule);
+    if (!refuses && !connection->trace)
+        return fires;
+    snprintf(place, sizeof place, line ? "%s:%u" : "%s", file, line);
+    if (connection->trace)
+        tell(connection->trace, rule, fires, place);
+    if (refuses) {
+        refusal.rule = rule;
+        memcpy(refusal.place, place, sizeof place);
+    }
+    return fires;
 }
 
 bool policy_ask(struct connection const *connection, enum policy_rule rule, bool fires)
 {
-    if (connection->trace)
-        tell(connection->trace, rule, fires, "", 0, 0);
-    return fires;
+    return ask(connection, rule, fires, "", 0);
 }
 
-bool policy_ask_key(struct connection const *connection, enum policy_rule rule, bool fires,
-                    char const *key, size_t length)
+bool policy_ask_line(struct connection const *connection, enum policy_rule rule, bool fires,
+                     unsigned int line)
 {
-    if (connection->trace)
-        tell(connection->trace, rule, fires, policy_name(rule), key, length);
-    return fires;
+    return ask(connection, rule, fires, policy_name(rule), line);
 }
 
 bool policy_ask_networks(struct connection const *connection, enum policy_rule rule,
                          struct networks const *networks)
 {
-    char place[FINDING_PLACE_MAX + 1];
     struct network const *const entry =
         connection->has_remote ? networks_find(networks, &connection->remote) : 0;
-    bool const fires = entry && !entry->excluded;
-    if (connection->trace) {
-        snprintf(place, sizeof place, entry ? "%s:%u" : "%s", policy_name(rule),
-                 entry ? entry->number : 0);
-        tell(connection->trace, rule, fires, place, 0, 0);
-    }
-    return fires;
+    return policy_ask_line(connection, rule, entry && !entry->excluded, entry ? entry->number : 0);
 }

@@ -58,7 +58,7 @@ static void log_argument(struct log_line *line, struct command const *command)
 }
 
 static void log_refused(struct session const *session, struct reply const *reply, char const *rule,
-                        struct command const *command)
+                        char const *place, struct command const *command)
 {
     struct log_line line;
     log_begin(&line, "refused");
@@ -67,6 +67,8 @@ static void log_refused(struct session const *session, struct reply const *reply
     if (reply->status)
         log_text(&line, "status", reply->status);
     log_text(&line, "rule", rule);
+    if (place[0])
+        log_text(&line, "place", place);
     judgement_log(&session->judgement, &line);
     if (session->transaction.open)
         log_bytes(&line, "from", transaction_sender(&session->transaction),
@@ -90,13 +92,20 @@ void session_refuse_unlogged(struct session *session, struct reply const *reply)
         session_answer(session, reply);
 }
 
-void session_refuse(struct session *session, struct reply const *reply, char const *rule,
-                    struct command const *command)
+/* By RULE, which stands at PLACE. */
+static void refuse(struct session *session, struct reply const *reply, char const *rule,
+                   char const *place, struct command const *command)
 {
-    log_refused(session, reply, rule, command);
+    log_refused(session, reply, rule, place, command);
     if (session->connection->trace)
         session->connection->trace->refusal(rule);
     session_refuse_unlogged(session, reply);
+}
+
+void session_refuse(struct session *session, struct reply const *reply, char const *rule,
+                    struct command const *command)
+{
+    refuse(session, reply, rule, "", command);
 }
 
 void session_refuse_text(struct session *session, unsigned int number, char const *status,
@@ -129,7 +138,7 @@ void session_refuse_rule(struct session *session, enum policy_rule rule,
 {
     struct reply reply;
     policy_reply(rule, &reply);
-    session_refuse(session, &reply, policy_name(rule), command);
+    refuse(session, &reply, policy_name(rule), policy_place(rule), command);
 }
 
 void session_refuse_finding(struct session *session, struct finding const *finding,
@@ -142,7 +151,7 @@ void session_refuse_finding(struct session *session, struct finding const *findi
         reply_add(&reply, finding->rule);
         reply_add(&reply, ")");
     }
-    session_refuse(session, &reply, finding->rule, command);
+    refuse(session, &reply, finding->rule, finding->place, command);
     if (finding->number == 421 && session->end == SESSION_GOES_ON)
         session->end = SESSION_RULE;
 }

@@ -8,7 +8,6 @@
 
 #include "lib/address.h"
 #include "lib/address_list.h"
-#include "lib/table_line.h"
 
 #define GREETING_MAX 400 /* bytes: a reply line has at most 512 */
 
@@ -218,13 +217,4 @@ void settings_free(struct settings *settings)
     free(settings->greeting);
     free(settings->queueprogram);
     settings->greeting = settings->queueprogram = 0;
-}
-
-unsigned int settings_line(struct control const *control, char const *name, char const *key,
-                           size_t length)
-{
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        if (!strcmp(lists[i].name, name))
-            return table_line(control, name, lists[i].parse, key, length);
-    return 0;
 }

@@ -56,9 +56,4 @@ enum control_result settings_load(struct settings *settings, struct control cons
                                   struct control_error *error);
 void settings_free(struct settings *settings);
 
-/* The line of the table in the control file NAME that has KEY, by a look into the file; 0: none, or
- * there is no such table. */
-unsigned int settings_line(struct control const *control, char const *name, char const *key,
-                           size_t length);
-
 #endif

@@ -8,20 +8,19 @@
 #include "judge/finding.h"
 
 struct trace {
-    /* A rule was asked, and found that. With a KEY (LENGTH bytes) its place is the control file in
-     * which a line has this key; whoever looks on finds out which (settings_line). */
-    void (*rule)(struct finding const *finding, char const *key, size_t length);
+    /* A rule was asked, and found that. */
+    void (*rule)(struct finding const *finding);
     /* What the client said is refused or put off, by RULE. */
     void (*refusal)(char const *rule);
     /* RECIPIENT, as it enters the envelope, was accepted. */
     void (*recipient)(char const *recipient, size_t length);
 };
 
-/* Tells TRACE (0: nobody looks on) of a rule that names its own place. */
+/* Tells TRACE (0: nobody looks on) of a rule. */
 static inline void trace_rule(struct trace const *trace, struct finding const *finding)
 {
     if (trace)
-        trace->rule(finding, 0, 0);
+        trace->rule(finding);
 }
 
 #endif

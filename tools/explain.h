@@ -71,10 +71,8 @@ struct explain_means {
 void explain_ask(struct explain_answer *answer, struct explain_question const *question,
                  struct explain_means const *means);
 
-/* A rule has been asked at STAGE. KEY, of LENGTH bytes (0: none), is what its control file has.
- * False: out of memory. */
+/* A rule has been asked at STAGE. False: out of memory. */
 bool explain_add_rule(struct explain_answer *answer, struct control const *control,
-                      enum explain_stage stage, struct finding const *finding, char const *key,
-                      size_t length);
+                      enum explain_stage stage, struct finding const *finding);
 
 #endif

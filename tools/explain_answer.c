@@ -24,15 +24,10 @@ struct finding const *explain_deciding(struct explain_answer const *answer)
     return NULL;
 }
 
-/* Whoever found it knew the file alone. */
-static void complete_place(struct finding *finding, struct control const *control, char const *key,
-                           size_t length)
+/* What a rule that has nothing to say has looked into. */
+static void complete_text(struct finding *finding, struct control const *control)
 {
-    size_t const end = strlen(finding->place);
-    unsigned int const line = length ? settings_line(control, finding->place, key, length) : 0;
-    if (line)
-        snprintf(finding->place + end, sizeof finding->place - end, ":%u", line);
-    if (finding->text[0] || finding->verdict != FINDING_NOTHING || !end ||
+    if (finding->text[0] || finding->verdict != FINDING_NOTHING || !finding->place[0] ||
         strchr(finding->place, ':'))
         return;
     bool const absent = faccessat(control->directory, finding->place, F_OK, 0) != 0;
@@ -41,8 +36,7 @@ static void complete_place(struct finding *finding, struct control const *contro
 }
 
 bool explain_add_rule(struct explain_answer *answer, struct control const *control,
-                      enum explain_stage stage, struct finding const *finding, char const *key,
-                      size_t length)
+                      enum explain_stage stage, struct finding const *finding)
 {
     if (answer->count == answer->space) {
         size_t const space = answer->space * 2 + 16;
@@ -54,6 +48,6 @@ bool explain_add_rule(struct explain_answer *answer, struct control const *contr
     }
     struct explain_rule *const rule = answer->rules + answer->count++;
     *rule = (struct explain_rule){.stage = stage, .finding = *finding};
-    complete_place(&rule->finding, control, key, length);
+    complete_text(&rule->finding, control);
     return true;
 }

@@ -14,30 +14,28 @@
 
 static int news; /* a trace has no context */
 
-static void tell(char letter, char const *bytes, size_t length, char const *more,
-                 size_t more_length)
+static void tell(char letter, char const *bytes, size_t length)
 {
-    struct iovec const pieces[3] = {{.iov_base = &letter, .iov_len = 1},
-                                    {.iov_base = (char *)bytes, .iov_len = length},
-                                    {.iov_base = (char *)more, .iov_len = more_length}};
-    if (!packet_send(news, pieces, 3, NULL, 0))
+    struct iovec const pieces[2] = {{.iov_base = &letter, .iov_len = 1},
+                                    {.iov_base = (char *)bytes, .iov_len = length}};
+    if (!packet_send(news, pieces, 2, NULL, 0))
         _exit(EXIT_TEMPORARY);
 }
 
-static void tell_rule(struct finding const *finding, char const *key, size_t length)
+static void tell_rule(struct finding const *finding)
 {
     char bytes[FINDING_BYTES_MAX];
-    tell(EXPLAIN_RULE, bytes, finding_format(bytes, finding), key, length);
+    tell(EXPLAIN_RULE, bytes, finding_format(bytes, finding));
 }
 
 static void tell_refusal(char const *rule)
 {
-    tell(EXPLAIN_REFUSAL, rule, strlen(rule), NULL, 0);
+    tell(EXPLAIN_REFUSAL, rule, strlen(rule));
 }
 
 static void tell_recipient(char const *recipient, size_t length)
 {
-    tell(EXPLAIN_ACCEPTED, recipient, length, NULL, 0);
+    tell(EXPLAIN_ACCEPTED, recipient, length);
 }
 
 static struct trace const trace = {

@@ -8,7 +8,7 @@
 
 /* What it tells, a packet each, its letter first. */
 enum explain_news {
-    EXPLAIN_RULE = 'R',     /* a finding in its wire form, and the key behind it */
+    EXPLAIN_RULE = 'R',     /* a finding in its wire form */
     EXPLAIN_REFUSAL = 'F',  /* the rule's name */
     EXPLAIN_ACCEPTED = 'A', /* the recipient as it enters the envelope */
 };

@@ -34,9 +34,8 @@ void explain_fail(char const *what, int number)
 static void take_rule(struct explain_play *play, char const *bytes, size_t length)
 {
     struct finding finding;
-    size_t const taken = finding_parse(&finding, bytes, length);
-    if (taken && !explain_add_rule(play->answer, play->means->control, play->stage, &finding,
-                                   bytes + taken, length - taken))
+    if (finding_parse(&finding, bytes, length) &&
+        !explain_add_rule(play->answer, play->means->control, play->stage, &finding))
         explain_fail("out of memory", 0);
 }
 

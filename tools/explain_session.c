@@ -56,7 +56,7 @@ static void add_own_rule(struct explain_play *play, stralloc const *reply)
         (void)sscanf(text, "%8s %n", status, &at);
     finding_make(&finding, number < 500 ? FINDING_DEFER : FINDING_REFUSE, answer->rule, "");
     finding_reply(&finding, number, status, text + at);
-    if (!explain_add_rule(play->answer, play->means->control, play->stage, &finding, NULL, 0))
+    if (!explain_add_rule(play->answer, play->means->control, play->stage, &finding))
         explain_fail("out of memory", 0);
 }
 

@@ -160,6 +160,8 @@ def check_same(instance, case):
     assert answer["reply"] == said[-2 if said[-1].startswith("354 ") else -1]
     assert answer["reply"].startswith(f"{case.code} "), answer
     assert answer["rule"] == case.rule
+    refused = [event for event in instance.log() if event["event"] == "refused"]
+    assert not case.rule or (refused[-1]["rule"], refused[-1].get("place", "")) == (case.rule, answer["place"])
     return answer
 
 

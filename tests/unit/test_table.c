@@ -27,6 +27,14 @@ static enum control_result load(struct folder *folder, struct table *table)
     return table_load(table, &folder->control, "list", parse_pair, &folder->error);
 }
 
+static void assert_line(struct table const *table, char const *key, unsigned int expected)
+{
+    char const *value = 0;
+    size_t length = 0;
+    assert_true(table_find(table, key, strlen(key), &value, &length));
+    assert_int_equal(table_line(value), expected);
+}
+
 /* The value of KEY is EXPECTED; 0: it is not there. */
 static void assert_found(struct table const *table, char const *key, char const *expected)
 {
@@ -74,12 +82,16 @@ static void test_find(void **state)
 {
     struct folder *folder = *state;
     struct table table;
-    folder_write(folder, "list", "One:First\nTWO\none:second\n:empty key\n\303\204:\303\204\n");
+    folder_write(folder, "list",
+                 "One:First\nTWO\none:second\n# not this\n:empty key\n\303\204:\303\204\n");
     assert_int_equal(load(folder, &table), CONTROL_OK);
     assert_found(&table, "one", "First");
     assert_found(&table, "ONE", "First");
     assert_found(&table, "two", "");
     assert_found(&table, "", "empty key");
+    assert_line(&table, "one", 1); /* the first counts */
+    assert_line(&table, "two", 2);
+    assert_line(&table, "", 5);
     assert_found(&table, "three", 0);
     assert_found(&table, "on", 0);
     assert_found(&table, "\303\204", "\303\204");
