@@ -121,8 +121,10 @@ class Events:
     def __exit__(self, *_):
         self.process.communicate("\n")
         command = ["perf", "script", "-i", self.output.name, "-F", "comm,event"]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        for line in text.splitlines():
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"perf script: exit {done.returncode} {done.stderr[-300:]}")
+        for line in done.stdout.splitlines():
             name, event = line.rsplit(None, 1)
             event = event.split("/")[0].rstrip(":")
             self.counts[name.strip()][event] += 1000 / self.HERTZ if self.cpu else 1
