@@ -62,12 +62,23 @@ enum policy_rule policy_sender(struct connection const *connection, char const *
     return POLICY_WELCOME;
 }
 
-/* True when the literal names the address at which the client reached us. */
-static bool is_our_literal(struct connection const *connection, char const *text, size_t length)
+/* The literal of the address at which the client has reached us means localiphost, and is replaced
+ * by it before any rule looks at it: no rule is passed by another spelling of a recipient. */
+static void resolve_our_literal(struct connection const *connection, struct address *address)
 {
+    char const *const host = connection->settings->routing.localiphost;
+    size_t const host_length = strlen(host);
+    size_t length;
+    char const *const domain = address_domain(address, &length);
     ip46 ip;
-    return connection->has_remote && address_literal_ip(text, length, &ip) &&
-           ip_is_same(&ip, &connection->local);
+    if (address->domain != ADDRESS_DOMAIN_LITERAL || !connection->has_remote ||
+        !address_literal_ip(domain, length, &ip) || !ip_is_same(&ip, &connection->local) ||
+        host_length > ADDRESS_MAX - address->local_length - 1)
+        return;
+    address->length = address->local_length + 1;
+    memcpy(address->bytes + address->length, host, host_length + 1);
+    address->length += host_length;
+    address->domain = ADDRESS_DOMAIN_NAME;
 }
 
 /* False when it would not fit: settings hold names that are longer than any domain. */
@@ -184,10 +195,8 @@ static enum policy_rule judge_recipient(struct connection const *connection, cha
                                         struct address const *address,
                                         struct policy_recipient *recipient)
 {
-    struct routing const *routing = &connection->settings->routing;
     size_t length;
-    char const *domain = address_domain(address, &length);
-    bool foreign_literal = false;
+    char const *const domain = address_domain(address, &length);
 
     if (policy_ask(connection, POLICY_NULL_RECIPIENT, address->length == 0))
         return POLICY_NULL_RECIPIENT;
@@ -200,15 +209,8 @@ static enum policy_rule judge_recipient(struct connection const *connection, cha
     if (connection->role != ROLE_MX && policy_ask(connection, POLICY_RECIPIENT_INCOMPLETE,
                                                   is_incomplete(connection->settings, address)))
         return POLICY_RECIPIENT_INCOMPLETE;
-    if (address->domain == ADDRESS_DOMAIN_LITERAL) {
-        if (is_our_literal(connection, domain, length)) {
-            domain = routing->localiphost;
-            length = strlen(domain);
-        } else {
-            foreign_literal = true;
-        }
-    }
-    enum policy_rule rule = find_right(connection, login, domain, length, foreign_literal);
+    enum policy_rule rule =
+        find_right(connection, login, domain, length, address->domain == ADDRESS_DOMAIN_LITERAL);
     if (!policy_accepts(rule))
         return rule;
     char const *suffix = rule == POLICY_RELAYCLIENT ? connection->relay_suffix : "";
@@ -220,6 +222,7 @@ static enum policy_rule judge_recipient(struct connection const *connection, cha
 static enum policy_rule judge(struct connection const *connection, char const *login, bool bounce,
                               struct address *address, struct policy_recipient *recipient)
 {
+    resolve_our_literal(connection, address);
     enum policy_rule const tag = bounce_policy_unwrap(connection, address);
     if (!policy_accepts(tag))
         return tag;

@@ -83,8 +83,8 @@ struct policy_recipient {
 };
 
 /* May mail for ADDRESS enter here? BOUNCE says that it comes from the null sender. RECIPIENT is
- * filled in when it may. The signature of one of ours (lib/batv.h) is taken off ADDRESS first: who
- * looks at it afterwards sees whose it is. */
+ * filled in when it may. Our own literal in ADDRESS is replaced by localiphost first, and the
+ * signature of one of ours (lib/batv.h) taken off: who looks at it afterwards sees whose it is. */
 enum policy_rule policy_recipient(struct connection const *connection, char const *login,
                                   bool bounce, struct address *address,
                                   struct policy_recipient *recipient);
