@@ -50,11 +50,17 @@ static bool from_socket(int descriptor, name_func *name, ip46 *ip, uint16_t *por
 
 bool client_address(char const *text, ip46 *ip)
 {
+    char plain[INET6_ADDRSTRLEN];
     ip46 scanned;
-    size_t const length = text ? ip46_scan(text, &scanned) : 0;
-    if (!length || text[length])
+    size_t const length = text ? strcspn(text, "%") : 0;
+    if (!length || length >= sizeof plain)
         return false;
-    set_address(ip, scanned.ip, ip46_is6(&scanned));
+    memcpy(plain, text, length);
+    plain[length] = 0;
+    /* Not ip46_scan, to which 383.0.0.1 is 127.0.0.1. */
+    if (!ip_scan(&scanned, plain) || (text[length] && !ip46_is6(&scanned)))
+        return false;
+    *ip = scanned;
     return true;
 }
 

@@ -18,6 +18,7 @@
 
 #include "configured.h"
 #include "lib/descriptors.h"
+#include "lib/ip.h"
 #include "lib/log.h"
 #include "smtpd/client.h"
 #include "smtpd/keeper.h"
@@ -65,7 +66,7 @@ static int bind_address(char const *text)
     ip_text[length - 2 * brackets] = 0;
     if (!length)
         ip46_from_ip6(&ip, IP6_ANY);
-    else if (!ip46_scan(ip_text, &ip))
+    else if (!ip_scan(&ip, ip_text))
         die_usage("-l expects an address in numbers before its last colon");
     int const listener = socket_tcp46_nbcoe(ip46_is6(&ip));
     /* skalibs makes its sockets for IPv6 alone; without an address IPv4 is meant too. */

@@ -142,7 +142,7 @@ def test_by_name(prepared):
 
 def test_what_is_no_role(prepared):
     for arguments in (("-R", "users"), ("-R", ""), ("-l", "users@127.0.0.1:0"),
-                      ("-l", "@127.0.0.1:0"), ("-l", "submission@"),
+                      ("-l", "@127.0.0.1:0"), ("-l", "127.0.0.1.5:0"), ("-l", "::1]:0"), ("-l", "submission@"),
                       ("-l", "mx@submission@127.0.0.1:0")):  # fmt: skip
         line = prepared.command("ekiden-smtpd", "-C", prepared.control, "-Q", prepared.queue,
                                 *arguments)
