@@ -70,4 +70,6 @@ def test_curves_are_measured(build, tmp_path):
             found = dict(zip(head, row))
             wanted = [key for key in head if "postfix" not in key and "ext4" not in key
                       and not key.endswith("cpu")]  # fmt: skip
+            if name == "idle" and os.geteuid() != 0:  # memory is that of a control group
+                wanted = [key for key in wanted if key not in ("ekiden", "ekiden-tls")]
             assert "-" not in [found[key] for key in wanted], found

@@ -147,7 +147,8 @@ def test_many_messages_for_a_slow_host_hold_up_nobody(stopped):
         stopped.wait(lambda: f"user{index}@fine.test" in stopped.sent(), "mail for another host")
     stopped.wait(lambda: stopped.recipients() == ["ok"] * 3, "the local ones")
     assert len(stopped.transactions()) == START + 3
-    assert len(os.listdir(f"/proc/{stopped.process.pid}/fd")) < 500
+    if os.geteuid() == 0:  # it is not dumpable: nobody else may look
+        assert len(os.listdir(f"/proc/{stopped.process.pid}/fd")) < 500
     stopped.tell("unhang")
     stopped.await_event("done", MANY + 3)
     assert Counter(stopped.sent())["user@hang.test"] == MANY

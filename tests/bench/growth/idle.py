@@ -12,8 +12,8 @@ POSTFIX_MOST = 500  # at 1.7 MB each
 
 
 def memory(server):
-    """PSS of all its processes in KiB."""
-    return sum(map(measure.pss, server.cpu.members()))
+    """PSS of all its processes in KiB, or None where they have no control group, as without root."""
+    return sum(map(measure.pss, server.cpu.members())) if server.cpu.folder else None
 
 
 def kernel_memory():
@@ -68,7 +68,9 @@ class Connections(Curve):
     def measure(self, options, server, name, point, empty):
         tls, before, kernel = name.endswith("tls"), len(server.cpu.members()), kernel_memory()
         with Idle(server, options, point, tls=tls, deadline=600):
-            row = {name: memory(server) - empty, f"{name}-kernel": kernel_memory() - kernel}
+            row = {f"{name}-kernel": kernel_memory() - kernel}
+            if empty is not None:
+                row[name] = memory(server) - empty
             if not tls:
                 times = run(server, options, "greeting", count=options.repeat(300))
                 row[f"{name}-greeting"] = times["p50-ms"]
