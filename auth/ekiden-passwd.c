@@ -56,7 +56,8 @@ static void make_folder(struct control const *control)
     struct privilege_user owner;
     find_owner(&owner, control);
     if (mkdirat(control->directory, PASSWORDS_FOLDER, 0700) != 0 && errno != EEXIST)
-        die(EXIT_TEMPORARY, strerror(errno));
+        die(EXIT_TEMPORARY, errno == EACCES ? "this user may not make the folder auth; ask as root"
+                                            : strerror(errno));
     int const folder = openat(control->directory, PASSWORDS_FOLDER,
                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat status;

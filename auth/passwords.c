@@ -61,9 +61,12 @@ enum control_result passwords_open(struct passwords *passwords, struct control c
     snprintf(passwords->path, sizeof passwords->path, "%s/" PASSWORDS_FOLDER, control->path);
     passwords->folder.directory = openat(control->directory, PASSWORDS_FOLDER,
                                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (passwords->folder.directory < 0 && errno == ENOENT)
+        return CONTROL_ABSENT;
     if (passwords->folder.directory < 0)
-        return errno == ENOENT ? CONTROL_ABSENT
-                               : control_problem(control, PASSWORDS_FOLDER, error, strerror(errno));
+        return control_problem(control, PASSWORDS_FOLDER, error,
+                               errno == EACCES ? "it is for root and its owner alone"
+                                               : strerror(errno));
     if (fstat(passwords->folder.directory, &status) != 0)
         return control_problem(control, PASSWORDS_FOLDER, error, strerror(errno));
     return passwords_judge(passwords, ".", &status, error);

@@ -29,7 +29,8 @@ configure  = sed $(foreach name,$(settings),-e 's|@$(name)@|$($(name))|g')
 # that runs, or a supervisor that reads, never meets half of it.
 define install_file
 	@mkdir -p '$(DESTDIR)$(dir $(2))'
-	$(if $(filter %.in,$(1)),$(configure) $(1),cat $(1)) > '$(DESTDIR)$(2).new'
+	@echo "  INSTALL $(DESTDIR)$(2)"
+	@$(if $(filter %.in,$(1)),$(configure) $(1),cat $(1)) > '$(DESTDIR)$(2).new'
 	@chmod $(3) '$(DESTDIR)$(2).new' && mv -f '$(DESTDIR)$(2).new' '$(DESTDIR)$(2)'
 
 endef
@@ -48,6 +49,7 @@ man_pages   := $(wildcard doc/man/*.[1-8])
 
 .PHONY: install install-programs install-man install-etc install-control
 install: install-programs install-man install-etc install-control
+	@echo 'Installed. What comes next stands in INSTALL: users and folders, names, a service.'
 
 # What a person types goes to SBIN, what only other programs start to LIBEXEC.
 typed := $(tools_programs) ekiden-passwd
@@ -56,7 +58,7 @@ install-programs: all
 	  $(call install_file,$(BUILD)/$(program),$(SBIN)/$(program),0755))
 	$(foreach program,$(filter-out $(typed),$(programs)),\
 	  $(call install_file,$(BUILD)/$(program),$(LIBEXEC)/$(program),0755))
-	$(foreach name,mailq newaliases,ln -sf sendmail '$(DESTDIR)$(SBIN)/$(name)' &&) :
+	@$(foreach name,mailq newaliases,ln -sf sendmail '$(DESTDIR)$(SBIN)/$(name)' &&) :
 
 install-man:
 	$(foreach page,$(man_pages),\

@@ -1,5 +1,6 @@
 /* ekiden: the commands of an operator, under one name. See ekiden(8). */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,15 +27,17 @@ static struct command {
     {"serve", "start a server and a scheduler, and stop them together", NULL, "ekiden-serve"}};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
-static int usage(char const *unknown)
+static void print_usage(FILE *where)
 {
-    if (unknown)
-        fprintf(stderr, "ekiden: there is no command of this name\n");
-    fputs("usage: ekiden COMMAND ...\ncommands:\n", stderr);
+    fputs("usage: ekiden COMMAND ...\ncommands:\n", where);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(stderr, "  %-8s %s\n", commands[i].name, commands[i].what);
-    fputs("`ekiden queue help` tells more of that command; ekiden(8) of all.\n", stderr);
-    return EXIT_USAGE;
+        fprintf(where, "  %-8s %s\n", commands[i].name, commands[i].what);
+    fputs("`ekiden queue help` tells more of that command; ekiden(8) of all.\n", where);
+}
+
+static bool asks_for_help(char const *word)
+{
+    return !strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h");
 }
 
 static int execute(char const *program, char *const *argv)
@@ -51,11 +54,16 @@ int main(int argc, char *const *argv)
     log_start("ekiden");
     if (!descriptors_standard())
         return EXIT_TEMPORARY;
-    if (argc < 2)
-        return usage(NULL);
-    for (size_t i = 0; i < COMMANDS; i++)
+    if (argc > 1 && asks_for_help(argv[1])) {
+        print_usage(stdout);
+        return 0;
+    }
+    for (size_t i = 0; argc > 1 && i < COMMANDS; i++)
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].run ? commands[i].run(argc - 1, argv + 1)
                                    : execute(commands[i].program, argv + 1);
-    return usage(argv[1]);
+    if (argc > 1)
+        fputs("ekiden: there is no command of this name\n", stderr);
+    print_usage(stderr);
+    return EXIT_USAGE;
 }

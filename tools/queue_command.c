@@ -156,11 +156,14 @@ static void fence(struct queue_arguments const *arguments)
     sandbox_allow_calls(calls, sizeof calls / sizeof *calls);
 }
 
+#define FOR_WHOM      "the queue is for root, and for the user that ekiden-send runs as"
+#define NEVER_STARTED "no scheduler was ever started on this queue: start ekiden-send, or see -Q"
+
 void queue_command_open(struct queue_arguments *arguments)
 {
     arguments->queue = open(arguments->queue_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (arguments->queue < 0)
-        queue_command_fail(arguments->queue_path, errno);
+        queue_command_fail(errno == EACCES ? FOR_WHOM : arguments->queue_path, errno);
 }
 
 void queue_command_drop(struct queue_arguments *arguments)
@@ -172,11 +175,10 @@ void queue_command_drop(struct queue_arguments *arguments)
     owner.uid = status.st_uid;
     owner.gid = status.st_gid;
     if (privilege_is_root() && (!owner.uid || !owner.gid))
-        queue_command_fail("no scheduler was ever started on this queue: it is root's", 0);
+        queue_command_fail(NEVER_STARTED, 0);
     privilege_drop(&owner, NULL);
     if (faccessat(arguments->queue, "new", R_OK | W_OK | X_OK, 0) != 0)
-        queue_command_fail("the queue is for root, and for the user that ekiden-send runs as",
-                           errno);
+        queue_command_fail(errno == ENOENT ? NEVER_STARTED : FOR_WHOM, errno == ENOENT ? 0 : errno);
     fence(arguments);
 }
 
