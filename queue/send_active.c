@@ -219,6 +219,15 @@ void send_active_touch(struct send_active *active, struct send_message *message)
     active->touched = message;
 }
 
+void send_active_touch_over(struct send_active *active)
+{
+    for (unsigned int bucket = 0; bucket < SEND_ACTIVE_BUCKETS; bucket++)
+        for (struct send_message *message = active->buckets[bucket]; message;
+             message = message->in_bucket)
+            if (send_message_is_over(message))
+                send_active_touch(active, message);
+}
+
 struct send_message *send_active_pop_touched(struct send_active *active)
 {
     struct send_message *const message = active->touched;

@@ -141,6 +141,8 @@ bool send_active_has_waiting(struct send_active const *active);
 
 /* The set of messages that got a result. */
 void send_active_touch(struct send_active *active, struct send_message *message);
+/* Puts those there whose tries are over: what is left is that their files say so. */
+void send_active_touch_over(struct send_active *active);
 struct send_message *send_active_pop_touched(struct send_active *active);
 
 #endif

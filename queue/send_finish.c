@@ -59,6 +59,7 @@ static void finish_done(struct send *send, struct send_message *message)
             notes_remove(send->queue, message->id);
         queue_count_add(send->count.shared, -1);
         log_end(message, "done", NULL, NULL);
+        message->dirty_from = message->dirty_to = 0; /* nobody asks for its marks any more */
         return;
     }
     stay(send, message, "unlink");
@@ -77,7 +78,11 @@ static void finish_deferred(struct send *send, struct send_message *message)
         send_schedule_delay(message->content.arrival, now, random, SEND_WHEEL_LONGEST);
     int const slot = send_wheel_slot(&send->source.wheel, now, delay);
     /* What was reported is synced, or else it is reported once more. */
-    send_result_write(send, message, message->is_reported ? SEND_MARKS_SYNC : SEND_MARKS_WRITE);
+    if (!send_result_write(send, message,
+                           message->is_reported ? SEND_MARKS_SYNC : SEND_MARKS_WRITE)) {
+        stay(send, message, "marks");
+        return;
+    }
     if (slot != message->place &&
         !send_place_move(send->queue, message->place, slot, message->id)) {
         stay(send, message, "rename to the wheel");
@@ -97,7 +102,11 @@ static void finish_paused(struct send *send, struct send_message *message)
 {
     struct send_wheel *const wheel = &send->source.wheel;
     int const slot = message->place >= 0 ? message->place : send_wheel_parking(wheel);
-    send_result_write(send, message, message->is_reported ? SEND_MARKS_SYNC : SEND_MARKS_WRITE);
+    if (!send_result_write(send, message,
+                           message->is_reported ? SEND_MARKS_SYNC : SEND_MARKS_WRITE)) {
+        stay(send, message, "marks");
+        return;
+    }
     send_wheel_park(wheel, slot);
     /* Before the file is there: a cursor that is ahead of it would leave it for hours. */
     send_wheel_save(wheel, send->active.in_slot);
@@ -198,6 +207,17 @@ static bool finish(struct send *send, struct send_message *message)
     return true;
 }
 
+/* Its file does not have the marks of this try, as on a disk that can only be read: let go, it
+ * would be tried again with every look, and delivered each time. It stays active, so that nobody
+ * takes it, until a later turn has written them. */
+static bool is_unmarked(struct send const *send, struct send_message const *message)
+{
+    struct stat status;
+    return message->dirty_from != message->dirty_to && !message->left && !message->corrupt &&
+           !send->stopping &&
+           (send_place_stat(send->queue, message->place, message->id, &status) || errno != ENOENT);
+}
+
 void send_finish_turn(struct send *send)
 {
     struct send_message *message;
@@ -205,7 +225,7 @@ void send_finish_turn(struct send *send)
         if (!send_message_is_over(message)) {
             if (send_result_write(send, message, SEND_MARKS_WRITE))
                 send_park_put_back(send, message);
-        } else if (finish(send, message)) {
+        } else if (finish(send, message) && !is_unmarked(send, message)) {
             send_active_remove(&send->active, message);
             send_message_free(message);
         }

@@ -79,6 +79,7 @@ static void stop(struct send *send, int exit_code)
         return;
     send->stopping = true;
     send_dispatch_stop(send);
+    send_active_touch_over(&send->active);
 }
 
 /* What asked for TLS is refused from now on, and nobody here may start it again. */
@@ -123,6 +124,7 @@ static void handle_signals(struct send *send)
         case SIGALRM:
             send_destinations_revive(&send->destinations);
             send_source_all(&send->source);
+            send_active_touch_over(&send->active);
             break;
         case SIGCHLD:
             reap(send); /* that it ended is seen at its socket, after its last answers */
@@ -154,8 +156,10 @@ static bool work(struct send *send)
 {
     bool more = false;
     if (!send->stopping) {
-        if (send_source_tick(&send->source, send_now(), send_clock()))
+        if (send_source_tick(&send->source, send_now(), send_clock())) {
             send_backlog_clear_more(&send->backlog);
+            send_active_touch_over(&send->active);
+        }
         more = send_intake_turn(send);
         more = send_dispatch_turn(send) || (more && !send_intake_is_behind(send));
         /* Afterwards: a place that has come free is for those that stand in line for it. */

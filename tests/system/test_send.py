@@ -939,6 +939,33 @@ def test_rename_that_cannot_be_done(scheduler):
     assert scheduler.marks(name) == [TODO, DONE]
 
 
+@pytest.mark.parametrize("others", [(), ("defer2",)])
+def test_what_cannot_be_marked_is_not_delivered_again(scheduler, others):
+    """A disk that can only be read, as after an error: neither mark nor removal. However often the
+    folders are looked through, nobody gets it twice."""
+    name = scheduler.inject_named(at("held"), *map(at, others))
+    scheduler.await_held()
+    scheduler.inject(at("defer"))
+    path, new = scheduler.path(name), scheduler.queue / "new"
+    path.chmod(0o440)
+    new.chmod(0o555)
+    for slot in range(512):
+        (scheduler.queue / f"wheel/{slot:03}").chmod(0o555)
+    scheduler.release()
+    scheduler.await_event("not-settled", id=name)
+    for count in (2, 3):
+        scheduler.process.send_signal(signal.SIGALRM)
+        scheduler.await_event("delivery", count, recipient=at("defer"))
+    assert scheduler.recipients() == ["held"]
+    path.chmod(0o660)
+    new.chmod(0o777)
+    scheduler.process.send_signal(signal.SIGALRM)
+    if others:
+        scheduler.wait(lambda: scheduler.marks(name) == [DONE, TODO], "the marks")
+    else:
+        scheduler.await_event("done", id=name)
+
+
 def test_message_of_that_name_is_never_replaced(scheduler):
     name = scheduler.inject_named(at("silent"))
     scheduler.kill()
