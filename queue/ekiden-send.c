@@ -26,6 +26,7 @@
 #include "queue/send.h"
 #include "queue/send_fence.h"
 #include "queue/send_loop.h"
+#include "queue/send_operate.h"
 #include "queue/send_start.h"
 
 #define USAGE                                                                                      \
@@ -227,5 +228,6 @@ int main(int argc, char const *const *argv)
     send_control_start(&send.control_socket, send.queue);
     send_fence(send.queue, send.control.directory, accounts);
     log_started(&options);
+    send_operate_on_asked(&send);
     return send_loop(&send, signals);
 }

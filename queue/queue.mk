@@ -8,6 +8,6 @@ queue_modules  := envelope queue_file queue_form queue_read queue_layout queue_c
                   send_backlog send_intake send_park send_window notes reasons report_job verp \
                   inject_client inject_path inject_peer inject_limits inject_fence inject_socket \
                   inject_server inject_relay queue_list \
-                  queue_walk queue_item queue_control queue_operate queue_cancel send_control send_operate \
+                  queue_walk queue_item queue_control queue_asked queue_operate queue_cancel send_control send_operate \
                   bounce bounce_settings bounce_header bounce_original bounce_writer bounce_reason \
                   bounce_failures bounce_status bounce_report

@@ -34,6 +34,7 @@ enum queue_operation {
 struct queue_request {
     enum queue_operation operation; /* 0: none */
     int place;                      /* enum send_place, a slot, or QUEUE_PLACE_UNKNOWN */
+    bool unsure;                    /* of the scheduler: deliveries have ended without a result */
     uid_t who; /* asks, for the log: never what a packet says, but what the kernel does */
     char id[QUEUE_ID_LENGTH + 1];
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "queue/queue_asked.h"
 #include "queue/queue_count.h"
 
 #define FOLDER_MODE 0770
@@ -124,10 +125,11 @@ static bool has_folder(int queue, char const *name, struct owner const *owner)
 }
 
 /* new/ is made last: where it is there and has its owner, all the others have been made. But a
- * queue of a version that had no notes/ or no count has a new/. */
+ * queue of a version that had no notes/, no asked/ or no count has a new/. */
 static bool is_made(int queue, struct owner const *owner)
 {
-    return has_folder(queue, "new", owner) && has_folder(queue, "notes", owner) && has_count(queue);
+    return has_folder(queue, "new", owner) && has_folder(queue, "notes", owner) &&
+           has_folder(queue, QUEUE_ASKED_FOLDER, owner) && has_count(queue);
 }
 
 static bool make_all(int queue, struct owner const *owner)
@@ -136,7 +138,9 @@ static bool make_all(int queue, struct owner const *owner)
         return fail("owner of the queue folder");
     if (!make_wheel(queue, owner) || !make_folder(queue, "hold", owner) ||
         !make_folder(queue, "bad", owner) ||
-        !make_folder_of_mode(queue, "notes", owner, NOTES_MODE) || !make_files(queue, owner))
+        !make_folder_of_mode(queue, "notes", owner, NOTES_MODE) ||
+        !make_folder_of_mode(queue, QUEUE_ASKED_FOLDER, owner, NOTES_MODE) ||
+        !make_files(queue, owner))
         return false;
     if (fsync(queue) != 0)
         return fail("fsync of the queue folder");

@@ -7,6 +7,7 @@
  *   wheel/cursor  text: the time up to which slots have been taken; only a hint
  *
  *   notes/      ID: what is to be reported of the message ID (queue/notes.h)
+ *   asked/      ID: what an operator wants of the message ID (queue/queue_asked.h)
  *   hold/       held by the operator
  *   bad/        unparsable, set aside
  *
@@ -26,8 +27,8 @@
 #define QUEUE_SLOT_SECONDS 64 /* the ring holds 9.1 hours; no deferral is longer */
 
 /* Makes what is missing below QUEUE (folders 0770, owner scheduler, group injector; FIFO and count
- * 0660; notes/ is the scheduler's alone), durably; also what a queue of an older version lacks.
- * Where all is there it costs three stats. False after logging. */
+ * 0660; notes/ and asked/ are the scheduler's alone), durably; also what a queue of an older
+ * version lacks. Where all is there it costs four stats. False after logging. */
 bool queue_layout_make(int queue, struct privilege_user const *scheduler,
                        struct privilege_user const *injector);
 

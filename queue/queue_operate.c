@@ -8,6 +8,7 @@
 
 #include "lib/log.h"
 #include "queue/notes.h"
+#include "queue/queue_asked.h"
 #include "queue/queue_cancel.h"
 #include "queue/send_place.h"
 #include "queue/wake.h"
@@ -16,6 +17,7 @@ struct target {
     struct queue_hands const *hands;
     int queue, place;
     char const *id;
+    bool unsure;
     struct queue_answer *answer;
 };
 
@@ -61,7 +63,8 @@ static void drop(struct target const *target)
  * is made durable as well. Not before its marks are, or a crash would have it delivered. */
 static void cancel(struct target const *target, struct queue_message const *message)
 {
-    if (!queue_cancel(target->queue, target->place, target->id, message)) {
+    if (!queue_cancel(target->queue, target->place, target->id, message,
+                      target->unsure ? QUEUE_OPERATE_UNSURE : QUEUE_OPERATE_CANCELLED)) {
         say(target, QUEUE_FAILED, "the failures cannot be noted", errno);
         return;
     }
@@ -160,18 +163,15 @@ static void forget_cursor(int queue, struct queue_answer *answer)
                      removed ? "" : "wheel/cursor cannot be removed", removed ? 0 : errno);
 }
 
-void queue_operate(struct queue_hands const *hands, struct queue_request const *request,
-                   struct queue_answer *answer)
+static void operate_on_one(struct queue_hands const *hands, struct queue_request const *request,
+                           struct queue_answer *answer)
 {
     struct target target = {.hands = hands,
                             .queue = hands->queue,
                             .place = request->place,
                             .id = request->id,
+                            .unsure = request->unsure,
                             .answer = answer};
-    if (request->operation == QUEUE_RETRY_ALL) {
-        forget_cursor(hands->queue, answer);
-        return;
-    }
     if (!send_place_find(hands->queue, request->id, &target.place)) {
         say(&target, QUEUE_GONE, "", 0);
         return;
@@ -181,6 +181,20 @@ void queue_operate(struct queue_hands const *hands, struct queue_request const *
         say(&target, QUEUE_NOTHING, why, 0);
     else
         open_and_act(&target, request->operation);
+}
+
+/* What was asked before is forgotten afterwards: this is the later word, or the same that was
+ * written down. Before it is done, an end in between would lose it. */
+void queue_operate(struct queue_hands const *hands, struct queue_request const *request,
+                   struct queue_answer *answer)
+{
+    if (request->operation == QUEUE_RETRY_ALL) {
+        forget_cursor(hands->queue, answer);
+        return;
+    }
+    operate_on_one(hands, request, answer);
+    if (answer->outcome != QUEUE_FAILED)
+        queue_asked_forget(hands->queue, request->id);
 }
 
 void queue_operate_log(struct queue_request const *request, struct queue_answer const *answer)

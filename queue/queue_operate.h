@@ -11,8 +11,11 @@
 #include "queue/queue_control.h"
 #include "queue/queue_count.h"
 
-/* What recipients of a cancelled message fail with. */
+/* What recipients of a cancelled message fail with; and where some were in an agent's hands that
+ * has not said what became of them. */
 #define QUEUE_OPERATE_CANCELLED "5.7.1 the operator of this server has cancelled the delivery"
+#define QUEUE_OPERATE_UNSURE                                                                       \
+    QUEUE_OPERATE_CANCELLED "; it may have been under way and have succeeded"
 
 /* The hands that do it: the scheduler's, or those of who holds the lock. */
 struct queue_hands {

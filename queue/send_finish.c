@@ -128,7 +128,7 @@ static void finish_asked(struct send *send, struct send_message *message, bool m
         return;
     }
     finish_done(send, message);
-    send_operate_on_gone(message);
+    send_operate_on_gone(send, message);
 }
 
 /* A try that was broken off, or that found damage: the end of it, whatever its recipients' marks

@@ -1,8 +1,13 @@
 #include "queue/send_operate.h"
 
+#include <errno.h>
+
+#include "lib/log.h"
+#include "queue/queue_asked.h"
 #include "queue/queue_operate.h"
 #include "queue/send_dispatch.h"
 #include "queue/send_finish.h"
+#include "queue/send_place.h"
 #include "queue/send_schedule.h"
 
 static void operate_on_file(struct send *send, struct queue_request const *request,
@@ -20,10 +25,12 @@ static void operate_on_file(struct send *send, struct queue_request const *reque
     queue_operate(&hands, request, answer);
 }
 
-/* What was asked before and waits still is replaced: the last word counts. */
+/* What was asked before and waits still is replaced: the last word counts. What has to wait is
+ * written down first, or nothing is promised. */
 static void operate_on_active(struct send *send, struct send_message *message,
                               struct queue_request const *request, struct queue_answer *answer)
 {
+    struct queue_request noted = *request;
     bool const trying = request->operation == QUEUE_RETRY || request->operation == QUEUE_RELEASE;
     if (trying && !message->request.operation) {
         bool const retry = request->operation == QUEUE_RETRY;
@@ -31,11 +38,16 @@ static void operate_on_active(struct send *send, struct send_message *message,
                          retry ? "" : "is not held", 0);
         return;
     }
-    queue_answer_set(answer, request->id, QUEUE_WAITS, "", 0);
-    message->request = *request;
-    message->request.place = message->place;
+    noted.place = message->place;
     if (trying)
-        message->request.operation = QUEUE_RETRY;
+        noted.operation = QUEUE_RETRY;
+    if (message->in_flight && !queue_asked_note(send->queue, &noted)) {
+        queue_answer_set(answer, request->id, QUEUE_FAILED, "it cannot be written down in asked/",
+                         errno);
+        return;
+    }
+    queue_answer_set(answer, request->id, QUEUE_WAITS, "", 0);
+    message->request = noted;
     message->answer = answer;
     send_dispatch_break(send, message);
     send_finish_turn(send);
@@ -72,22 +84,22 @@ static void tell(struct send_message *message, struct queue_answer const *answer
         queue_operate_log(&message->request, answer);
 }
 
-void send_operate_on_gone(struct send_message *message)
+void send_operate_on_gone(struct send *send, struct send_message *message)
 {
     struct queue_answer answer;
     queue_answer_set(&answer, message->id, QUEUE_GONE, "", 0);
+    queue_asked_forget(send->queue, message->id);
     tell(message, &answer);
 }
 
 void send_operate_on_left(struct send *send, struct send_message *message, bool marked)
 {
     struct queue_answer answer;
-    struct queue_request const *const request = &message->request;
-    if (request->operation == QUEUE_BOUNCE && (!marked || message->unanswered))
+    struct queue_request *const request = &message->request;
+    request->unsure = message->unanswered;
+    if (request->operation == QUEUE_BOUNCE && !marked)
         queue_answer_set(&answer, message->id, QUEUE_FAILED,
-                         marked ? "a delivery has ended without a result; ask again"
-                                : "what was delivered cannot be marked; ask again",
-                         0);
+                         "what was delivered cannot be marked; ask again", 0);
     else
         operate_on_file(send, request, &answer);
     if (answer.outcome == QUEUE_FAILED) {
@@ -95,4 +107,36 @@ void send_operate_on_left(struct send *send, struct send_message *message, bool 
         send_source_soon(&send->source, send_clock());
     }
     tell(message, &answer);
+}
+
+/* There is a line only of what waited for deliveries, and how these ended is not known. */
+static void operate_on_asked(struct send *send, char const *id)
+{
+    struct queue_request request;
+    struct queue_answer answer;
+    if (!queue_asked_read(send->queue, id, &request)) {
+        queue_asked_forget(send->queue, id);
+        return;
+    }
+    request.unsure = true;
+    operate_on_file(send, &request, &answer);
+    queue_operate_log(&request, &answer);
+}
+
+void send_operate_on_asked(struct send *send)
+{
+    struct send_folder folder;
+    char id[QUEUE_ID_LENGTH + 1];
+    enum send_folder_result result;
+    if (!send_folder_open(&folder, send->queue, SEND_PLACE_ASKED)) {
+        log_failure("folder-not-read", QUEUE_ASKED_FOLDER, errno);
+        return;
+    }
+    do {
+        result = send_folder_next(&folder, &send->source.odd, id);
+        if (result == SEND_FOLDER_FILE)
+            operate_on_asked(send, id);
+    } while (result == SEND_FOLDER_FILE || result == SEND_FOLDER_OTHER);
+    if (result == SEND_FOLDER_ERROR)
+        log_failure("folder-not-read", QUEUE_ASKED_FOLDER, errno);
 }

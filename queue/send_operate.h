@@ -18,6 +18,10 @@ void send_operate(struct send *send, struct queue_request const *request,
 void send_operate_on_left(struct send *send, struct send_message *message, bool marked);
 
 /* The same where every recipient is settled and nothing is to be reported: the message has gone. */
-void send_operate_on_gone(struct send_message *message);
+void send_operate_on_gone(struct send *send, struct send_message *message);
+
+/* Does what was asked of a scheduler before this one and had to wait (queue/queue_asked.h), before
+ * anything is tried. */
+void send_operate_on_asked(struct send *send);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "queue/queue_asked.h"
+
 void send_place_folder(char path[SEND_PLACE_PATH_MAX], int place)
 {
     switch (place) {
@@ -19,6 +21,9 @@ void send_place_folder(char path[SEND_PLACE_PATH_MAX], int place)
         break;
     case SEND_PLACE_NOTES:
         snprintf(path, SEND_PLACE_PATH_MAX, "notes");
+        break;
+    case SEND_PLACE_ASKED:
+        snprintf(path, SEND_PLACE_PATH_MAX, QUEUE_ASKED_FOLDER);
         break;
     case SEND_PLACE_WHEEL:
         snprintf(path, SEND_PLACE_PATH_MAX, "wheel");

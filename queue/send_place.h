@@ -10,14 +10,15 @@
 #include "queue/queue_layout.h"
 
 /* A place is a slot of the wheel (0 to QUEUE_SLOTS - 1) or one of these. No message lies in the
- * last three: they are folders to be looked through. */
+ * last four: they are folders to be looked through. */
 enum send_place {
     SEND_PLACE_NEW = -1,
     SEND_PLACE_HOLD = -2,
     SEND_PLACE_BAD = -3,
     SEND_PLACE_NOTES = -4,
-    SEND_PLACE_WHEEL = -5, /* itself */
-    SEND_PLACE_QUEUE = -6  /* itself */
+    SEND_PLACE_ASKED = -5,
+    SEND_PLACE_WHEEL = -6, /* itself */
+    SEND_PLACE_QUEUE = -7  /* itself */
 };
 
 #define SEND_PLACE_PATH_MAX (sizeof "wheel/000/" + QUEUE_ID_LENGTH)

@@ -7,6 +7,7 @@
 
 #include "lib/log.h"
 #include "queue/notes.h"
+#include "queue/queue_asked.h"
 #include "queue/queue_control.h"
 #include "queue/queue_count.h"
 #include "queue/reasons.h"
@@ -44,10 +45,13 @@ static void found(struct turn const *turn, char const *name, char const *why)
  * (smtpd/keeper.c). */
 static void look_at_queue(struct turn *turn, char const *name)
 {
-    static char const *const known[] = {
-        "new",        "wheel", "notes",          "hold",       "bad",
-        "lock",       "wake",  QUEUE_COUNT_FILE, REASONS_FILE, QUEUE_CONTROL_NAME,
-        "lost+found", NULL};
+    static char const *const known[] = {"new",        "wheel",
+                                        "notes",      "hold",
+                                        "bad",        "lock",
+                                        "wake",       QUEUE_COUNT_FILE,
+                                        REASONS_FILE, QUEUE_CONTROL_NAME,
+                                        "lost+found", QUEUE_ASKED_FOLDER,
+                                        NULL};
     if (name[0] != '.' && strncmp(name, "empty.", strlen("empty.")) != 0 && !is_one_of(name, known))
         found(turn, name, "none of the queue's");
 }
@@ -85,6 +89,21 @@ static void make_slots(struct send const *send)
     }
 }
 
+/* Notes, and what was asked, are files under the name of a message. */
+static bool is_of_message(struct turn const *turn, char const *name, struct stat *status)
+{
+    int const place = turn->send->tidy.folder.place;
+    if (!queue_file_is_name(name)) {
+        found(turn, name, "not the name of a message");
+        return false;
+    }
+    if (!send_place_stat(turn->send->queue, place, name, status))
+        return false;
+    if (!S_ISREG(status->st_mode))
+        found(turn, name, "not a file");
+    return S_ISREG(status->st_mode);
+}
+
 /* Notes are made after their message and removed before it. What is found without one is left from
  * an error of the disk; but not before it is old, since messages are moved while they are looked
  * for, by the operator too. */
@@ -94,17 +113,8 @@ static void look_at_notes(struct turn *turn, char const *name)
     struct stat status;
     struct log_line line;
     int place = SEND_PLACE_NEW;
-    if (!queue_file_is_name(name)) {
-        found(turn, name, "not the name of a message");
-        return;
-    }
-    if (!send_place_stat(send->queue, SEND_PLACE_NOTES, name, &status))
-        return;
-    if (!S_ISREG(status.st_mode)) {
-        found(turn, name, "not a file");
-        return;
-    }
-    if (!send_take_is_garbage(&status) || send_active_find(&send->active, name))
+    if (!is_of_message(turn, name, &status) || !send_take_is_garbage(&status) ||
+        send_active_find(&send->active, name))
         return;
     turn->searches++;
     if (send_place_find(send->queue, name, &place))
@@ -128,8 +138,10 @@ static bool read_folder(struct turn *turn)
                 look_at_queue(turn, name);
             else if (folder->place == SEND_PLACE_WHEEL)
                 look_at_wheel(turn, name);
-            else
+            else if (folder->place == SEND_PLACE_NOTES)
                 look_at_notes(turn, name);
+            else
+                (void)is_of_message(turn, name, &(struct stat){0});
             break;
         case SEND_FOLDER_OTHER:
             break;
@@ -149,7 +161,7 @@ bool send_tidy_turn(struct send *send, uint64_t clock)
     if (!tidy->next)
         tidy->next = SEND_PLACE_QUEUE;
     if (!tidy->folder.stream && !send_folder_open(&tidy->folder, send->queue, tidy->next))
-        log_failure("folder-not-read", "queue, wheel or notes", errno);
+        log_failure("folder-not-read", "queue, wheel, asked or notes", errno);
     else if (!read_folder(&turn)) {
         if (turn.searches < SEARCHES_A_TURN)
             return true;

@@ -1,5 +1,5 @@
 /* Looks through the folders of the queue that no message lies in, when the scheduler starts and
- * every hour: the queue itself, wheel/ and notes/. What does not belong there is set aside
+ * every hour: the queue itself, wheel/, asked/ and notes/. What does not belong there is set aside
  * (queue/send_odd.h), slots that are missing are made, and notes whose message is gone are removed:
  * slowly, since each of these is looked for in every folder. */
 #ifndef EKIDEN_SEND_TIDY_H

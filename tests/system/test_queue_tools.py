@@ -384,6 +384,53 @@ def test_drop_under_way(tool):
     scheduler.wait(lambda: not scheduler.files(), "the drop")
 
 
+def test_what_was_noted_outlives_the_scheduler(tool):
+    """It is killed over deliveries: the next one does what was promised, before it tries anything."""
+    scheduler = tool.scheduler
+    address = {what: f"{what}@hang.{FAR}" for what in ("hold", "drop", "bounce", "again", "alone")}
+    names = {what: scheduler.inject_named(address[what]) for what in address}
+    scheduler.wait(lambda: len(scheduler.transactions()) == len(names), "the transactions")
+    for what, name in names.items():
+        assert "1 message noted" in tool.say(what if what in ("drop", "bounce") else "hold", name)
+    assert "1 message noted" in tool.say("release", names["again"])
+    before = len(operations(scheduler))
+    scheduler.kill()
+    assert "1 message dropped" in tool.say("drop", names["alone"])  # a later word
+    scheduler.start()
+    scheduler.wait(lambda: len(scheduler.transactions()) == len(names) + 1, "what was released")
+    scheduler.wait(scheduler.reports, "the report")
+    assert scheduler.transactions()[-1][1] == [address["again"]]
+    assert scheduler.place(names["hold"]) == "hold"
+    (report,) = scheduler.reports()
+    assert report[2] == {address["bounce"]: f"{CANCELLED}; it may have been under way and have succeeded"}
+    scheduler.wait(lambda: sorted(scheduler.files()) == sorted((names["hold"], names["again"])),
+                   "the drop, and the message that was reported")
+    assert not os.listdir(scheduler.queue / "asked")
+    assert {row[:3] for row in operations(scheduler)[before:]} == {
+        (names[what], done, "done") for what, done in
+        (("hold", "hold"), ("drop", "drop"), ("bounce", "bounce"), ("again", "retry"))}
+    assert {row[3] for row in operations(scheduler)} == {str(os.geteuid())}
+
+
+def test_what_cannot_be_noted_is_refused(tool):
+    """Nothing is promised then, and the deliveries go on."""
+    scheduler = tool.scheduler
+    name = scheduler.inject_named(f"x@hang.{FAR}")
+    scheduler.wait(scheduler.transactions, "the transaction")
+    (scheduler.queue / "asked").rename(scheduler.queue / ".away")
+    assert "cannot be written down" in tool.run("drop", name, code=TEMPORARY).stderr
+    scheduler.tell("unhang")
+    scheduler.inject(f"y@hang.{FAR}")
+    scheduler.wait(lambda: not scheduler.files(), "the deliveries")
+    scheduler.kill()
+    (scheduler.queue / ".away").rename(scheduler.queue / "asked")
+    (scheduler.queue / "asked" / name).write_text("")  # cut short, with the machine
+    (scheduler.queue / "asked" / "else").write_text("")
+    scheduler.start()
+    scheduler.wait(lambda: scheduler.files() == {"else": "bad"}, "what is set aside")
+    assert not os.listdir(scheduler.queue / "asked")
+
+
 def test_waiting_messages_are_changed_at_once(stopped):
     """Those that wait for a place are in nobody's hands, however many there are."""
     stopped.set("concurrencyremote", "2\n")

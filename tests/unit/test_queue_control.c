@@ -32,12 +32,12 @@ static void a_request_survives_its_way(void **state)
         size_t length;
     } const cases[] = {
 #define CASE(wire_form, ...) {__VA_ARGS__, wire_form, sizeof wire_form}
-        CASE("h\0" ID "\0new", {QUEUE_HOLD, SEND_PLACE_NEW, 0, ID}),
-        CASE("l\0" ID "\0hold", {QUEUE_RELEASE, SEND_PLACE_HOLD, 0, ID}),
-        CASE("r\0" ID "\0000", {QUEUE_RETRY, 0, 0, ID}),
-        CASE("d\0" ID "\0bad", {QUEUE_DROP, SEND_PLACE_BAD, 0, ID}),
-        CASE("b\0" ID "\000511", {QUEUE_BOUNCE, QUEUE_SLOTS - 1, 0, ID}),
-        CASE("a\0\0", {QUEUE_RETRY_ALL, QUEUE_PLACE_UNKNOWN, 0, ""}),
+        CASE("h\0" ID "\0new", {QUEUE_HOLD, SEND_PLACE_NEW, .id = ID}),
+        CASE("l\0" ID "\0hold", {QUEUE_RELEASE, SEND_PLACE_HOLD, .id = ID}),
+        CASE("r\0" ID "\0000", {QUEUE_RETRY, 0, .id = ID}),
+        CASE("d\0" ID "\0bad", {QUEUE_DROP, SEND_PLACE_BAD, .id = ID}),
+        CASE("b\0" ID "\000511", {QUEUE_BOUNCE, QUEUE_SLOTS - 1, .id = ID}),
+        CASE("a\0\0", {QUEUE_RETRY_ALL, QUEUE_PLACE_UNKNOWN, .id = ""}),
 #undef CASE
     };
     (void)state;
