@@ -128,18 +128,18 @@ static void go_on_with_name(struct header_scan *scan, void *context, struct piec
 {
     char const byte = piece->bytes[piece->done];
     char const *const name = scan->watch->names[scan->name];
+    bool const full = count_waiting(scan, piece) >= HEADER_SCAN_HELD_MAX;
     if (name[scan->matched] && lower(byte) == (unsigned char)name[scan->matched]) {
         scan->matched++;
         piece->done++;
-    } else if (!name[scan->matched] && byte == ':') {
+    } else if (!name[scan->matched] && (byte == ':' || (full && is_blank(byte)))) {
         piece->done++;
         scan->in_field = true;
         scan->state = LINE;
         enum header_fate const fate = scan->watch->begin(context, scan->name);
         bool const room = count_waiting(scan, piece) < HEADER_SCAN_HELD_MAX;
         settle(scan, context, piece, room ? fate : final(fate));
-    } else if (!name[scan->matched] && is_blank(byte) &&
-               count_waiting(scan, piece) < HEADER_SCAN_HELD_MAX) {
+    } else if (!name[scan->matched] && is_blank(byte)) {
         piece->done++;
     } else {
         scan->state = LINE;

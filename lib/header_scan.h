@@ -11,8 +11,8 @@
 #include <stddef.h>
 
 /* Bytes that may wait for what follows: a name and the blanks before its colon (RFC 5322 4.5.8),
- * and of a field that is on hold what has come of it. With more blanks than that it is no field; a
- * field that is on hold still is dropped. */
+ * and of a field that is on hold what has come of it. With more blanks than that it is a field,
+ * colon or not; a field that is on hold still is dropped. */
 #define HEADER_SCAN_HELD_MAX 1024
 
 enum header_fate {

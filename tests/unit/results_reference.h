@@ -65,7 +65,9 @@ static bool reference_is_ours(char const *text, size_t length, char const *me)
         return false;
     while (at < length && (text[at] == ' ' || text[at] == '\t'))
         at++;
-    if (at == length || text[at] != ':' || at > HEADER_SCAN_HELD_MAX)
+    if (at > HEADER_SCAN_HELD_MAX)
+        return true;
+    if (at == length || text[at] != ':')
         return false;
     bool const whole = length < HEADER_SCAN_HELD_MAX;
     if (!whole)

@@ -141,7 +141,8 @@ static void nul_bytes_are_bytes(void **state)
     expect_any_pieces(input, sizeof input, expected, sizeof expected, false);
 }
 
-/* Blanks before the colon wait for it, up to the room that there is for them. */
+/* Blanks before the colon wait for it, up to the room that there is for them; it is a field with
+ * more of them as well. */
 static void blanks_before_the_colon_are_bounded(void **state)
 {
     (void)state;
@@ -154,10 +155,9 @@ static void blanks_before_the_colon_are_bounded(void **state)
         memset(input, ' ', length);
         memcpy(input, "Return-Path", 11);
         memcpy(input + length - 4, ": x\n", 4);
-        size_t const kept = counts[i] + 11 <= HEADER_FILTER_HELD_MAX ? 0 : length;
-        expect(input, length, length, length, input, kept, false);
-        expect(input, length, 1, 1, input, kept, false);
-        expect(input, length, 500, 7, input, kept, false);
+        expect(input, length, length, length, input, 0, false);
+        expect(input, length, 1, 1, input, 0, false);
+        expect(input, length, 500, 7, input, 0, false);
         free(input);
     }
 }
