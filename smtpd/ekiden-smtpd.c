@@ -183,7 +183,7 @@ static int take_passed_sockets(struct arguments *arguments)
     if (!pid_text || !count_text || !uint0_scan(pid_text, &pid) ||
         !uint0_scan(count_text, &count) || pid != (unsigned int)getpid())
         return -1;
-    for (unsigned int i = 0; i < count && i < LISTENERS_MAX; i++) {
+    for (unsigned int i = 0; i < count; i++) { /* add_listener knows how many may be listened on */
         int const descriptor = LISTEN_FDS_START + (int)i;
         size_t const length = name ? strcspn(name, ":") : 0;
         if (!is_listening(descriptor)) {

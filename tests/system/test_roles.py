@@ -140,9 +140,19 @@ def test_by_name(prepared):
         one.close()
 
 
+def test_more_sockets_than_are_listened_on(prepared):
+    """None is left out in silence."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(17)]
+    with pytest.raises(AssertionError, match="more than 16 listening sockets"):
+        Listener(prepared, passed=sockets)
+    for one in sockets:
+        one.close()
+
+
 def test_what_is_no_role(prepared):
     for arguments in (("-R", "users"), ("-R", ""), ("-l", "users@127.0.0.1:0"),
-                      ("-l", "@127.0.0.1:0"), ("-l", "127.0.0.1.5:0"), ("-l", "::1]:0"), ("-l", "submission@"),
+                      ("-l", "@127.0.0.1:0"), ("-l", "127.0.0.1.5:0"), ("-l", "::1]:0"),
+                      ("-l", "submission@"),
                       ("-l", "mx@submission@127.0.0.1:0")):  # fmt: skip
         line = prepared.command("ekiden-smtpd", "-C", prepared.control, "-Q", prepared.queue,
                                 *arguments)
