@@ -21,6 +21,8 @@ bool launch_take(struct launch *launch, unixmessage const *message)
         refused = "4.3.0 delivery needs more memory";
     else if (user->killed)
         refused = "4.3.0 an earlier delivery process of this user does not end";
+    else if (launch_user_is_behind(user))
+        refused = "4.3.2 too many messages wait for this user at present";
     else if (!launch_user_add(launch, user, job.number, message->s, message->len, message->fds[0]))
         refused = "4.3.0 delivery needs more memory";
     if (refused) {

@@ -50,6 +50,7 @@ static void append(struct launch_jobs *jobs, struct launch_job *job)
     job->next = NULL;
     *(jobs->last ? &jobs->last->next : &jobs->first) = job;
     jobs->last = job;
+    jobs->count++;
 }
 
 static struct launch_job *take_first(struct launch_jobs *jobs)
@@ -59,6 +60,7 @@ static struct launch_job *take_first(struct launch_jobs *jobs)
         jobs->first = job->next;
         if (!jobs->first)
             jobs->last = NULL;
+        jobs->count--;
     }
     return job;
 }
@@ -74,6 +76,7 @@ static struct launch_job *take_number(struct launch_jobs *jobs, uint64_t number)
     *(before ? &before->next : &jobs->first) = job->next;
     if (jobs->last == job)
         jobs->last = before;
+    jobs->count--;
     return job;
 }
 
@@ -97,6 +100,12 @@ struct launch_user *launch_user_find(struct launch *launch, char const *name)
     user->socket = -1;
     snprintf(user->name, sizeof user->name, "%s", name);
     return *place = user;
+}
+
+bool launch_user_is_behind(struct launch_user const *user)
+{
+    return user->waiting.count >= LAUNCH_WAITING_MAX && user->shed &&
+           clock_milliseconds() < user->shed + LAUNCH_SLOW_SECONDS * 1000;
 }
 
 bool launch_user_add(struct launch *launch, struct launch_user *user, uint64_t number,
@@ -292,22 +301,30 @@ void launch_user_expire(struct launch *launch, struct launch_user *user)
                           "4.3.0 an earlier delivery process of this user does not end");
 }
 
+/* Until when the first job that waits may do so. */
+static long long find_late(struct launch_user const *user)
+{
+    bool const many = user->waiting.count > LAUNCH_WAITING_MAX;
+    return user->waiting.first->since +
+           (many ? LAUNCH_SLOW_SECONDS : LAUNCH_WAITING_SECONDS) * 1000;
+}
+
 long long launch_user_shed(struct launch *launch, struct launch_user *user)
 {
     long long const now = clock_milliseconds(), slow_at = user->since + LAUNCH_SLOW_SECONDS * 1000;
     bool const delivers = user->socket >= 0 && user->sent.first;
     if (delivers && now >= slow_at)
         launch_user_defer(launch, user, "4.3.2 deliveries to this user take long at present");
-    while (user->waiting.first &&
-           now >= user->waiting.first->since + LAUNCH_WAITING_SECONDS * 1000) {
+    while (user->waiting.first && now >= find_late(user)) {
         struct launch_job *const job = take_first(&user->waiting);
+        user->shed = now;
         launch_defer(launch, user->name, job->number,
                      "4.3.2 too many messages wait for local delivery at present");
         free_job(launch, job);
     }
     if (!user->waiting.first)
         return -1;
-    long long const late_at = user->waiting.first->since + LAUNCH_WAITING_SECONDS * 1000;
+    long long const late_at = find_late(user);
     return delivers && slow_at < late_at ? slow_at : late_at;
 }
 

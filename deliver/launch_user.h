@@ -17,9 +17,13 @@
 #define LAUNCH_AHEAD          2  /* jobs that a process has at a time: no wait between them */
 
 /* What waits here has a place of local delivery, which others wait for. So it is deferred where a
- * delivery to its user takes as long as the first, or where it has waited as long as the second. */
+ * delivery to its user takes as long as the first, or where it has waited as long as the second;
+ * and of one user's mail that has waited as long as the first only so many stay. Without that a few
+ * hundred messages to one user whose program takes some seconds kept all places, and everybody's
+ * local mail, for minutes. */
 #define LAUNCH_SLOW_SECONDS    10
 #define LAUNCH_WAITING_SECONDS 30
+#define LAUNCH_WAITING_MAX     8
 
 struct launch_job {
     struct launch_job *next;
@@ -32,6 +36,7 @@ struct launch_job {
 
 struct launch_jobs {
     struct launch_job *first, *last;
+    unsigned int count;
 };
 
 struct launch_user {
@@ -45,6 +50,7 @@ struct launch_user {
     int socket;         /* to the process; -1: none, or it has no more to do */
     bool killed;        /* and not ended yet: his mail is deferred as long */
     long long since;    /* clock_milliseconds: the last answer of the process, or its start */
+    long long shed;     /* clock_milliseconds: when a job had waited for too long; 0: none had */
     long long deadline; /* clock_milliseconds: of the delivery at hand, or of the process's end */
     unixmessage_sender sender;
     unixmessage_receiver receiver;
@@ -63,6 +69,9 @@ struct launch {
 
 /* The user NAME, new where he had nothing here. NULL when out of memory. */
 struct launch_user *launch_user_find(struct launch *launch, char const *name);
+
+/* True when so much waits, and did for so long, that a further job is not to wait here. */
+bool launch_user_is_behind(struct launch_user const *user);
 
 /* Takes over a job: BYTES (copied) and DESCRIPTOR. False when out of memory: it is still the
  * caller's. */
