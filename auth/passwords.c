@@ -56,9 +56,11 @@ enum control_result passwords_open(struct passwords *passwords, struct control c
                                    struct control_error *error)
 {
     struct stat status;
-    *passwords = (struct passwords){.folder = {.directory = -1, .path = passwords->path},
-                                    .table = TABLE_ZERO};
+    *passwords = (struct passwords){
+        .folder = {.directory = -1, .path = passwords->path, .observer = control->observer},
+        .table = TABLE_ZERO};
     snprintf(passwords->path, sizeof passwords->path, "%s/" PASSWORDS_FOLDER, control->path);
+    control_ask(control, PASSWORDS_FOLDER);
     passwords->folder.directory = openat(control->directory, PASSWORDS_FOLDER,
                                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (passwords->folder.directory < 0 && errno == ENOENT)

@@ -72,17 +72,6 @@ static bool take_included(void *context, char const *line, size_t length, unsign
     return false;
 }
 
-/* The file's name below the control folder: given so, or with the folder's own path before it. */
-static char const *below_control(struct control const *control, char const *path)
-{
-    size_t const length = strlen(control->path);
-    if (*path != '/')
-        return path;
-    if (strncmp(path, control->path, length) != 0 || path[length] != '/')
-        return NULL;
-    return path + length + 1;
-}
-
 static bool add_included(struct collection *collection, char const *target, size_t length)
 {
     struct control const *const control = collection->forward->control;
@@ -90,7 +79,7 @@ static bool add_included(struct collection *collection, char const *target, size
     char path[ALIASES_TARGETS_MAX + 1], text[JOB_TEXT_MAX + 1];
     memcpy(path, target, length);
     path[length] = 0;
-    char const *const name = control ? below_control(control, path) : NULL;
+    char const *const name = control ? aliases_file(control, path) : NULL;
     if (!name) {
         failure_set(collection->failure, JOB_DEFERRED,
                     "4.3.5 an :include: file of this alias does not lie in the control folder");

@@ -80,6 +80,9 @@ static enum control_result refuse(struct remote_credentials *credentials,
 {
     struct log_line line;
     char path[CONTROL_ERROR_MAX];
+    *credentials = (struct remote_credentials){.refused = true};
+    if (control_refuse(control, FILE_NAME, reason, number))
+        return CONTROL_OK;
     snprintf(path, sizeof path, "%s/%s", control->path, FILE_NAME);
     log_begin(&line, "credentials-refused");
     log_text(&line, "file", path);
@@ -87,7 +90,6 @@ static enum control_result refuse(struct remote_credentials *credentials,
     if (number)
         log_errno(&line, number);
     log_write(&line);
-    *credentials = (struct remote_credentials){.refused = true};
     return CONTROL_OK;
 }
 
@@ -114,6 +116,7 @@ enum control_result remote_credentials_load(struct remote_credentials *credentia
                                             struct control_error *error)
 {
     struct stat status;
+    control_ask(control, FILE_NAME);
     if (fstatat(control->directory, FILE_NAME, &status, 0) != 0)
         return errno == ENOENT ? CONTROL_ABSENT
                                : refuse(credentials, control, "it cannot be looked at", errno);

@@ -52,7 +52,8 @@ install: install-programs install-man install-etc install-control
 	@echo 'Installed. What comes next stands in INSTALL: users and folders, names, a service.'
 
 # What a person types goes to SBIN, what only other programs start to LIBEXEC.
-typed := $(tools_programs) ekiden-passwd
+# ekiden-smtpd executes ekiden-check, and looks for it beside itself.
+typed := $(filter-out ekiden-check,$(tools_programs)) ekiden-passwd
 install-programs: all
 	$(foreach program,$(filter $(typed),$(programs)),\
 	  $(call install_file,$(BUILD)/$(program),$(SBIN)/$(program),0755))

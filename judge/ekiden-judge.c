@@ -59,6 +59,11 @@ static bool is_session(void)
     return getsockopt(SESSION, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
+static void leave_out(char const *text)
+{
+    log_failure("setting-left-out", text, 0);
+}
+
 /* What is wrong in a line is ekiden-smtpd's to refuse, which reads these files before it serves.
  * Here, where one may have been changed since, the line is logged and left out, so that all others
  * still count. False after logging. */
@@ -68,7 +73,7 @@ static bool load_settings(char const *path)
     struct control_error error;
     bool good = control_open(&control, path, &error) == CONTROL_OK;
     if (good) {
-        control.forgiving = true;
+        control.observer = &(struct control_observer){.problem = leave_out};
         good = judge_settings_load(&judge.settings, &control, &error) != CONTROL_ERROR;
         control_close(&control);
     }

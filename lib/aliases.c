@@ -141,3 +141,13 @@ bool aliases_entry(char const *line, size_t length, struct table_entry *entry,
         .key = name, .value = targets, .key_length = name_length, .value_length = used};
     return true;
 }
+
+char const *aliases_file(struct control const *control, char const *path)
+{
+    size_t const length = strlen(control->path);
+    if (*path != '/')
+        return path;
+    if (strncmp(path, control->path, length) != 0 || path[length] != '/')
+        return NULL;
+    return path + length + 1;
+}

@@ -19,6 +19,10 @@
 /* For table_load_form with TABLE_FOLDED. The value is the targets, unquoted, separated by LF. */
 table_parse_func aliases_entry;
 
+/* The name of an included file, PATH, below the folder of CONTROL, where PATH begins with that of
+ * the folder or is below it anyway. NULL: it lies elsewhere. */
+char const *aliases_file(struct control const *control, char const *path);
+
 /* Parses one target at TEXT (LENGTH bytes, trimmed) and appends it to OUT, which has SIZE bytes of
  * which *used are taken. False after control_fail. NAME is the alias, or NULL. */
 bool aliases_target(char const *text, size_t length, char const *name, size_t name_length,

@@ -13,8 +13,6 @@
 #include <skalibs/djbunix.h>
 #include <skalibs/types.h>
 
-#include "lib/log.h"
-
 #define READ_SIZE  (32u << 10)
 #define SHOWN_PATH 200 /* bytes of a path in a message, so that the message itself has room */
 #define SHOWN_LINE 60  /* bytes of a line in a message */
@@ -71,7 +69,7 @@ void control_close(struct control *control)
 }
 
 /* Puts "PATH/NAME:NUMBER: " in front of TEXT; without the number when it is 0. CONTROL_ERROR; or
- * CONTROL_ABSENT, after logging, where errors are forgiven. */
+ * CONTROL_ABSENT where somebody looks on. */
 static enum control_result problem_at(struct control const *control, char const *name,
                                       unsigned int number, struct control_error *error,
                                       char const *text)
@@ -86,9 +84,9 @@ static enum control_result problem_at(struct control const *control, char const 
                           control->path, name, line, copy);
     if (length < 0)
         error->text[0] = 0;
-    if (!control->forgiving)
+    if (!control->observer)
         return CONTROL_ERROR;
-    log_failure("setting-left-out", error->text, 0);
+    control->observer->problem(error->text);
     return CONTROL_ABSENT;
 }
 
@@ -96,6 +94,24 @@ enum control_result control_problem(struct control const *control, char const *n
                                     struct control_error *error, char const *text)
 {
     return problem_at(control, name, 0, error, text);
+}
+
+void control_ask(struct control const *control, char const *name)
+{
+    if (control->observer && control->observer->asked)
+        control->observer->asked(name);
+}
+
+bool control_refuse(struct control const *control, char const *name, char const *reason, int number)
+{
+    struct control_error error;
+    char text[CONTROL_ERROR_MAX];
+    if (!control->observer)
+        return false;
+    snprintf(text, sizeof text, "%s%s%s", reason, number ? ": " : "",
+             number ? strerror(number) : "");
+    control_problem(control, name, &error, text);
+    return true;
 }
 
 /* Appends LINE as printable ASCII, so that a control file cannot write to a terminal or forge a
@@ -142,7 +158,7 @@ bool control_fail(struct control_error *error, char const *expected, char const 
  * want any more. */
 static bool forgive(struct walk const *walk, bool good)
 {
-    if (good || !walk->control->forgiving || !walk->error->text[0])
+    if (good || !walk->control->observer || !walk->error->text[0])
         return good;
     problem_at(walk->control, walk->name, walk->number, walk->error, walk->error->text);
     walk->error->text[0] = 0;
@@ -254,7 +270,7 @@ static enum control_result read_pieces(struct walk *walk, int descriptor, char b
             if (good && count == 0 && walk->folded)
                 good = take_folded(walk);
         }
-        if (!good && walk->control->forgiving)
+        if (!good && walk->control->observer)
             return CONTROL_OK; /* enough */
         if (!good)
             return problem_at(walk->control, walk->name, walk->number, walk->error,
@@ -273,17 +289,29 @@ static enum control_result read_lines(struct walk *walk, int descriptor)
     return result;
 }
 
+/* The file NAME cannot be opened: errno. */
+static enum control_result fail_open(struct control const *control, char const *name,
+                                     struct control_error *error)
+{
+    char text[160];
+    if (errno == ENOENT)
+        return CONTROL_ABSENT;
+    snprintf(text, sizeof text, "cannot be opened: %s%s", strerror(errno),
+             errno == EACCES ? ": let the users of Ekiden's programs read it (chmod 644)" : "");
+    return control_problem(control, name, error, text);
+}
+
 static enum control_result walk_file(struct walk *walk)
 {
     struct control const *const control = walk->control;
     struct control_error *const error = walk->error;
     char const *const name = walk->name;
     struct stat status;
+    control_ask(control, name);
     /* Not blocking, so that a FIFO in the folder cannot hold us up before it is refused. */
     int descriptor = openat(control->directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (descriptor < 0)
-        return errno == ENOENT ? CONTROL_ABSENT
-                               : control_problem(control, name, error, strerror(errno));
+        return fail_open(control, name, error);
     enum control_result result;
     if (fstat(descriptor, &status) < 0)
         result = control_problem(control, name, error, strerror(errno));

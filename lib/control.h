@@ -30,14 +30,20 @@ struct control_error {
     char text[CONTROL_ERROR_MAX];
 };
 
+/* Who looks on while files are read. What is wrong is left out then, a line (as if it were not
+ * there) or a file (as if it were absent): so one slip does not put all other settings out of force
+ * in a program that reads anew what its server has found right before, and one look finds all that
+ * is wrong. */
+struct control_observer {
+    void (*problem)(char const *text); /* as in struct control_error */
+    void (*asked)(char const *name);   /* for this file, whether it is there or not; may be 0 */
+};
+
 /* An open folder of control files. */
 struct control {
     int directory;    /* descriptor, close-on-exec, owned */
     char const *path; /* for messages; the caller's, must outlive the struct */
-    /* Set by a program that reads anew, for each session, what its server has found right before:
-     * what is wrong by now is logged and left out, a line (as if it were not there) or a file (as
-     * if it were absent), so that one slip does not put all other settings out of force. */
-    bool forgiving;
+    struct control_observer const *observer; /* not owned; 0: errors are errors */
 };
 
 /* Opens the folder PATH. NUMBER:PATH is the folder that was inherited as descriptor NUMBER, PATH
@@ -96,6 +102,14 @@ bool control_fail(struct control_error *error, char const *expected, char const 
 /* The same with ": HINT" at the end: why it is refused, or what to write instead. HINT may be 0. */
 bool control_fail_hint(struct control_error *error, char const *expected, char const *line,
                        size_t length, char const *hint);
+
+/* Tells who looks on that the file NAME is asked for. The functions that read one do so. */
+void control_ask(struct control const *control, char const *name);
+
+/* Tells who looks on that a program goes on without the file NAME, for REASON and NUMBER (errno; 0:
+ * none). False: nobody does, and it has to be logged. */
+bool control_refuse(struct control const *control, char const *name, char const *reason,
+                    int number);
 
 /* Writes "PATH/NAME: TEXT" to ERROR, for what is wrong with no line in particular, and returns
  * CONTROL_ERROR. TEXT may lie in ERROR. */

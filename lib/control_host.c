@@ -45,7 +45,10 @@ enum control_result control_me(char **me, struct control const *control,
         return CONTROL_OK;
     control_fail_hint(error, "this host's full name", *me, strlen(*me),
                       "the file is absent, and the system's own host name is no domain");
-    free(*me);
-    *me = NULL;
-    return control_problem(control, "me", error, error->text);
+    enum control_result const result = control_problem(control, "me", error, error->text);
+    if (result == CONTROL_ERROR) {
+        free(*me);
+        *me = NULL;
+    }
+    return result;
 }

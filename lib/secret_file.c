@@ -87,6 +87,7 @@ static enum control_result read_keys(struct secret_file *file, struct control co
     char path[CONTROL_ERROR_MAX];
     char const *fault = "it cannot be looked at";
     int number = 0;
+    control_ask(control, name);
     if (fstatat(control->directory, name, &status, 0) == 0)
         fault = find_fault(control, name, &status, &number);
     else if (errno == ENOENT)
@@ -95,7 +96,8 @@ static enum control_result read_keys(struct secret_file *file, struct control co
         number = errno;
     if (fault) {
         snprintf(path, sizeof path, "%s/%s", control->path, name);
-        log_refusal(path, next, fault, number);
+        if (!control_refuse(control, name, fault, number))
+            log_refusal(path, next, fault, number);
         file->refused = true;
         return CONTROL_OK;
     }

@@ -65,6 +65,7 @@ enum control_result table_load_form(struct table *table, struct control const *c
     struct stat source = {0};
     struct table_stamp stamp;
     cdb map = CDB_ZERO;
+    control_ask(control, name);
     /* Where this fails, reading the file fails too, and says why. */
     bool large = fstatat(control->directory, name, &source, 0) == 0 && S_ISREG(source.st_mode) &&
                  source.st_size >= TABLE_FILE_MIN;
@@ -74,7 +75,9 @@ enum control_result table_load_form(struct table *table, struct control const *c
     if (!large || !table_file_open(&map, control, name, &stamp)) {
         result = table_compile(&map, control, name, form, parse, TABLE_STAMP_KEY,
                                TABLE_STAMP_KEY_LENGTH, (char const *)&stamp, sizeof stamp, error);
-        if (result == CONTROL_OK && settled && is_unchanged(control, name, &stamp))
+        /* With somebody who looks on, lines may have been left out. */
+        if (result == CONTROL_OK && settled && !control->observer &&
+            is_unchanged(control, name, &stamp))
             table_file_save(&map, control, name, &stamp, &source);
     }
     if (result == CONTROL_ERROR)

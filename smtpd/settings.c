@@ -156,6 +156,7 @@ static enum control_result load_texts(struct settings *settings, struct control 
 static bool has_certificate(struct control const *control)
 {
     struct stat status;
+    control_ask(control, "tls");
     return fstatat(control->directory, "tls/default", &status, 0) == 0 || errno == EACCES;
 }
 

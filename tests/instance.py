@@ -21,7 +21,7 @@ DEFAULTS = {  # those of ekiden-serve, which leaves a control folder alone that 
     "rcpthosts": f"{DOMAIN}\n",
     "users": "alice\nbob\npostmaster:alice\n",
 }
-PROGRAMS = ("ekiden-serve", "ekiden-explain", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local",
+PROGRAMS = ("ekiden-serve", "ekiden-explain", "ekiden-check", "ekiden-smtpd", "ekiden-queue", "ekiden-send", "ekiden-local",
             "ekiden-bounce", "ekiden-launch", "ekiden-dotqmail", "ekiden-remote", "ekiden-inject",
             "sendmail", "ekiden-tls", "ekiden-auth", "ekiden-passwd", "ekiden-spf", "ekiden-judge", "ekiden")
 ROLES = ("smtp", "submission", "submissions")  # the ports of ekiden-serve

@@ -315,3 +315,13 @@ enum key_store_result key_store_open(struct key_store *store, char const *name, 
         (*entry)->references++;
     return result;
 }
+
+struct key_pair const *key_store_look(struct key_store *store, char const *folder,
+                                      struct key_problem const **problem)
+{
+    static struct key_problem const memory = {"key.pem", "cannot be kept: out of memory",
+                                              "see what uses it up"};
+    struct key_entry const *const entry = current(store, folder);
+    *problem = entry ? find_problem(entry, time(NULL)) : &memory;
+    return *problem ? NULL : &entry->pair;
+}

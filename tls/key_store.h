@@ -39,6 +39,11 @@ enum key_store_result key_store_open(struct key_store *store, char const *name, 
                                      bool may_wait, struct key_entry **entry,
                                      char text[KEY_TEXT_MAX + 1]);
 
+/* What FOLDER below tls/ holds now, for whoever checks it: its pair, or NULL and what is wrong with
+ * it in *problem. Both are valid until the next call. Nothing is logged. */
+struct key_pair const *key_store_look(struct key_store *store, char const *folder,
+                                      struct key_problem const **problem);
+
 /* Tells apart whatever the folders held at any time: another number as soon as a file has changed.
  */
 uint64_t key_entry_number(struct key_entry const *entry);

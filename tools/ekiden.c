@@ -22,6 +22,7 @@ static struct command {
 } const commands[] = {
     {"queue", "show and change what waits in the queue; pause and resume", queue_command, NULL},
     {"explain", "what a client would be answered, and which line says so", NULL, "ekiden-explain"},
+    {"check", "what is wrong with the configuration", NULL, "ekiden-check"},
     {"dns", "ask the name servers as Ekiden does", NULL, "ekiden-dns"},
     {"user", "users' names and passwords", NULL, "ekiden-passwd"},
     {"serve", "start a server and a scheduler, and stop them together", NULL, "ekiden-serve"}};

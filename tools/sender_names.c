@@ -64,6 +64,9 @@ static char const *read_host(struct control const *control, char const *variable
     return host;
 }
 
+char const *const sender_names_files[] = {"defaulthost", "defaultdomain", "plusdomain", "idhost",
+                                          NULL};
+
 static void read_hosts(struct sender_names *names, char const *path)
 {
     struct control control;
@@ -72,10 +75,11 @@ static void read_hosts(struct sender_names *names, char const *path)
     if (control_open(&control, path, &error) == CONTROL_ERROR ||
         control_me(&me, &control, &error) == CONTROL_ERROR)
         problem_die(PROBLEM_CONFIGURATION, error.text, 0);
-    names->default_host = read_host(&control, "QMAILDEFAULTHOST", "defaulthost", me);
-    names->default_domain = read_host(&control, "QMAILDEFAULTDOMAIN", "defaultdomain", me);
-    names->plus_domain = read_host(&control, "QMAILPLUSDOMAIN", "plusdomain", me);
-    names->id_host = read_host(&control, "QMAILIDHOST", "idhost", me);
+    char const *const *const files = sender_names_files;
+    names->default_host = read_host(&control, "QMAILDEFAULTHOST", files[0], me);
+    names->default_domain = read_host(&control, "QMAILDEFAULTDOMAIN", files[1], me);
+    names->plus_domain = read_host(&control, "QMAILPLUSDOMAIN", files[2], me);
+    names->id_host = read_host(&control, "QMAILIDHOST", files[3], me);
     free(me);
     control_close(&control);
 }

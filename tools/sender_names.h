@@ -28,6 +28,9 @@ struct sender_names {
     unsigned int flags;
 };
 
+/* The control files that it reads, each a host's name; ended by 0. */
+extern char const *const sender_names_files[];
+
 /* Reads all of it; CONTROL is the folder of the control files. Dies (tools/problem.h) when a file
  * is malformed. */
 void sender_names_read(struct sender_names *names, char const *control);

@@ -274,6 +274,14 @@ static bool refuse_bad(void *context, char const *line, size_t length, unsigned 
     return stralloc_cats(seen, text);
 }
 
+static unsigned int problems;
+
+static void count_problem(char const *text)
+{
+    assert_non_null(strstr(text, "expected"));
+    problems++;
+}
+
 /* What is wrong is as if it were not there, and nothing else. */
 static void test_forgiving(void **state)
 {
@@ -282,7 +290,8 @@ static void test_forgiving(void **state)
     stralloc seen = STRALLOC_ZERO;
     uint64_t value = 7;
     char long_line[CONTROL_LINE_MAX + 20] = "";
-    control->forgiving = true;
+    control->observer = &(struct control_observer){.problem = count_problem};
+    problems = 0;
     memset(long_line, 'x', CONTROL_LINE_MAX + 1);
     strcat(long_line, "\nyyy\n");
     folder_write(folder, "file", "one\nbad\n\r\ntwo\r\nbad\ntre");
