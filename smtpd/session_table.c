@@ -86,7 +86,7 @@ static uint64_t address_number(ip46 const *ip)
     size_t const length = ip46_is6(ip) ? 8 : 4;
     for (size_t i = 0; i < length; i++)
         number = number << 8 | (unsigned char)ip->ip[i];
-    return ip46_is6(ip) ? number | 1 : number | (uint64_t)0xffff << 32;
+    return ip46_is6(ip) ? number + !number : number | (uint64_t)0xffff << 32;
 }
 
 enum connection_refusal session_table_enter(struct session_table *table, int slot, ip46 const *ip,
