@@ -56,7 +56,7 @@ static _Noreturn void become(struct program const *program, int output, pid_t pa
     _exit(111);
 }
 
-/* Reads a piece of the output. False at its end, or when nothing waits. */
+/* Reads a piece of the output. False at its end, or (errno is EAGAIN) when nothing waits. */
 static bool read_output(int output, struct program_end *end)
 {
     char piece[4096];
@@ -64,6 +64,8 @@ static bool read_output(int output, struct program_end *end)
     do
         got = read(output, piece, sizeof piece);
     while (got < 0 && errno == EINTR);
+    if (got == 0)
+        errno = 0; /* what stands there from before may be EAGAIN */
     if (got <= 0)
         return false;
     size_t const room = sizeof end->output - end->length;

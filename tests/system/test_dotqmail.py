@@ -254,6 +254,20 @@ def test_a_child_left_behind(home):
         os.kill(int(home.read("child")), 9)
 
 
+def test_a_program_that_closes_its_output(home):
+    """It is waited for without looking at that output again and again, though a child of the one
+    before still has its own."""
+    spent = "cut -d' ' -f14,15 /proc/$PPID/stat"
+    home.write(".qmail", "|sleep 1000 & echo $! > child\n"
+                         f"|{spent} > before; exec >&- 2>&-; sleep 2; {spent} > after\n")
+    try:
+        expect(home.deliver(timeout=PATIENCE), 0, "did 0+0+2")
+    finally:
+        os.kill(int(home.read("child")), 9)
+    before, after = (sum(map(int, home.read(name).split())) for name in ("before", "after"))
+    assert after - before <= os.sysconf("SC_CLK_TCK") // 10
+
+
 def test_a_flood(home):
     home.write(".qmail", "|head -c 100000000 /dev/zero | tr '\\0' x; exit 0\n")
     result = home.deliver()
