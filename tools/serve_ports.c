@@ -55,8 +55,8 @@ bool serve_ports_parse(struct serve_ports *ports, char const *const *words)
 _Noreturn static void die_port(int role, uint16_t port, int number)
 {
     char what[128];
-    snprintf(what, sizeof what,
-             "cannot listen on 127.0.0.1:%u; is the port taken? --%s PORT chooses another", port,
+    snprintf(what, sizeof what, "cannot listen on 127.0.0.1:%u; %s --%s PORT chooses another", port,
+             number == EACCES ? "ports below 1024 are for root;" : "is the port taken?",
              names[role].option);
     log_failure("not-served", what, number);
     _exit(EXIT_TEMPORARY);
