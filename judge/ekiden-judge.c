@@ -2,6 +2,7 @@
  * process a session. fd 0 is the session: judge/question.h. See ekiden-judge(8). */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -10,23 +11,26 @@
 
 #include <skalibs/sgetopt.h>
 #include <skalibs/tai.h>
+#include <skalibs/types.h>
 
 #include "configured.h"
 #include "judge/judge.h"
 #include "judge/judge_fence.h"
+#include "judge/judge_image.h"
 #include "judge/judge_serve.h"
 #include "lib/control.h"
 #include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/privilege.h"
 
-#define USAGE "ekiden-judge [ -n ] [ -C control ] [ -S state ] <>session"
+#define USAGE "ekiden-judge [ -n ] [ -C control ] [ -S state ] [ -i image ] <>session"
 
 enum { SESSION = 0 };
 enum { EXIT_USAGE = 100, EXIT_TEMPORARY = 111 };
 
 struct arguments {
     char const *control, *state;
+    unsigned int image; /* a descriptor; 0: none */
     bool counts;
 };
 
@@ -35,7 +39,7 @@ static struct judge judge;
 static bool parse_arguments(struct arguments *arguments, int argc, char const *const *argv)
 {
     subgetopt options = SUBGETOPT_ZERO;
-    for (int option; (option = subgetopt_r(argc, argv, "nC:S:", &options)) >= 0;)
+    for (int option; (option = subgetopt_r(argc, argv, "nC:S:i:", &options)) >= 0;)
         switch (option) {
         case 'n':
             arguments->counts = false;
@@ -45,6 +49,10 @@ static bool parse_arguments(struct arguments *arguments, int argc, char const *c
             break;
         case 'S':
             arguments->state = options.arg;
+            break;
+        case 'i':
+            if (!uint0_scan(options.arg, &arguments->image) || arguments->image > INT_MAX)
+                return false;
             break;
         default:
             return false;
@@ -59,24 +67,23 @@ static bool is_session(void)
     return getsockopt(SESSION, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
-static void leave_out(char const *text)
-{
-    log_failure("setting-left-out", text, 0);
-}
-
-/* What is wrong in a line is ekiden-smtpd's to refuse, which reads these files before it serves.
- * Here, where one may have been changed since, the line is logged and left out, so that all others
- * still count. False after logging. */
-static bool load_settings(char const *path)
+/* What is in IMAGE, or in the control files where it is none of ours: then it is as at a server's
+ * start, and nothing is judged by half of them. False after logging. */
+static bool load_settings(char const *path, int image)
 {
     struct control control;
     struct control_error error;
     bool good = control_open(&control, path, &error) == CONTROL_OK;
-    if (good) {
-        control.observer = &(struct control_observer){.problem = leave_out};
+    if (good && image >= 0 && judge_image_take(&judge.settings, image)) {
+        /* With what was wrong by now goes on what was right before: ekiden-smtpd has said so. */
+        (void)judge_settings_load_servers(&judge.settings, &control, &error);
+        control_close(&control);
+    } else if (good) {
         good = judge_settings_load(&judge.settings, &control, &error) != CONTROL_ERROR;
         control_close(&control);
     }
+    if (image >= 0)
+        close(image);
     if (!good)
         log_failure("configuration-refused", error.text, 0);
     return good;
@@ -110,7 +117,8 @@ int main(int argc, char const *const *argv)
         log_failure("usage", USAGE ": descriptor 0 is a packet socket (SOCK_SEQPACKET)", 0);
         return EXIT_USAGE;
     }
-    if (!load_settings(arguments.control) || !privilege_find(&user, CONFIGURED_USER_JUDGE))
+    if (!load_settings(arguments.control, arguments.image ? (int)arguments.image : -1) ||
+        !privilege_find(&user, CONFIGURED_USER_JUDGE))
         return EXIT_TEMPORARY;
     umask(077);
     signal(SIGPIPE, SIG_IGN);

@@ -28,6 +28,14 @@ static bool asks_dns(struct judge_settings const *settings)
            checks_any(&settings->checks, dns_checks, sizeof dns_checks / sizeof *dns_checks);
 }
 
+enum control_result judge_settings_load_servers(struct judge_settings *settings,
+                                                struct control const *control,
+                                                struct control_error *error)
+{
+    return asks_dns(settings) ? dns_servers_load(&settings->servers, control, NULL, error)
+                              : CONTROL_OK;
+}
+
 enum control_result judge_settings_load(struct judge_settings *settings,
                                         struct control const *control, struct control_error *error)
 {
@@ -42,8 +50,7 @@ enum control_result judge_settings_load(struct judge_settings *settings,
         checks_load(&loaded.checks, control, error) == CONTROL_ERROR ||
         greylist_settings_load(&loaded.greylist, control, error) == CONTROL_ERROR ||
         limits_settings_load(&loaded.limits, control, error) == CONTROL_ERROR ||
-        (asks_dns(&loaded) &&
-         dns_servers_load(&loaded.servers, control, NULL, error) == CONTROL_ERROR)) {
+        judge_settings_load_servers(&loaded, control, error) == CONTROL_ERROR) {
         judge_settings_free(&loaded);
         return CONTROL_ERROR;
     }

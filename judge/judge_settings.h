@@ -30,6 +30,11 @@ struct judge_settings {
 enum control_result judge_settings_load(struct judge_settings *settings,
                                         struct control const *control, struct control_error *error);
 
+/* Loads the name servers anew, where a rule asks some. On CONTROL_ERROR *settings is as before. */
+enum control_result judge_settings_load_servers(struct judge_settings *settings,
+                                                struct control const *control,
+                                                struct control_error *error);
+
 void judge_settings_free(struct judge_settings *settings);
 
 /* Whether a rule has something to say to a question of KIND. */

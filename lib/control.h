@@ -31,9 +31,8 @@ struct control_error {
 };
 
 /* Who looks on while files are read. What is wrong is left out then, a line (as if it were not
- * there) or a file (as if it were absent): so one slip does not put all other settings out of force
- * in a program that reads anew what its server has found right before, and one look finds all that
- * is wrong. */
+ * there) or a file (as if it were absent): so one look finds all that is
+ * wrong. */
 struct control_observer {
     void (*problem)(char const *text); /* as in struct control_error */
     void (*asked)(char const *name);   /* for this file, whether it is there or not; may be 0 */

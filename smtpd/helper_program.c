@@ -13,6 +13,14 @@
 
 #define ABOVE_ALL 16 /* no descriptor of a helper has such a number */
 
+void helper_program_use(struct helper_means *means, struct settings const *settings)
+{
+    if (means->judge_image >= 0)
+        close(means->judge_image);
+    means->judge_image = -1;
+    means->settings = settings;
+}
+
 static void close_ends(int const *ends, unsigned int count)
 {
     for (unsigned int i = 0; i < count; i++)
@@ -62,6 +70,8 @@ static bool place_channels(struct helper_row const *row, struct helper_start *st
     if (start->state && start->state->folder >= 0 &&
         !lift(&start->state_folder, start->state->folder))
         return false;
+    if (start->image >= 0 && !lift(&start->image, start->image))
+        return false;
     for (unsigned int i = 0; i < row->count; i++)
         if (!lift(theirs + i, theirs[i]))
             return false;
@@ -94,7 +104,7 @@ pid_t helper_program_start(struct helper_means *means, char const *request, size
 {
     int theirs[HELPER_CHANNELS_MAX];
     struct helper_start start = {
-        .means = means, .request = request, .path = STRALLOC_ZERO, .state_folder = -1};
+        .means = means, .request = request, .path = STRALLOC_ZERO, .state_folder = -1, .image = -1};
     struct helper_row const *const row = helper_row_find(request, length);
     struct privilege_user const *const user = row ? row->prepare(means, &start) : NULL;
     pid_t const parent = getpid();

@@ -19,9 +19,13 @@ struct helper_means {
     struct privilege_user injector;
     struct privilege_user spf;
     struct helper_state auth, judge;
-    bool aside; /* `ekiden explain`: nothing is to be remembered; ekiden-judge gets -n, and its
-                   folder where there is one */
+    int judge_image; /* of SETTINGS: judge/judge_image.h; -1: to be made when it is wanted */
+    bool aside;      /* `ekiden explain`: nothing is to be remembered; ekiden-judge gets -n, and its
+                        folder where there is one */
 };
+
+/* SETTINGS are those of today from now on; -1 is in judge_image, or what was made of others. */
+void helper_program_use(struct helper_means *means, struct settings const *settings);
 
 /* What the dialogue gets to talk to a program. */
 struct helper_channels {

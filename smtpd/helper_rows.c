@@ -10,12 +10,16 @@
 #include <skalibs/ip46.h>
 
 #include "configured.h"
+#include "judge/judge_image.h"
+#include "lib/log.h"
 #include "lib/program_path.h"
 
 #define QUESTION_FD    0
 #define PASSWORD_FD    3
 #define CONTROL_FD     4
 #define STATE_FD       5
+#define IMAGE_FD       6
+#define IMAGE_TEXT     "6"
 #define CUSTOM_TEXT_FD 6
 
 extern char **environ;
@@ -55,15 +59,15 @@ static bool place(int descriptor, int number)
                            : close(number) == 0 || errno == EBADF;
 }
 
-/* Moves control folder and state folder to their numbers, and leaves nothing else open but the
- * channel, which is CHANNEL, and the log. */
+/* Moves control folder, state folder and image to their numbers, and leaves nothing else open but
+ * the channel, which is CHANNEL, and the log. */
 static bool place_folders(struct helper_start const *start, int channel)
 {
     int const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     return nothing >= 0 && (channel == 0 || place(nothing, 0)) && place(nothing, 1) &&
            (channel == PASSWORD_FD || place(-1, PASSWORD_FD)) &&
            place(start->control, CONTROL_FD) && place(start->state_folder, STATE_FD) &&
-           close_range(STATE_FD + 1, ~0u, 0) == 0;
+           place(start->image, IMAGE_FD) && close_range(IMAGE_FD + 1, ~0u, 0) == 0;
 }
 
 static void format_address(char *text, char const address[HELPER_ADDRESS_SIZE])
@@ -92,12 +96,16 @@ static void execute_ours(struct helper_start const *start, int channel, char *op
     char *const state = !start->state             ? NULL
                         : start->state_folder < 0 ? (char *)start->state->path
                                                   : name_folder(STATE_FD, start->state->path);
-    char *arguments[7] = {(char *)start->near, "-C", control};
+    char *arguments[9] = {(char *)start->near, "-C", control};
     char *environment[4] = {"PATH=/usr/local/bin:/usr/bin:/bin", variable};
     size_t count = 3;
     if (start->state) {
         arguments[count++] = "-S";
         arguments[count++] = state;
+    }
+    if (start->image >= 0) {
+        arguments[count++] = "-i";
+        arguments[count++] = IMAGE_TEXT;
     }
     arguments[count] = option;
 #ifdef EKIDEN_SANITIZE
@@ -131,6 +139,13 @@ static struct privilege_user const *prepare_judge(struct helper_means *means,
     bool const ready = means->aside ? helper_state_look(&means->judge, CONFIGURED_USER_JUDGE)
                                     : helper_state_open(&means->judge, CONFIGURED_USER_JUDGE);
     start->state = &means->judge;
+    if (means->judge_image < 0)
+        means->judge_image = judge_image_make(&means->settings->judge);
+    start->image = means->judge_image;
+    if (start->image < 0) { /* by itself it might judge by files that are wrong by now */
+        log_failure("helper-not-started", "the settings of ekiden-judge", errno);
+        return NULL;
+    }
     return ready && program_path(&start->path, "ekiden-judge") ? &means->judge.user : NULL;
 }
 

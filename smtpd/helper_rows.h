@@ -29,6 +29,7 @@ struct helper_start {
     char const *near;           /* the same from where its user can reach it */
     struct helper_state *state; /* NULL: it remembers nothing */
     int control, state_folder;  /* the folders, under numbers out of the way; -1: none */
+    int image;                  /* means->judge_image likewise, for who wants it; -1: none */
 };
 
 struct helper_row {

@@ -56,7 +56,7 @@ struct settings *keeper_load_settings(struct control const *control)
 void keeper_use_settings(struct keeper *keeper, struct settings *settings)
 {
     keeper->settings = settings;
-    keeper->helpers.means.settings = settings;
+    helper_program_use(&keeper->helpers.means, settings);
     queue_room_pause(&keeper->room, &settings->room);
 }
 
@@ -159,7 +159,8 @@ void keeper_open(struct keeper *keeper, struct keeper_paths const *paths, struct
     keeper->helpers.means = (struct helper_means){.control = &keeper->control,
                                                   .injector = keeper->injector,
                                                   .auth = {.path = paths->state, .folder = -1},
-                                                  .judge = {.path = paths->judge, .folder = -1}};
+                                                  .judge = {.path = paths->judge, .folder = -1},
+                                                  .judge_image = -1};
     keeper_use_settings(keeper, settings);
     open_queue(keeper, paths->queue, client);
     queue_room_pause(&keeper->room, &settings->room);

@@ -146,6 +146,7 @@ void explain_ask(struct explain_answer *answer, struct explain_question const *q
                                                       .settings = means->settings,
                                                       .auth.folder = -1,
                                                       .judge = {.path = means->judge, .folder = -1},
+                                                      .judge_image = -1,
                                                       .aside = true}},
                                 .input = STRALLOC_ZERO};
     explain_play_begin(&play);

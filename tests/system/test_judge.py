@@ -515,18 +515,12 @@ def test_a_reader_that_is_behind(judge):
 # --- control files ---
 
 
-def test_malformed_lines_are_left_out(judge):
-    """By the judge, which reads what may have changed since the server looked at it."""
-    records = {**listed("good.test", "127.0.0.2"), **listed("last.test", "127.0.0.2")}
-    asked = judge({"dnsbl": "good.test\nbad\nbad.test weight=0\nlast.test\n",
-                   "checks": "what refuse\nreverse-dns refuse\n", "dnsblthreshold": "many\n",
-                   "dnsdown": "perhaps\n", "rhsbl": "x.test 10.0.0.0/8\n"}, records)
-    found = asked.ask("C", CLIENT)
-    assert verdicts(found) == "rrr" and found[1].place == "dnsbl:4"
-    for place in ("dnsbl:2:", "dnsbl:3:", "checks:1:", "dnsblthreshold:1:", "dnsdown:1:",
-                  "rhsbl:1:"):
-        assert f"{place} expected" in asked.log()
-    assert asked.log().count("setting-left-out") == 6
+def test_malformed_files_are_refused(programs, folder):
+    """By hand. A server hands over what it found right: test_judgement.py."""
+    asked = Judge(programs, folder, {"dnsbl": "good.test\nbad.test weight=0\n"})
+    asked.socket.close()
+    assert asked.process.wait(60) == 111
+    assert "event=configuration-refused" in asked.log() and "dnsbl:2: expected" in asked.log()
 
 
 @pytest.mark.root

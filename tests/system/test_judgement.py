@@ -591,3 +591,22 @@ def test_malformed_files_are_named(make_instance):
                               capture_output=True, text=True)
         assert told.returncode == 100 and expected in told.stderr
         server.remove(name)
+
+
+def test_the_last_good_settings_stay(make_instance):
+    """For each judge that starts while a file is wrong; said once, by the server."""
+    server = make_instance({"limits": "connections 2/h\n"})
+    server.set("limits", "# much\nconnections many\n")
+    wait_for(lambda: "event=configuration-refused" in server.log_text(), what="a look at the new file")
+    codes = []
+    for _ in range(4):
+        with server.connect("127.0.3.3") as client:
+            codes.append(client.reply().code)
+    assert codes == [220, 220, 421, 421]
+    assert [event for event in server.log() if event["event"] == "refused"][-1]["place"] == "limits:1"
+    [said] = [event for event in server.log() if "limits" in event["line"] and event["event"] != "refused"]
+    assert said["program"] == "ekiden-smtpd" and "limits:2: expected" in said["line"]
+    server.set("limits", "connections 1/h\n")
+    server.wait_for_new_template()
+    with server.connect("127.0.3.4") as client, server.connect("127.0.3.4") as other:
+        assert (client.reply().code, other.reply().code) == (220, 421)
