@@ -66,13 +66,20 @@ class Process:
         """The fields of /proc/PID/stat behind the name: state, parent, group, session, ..."""
         return self.read("stat").rpartition(")")[2].split()
 
+    def facts(self, *keys):
+        """These lines of its status, as they stand at one moment; () when it is gone."""
+        text = self.read("status")
+        found = [re.search(rf"^{key}:[ \t]*(.*?)[ \t]*$", text, re.M) for key in keys]
+        return tuple(one.group(1) for one in found) if all(found) else ()
+
     def status(self, key):
-        found = re.search(rf"^{key}:[ \t]*(.*?)[ \t]*$", self.read("status"), re.M)
-        return found.group(1) if found else ""
+        return next(iter(self.facts(key)), "")
 
     @property
     def uid(self):
-        return int(self.status("Uid").split()[1])
+        """None when it is gone."""
+        ids = self.status("Uid").split()
+        return int(ids[1]) if ids else None
 
     @property
     def peak_memory(self):
