@@ -1,7 +1,10 @@
 #include "queue/send_count.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "lib/log.h"
 #include "queue/send_place.h"
@@ -9,6 +12,7 @@
 #define COUNT_SECONDS  3600
 #define ENTRIES_A_TURN 256
 #define FOLDERS_A_TURN 16
+#define LOOKS_MAX      8 /* at new/, while others add to it */
 
 /* The wheel, hold/, new/. */
 static int following(int place)
@@ -18,35 +22,69 @@ static int following(int place)
     return place + 1 < QUEUE_SLOTS ? place + 1 : SEND_PLACE_HOLD;
 }
 
-static void finish(struct send_count *count)
+/* Reads one entry. What is odd is logged elsewhere, and so is what is wrong with the folder. */
+static enum send_folder_result read_entry(struct send_folder *folder, char id[QUEUE_ID_LENGTH + 1])
+{
+    static struct send_odd odd = {.count = SEND_ODD_MAX};
+    return send_folder_next(folder, &odd, id);
+}
+
+/* Its writer holds the lock until it is durable, and counts it then. */
+static bool is_being_written(int queue, char const *id)
+{
+    int const descriptor = send_place_open(queue, SEND_PLACE_NEW, id, O_RDONLY);
+    if (descriptor < 0)
+        return errno == ENOENT;
+    bool const locked = flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(descriptor);
+    return locked;
+}
+
+static int64_t count_folder(int queue, int place)
+{
+    struct send_folder folder;
+    char id[QUEUE_ID_LENGTH + 1];
+    enum send_folder_result result;
+    int64_t found = 0;
+    if (!send_folder_open(&folder, queue, place))
+        return 0;
+    do {
+        result = read_entry(&folder, id);
+        found +=
+            result == SEND_FOLDER_FILE && !(place == SEND_PLACE_NEW && is_being_written(queue, id));
+    } while (result == SEND_FOLDER_FILE || result == SEND_FOLDER_OTHER);
+    return found;
+}
+
+/* Only new/ changes meanwhile. It is read until nobody has counted a message beside that, or nearly
+ * so; and what is found is added, not stored: another process may count one in this moment. */
+static void count_all(struct send_count *count, int queue)
 {
     struct log_line line;
-    uint64_t const before = queue_count_messages(count->shared);
-    /* Added, and not stored: another process may count a message in this moment. */
-    queue_count_add(count->shared, count->found - atomic_load(&count->shared->messages));
-    count->counting = false;
+    int64_t kept = 0, found, before;
+    unsigned int looks = 0;
+    for (int place = 0; place != SEND_PLACE_NEW; place = following(place))
+        kept += count_folder(queue, place);
+    do {
+        before = atomic_load(&count->shared->messages);
+        found = kept + count_folder(queue, SEND_PLACE_NEW);
+    } while (atomic_load(&count->shared->messages) != before && ++looks < LOOKS_MAX);
+    queue_count_add(count->shared, found - before);
     log_begin(&line, "queue-counted");
-    log_number(&line, "messages", (uint64_t)count->found);
-    log_number(&line, "believed", before);
+    log_number(&line, "messages", (uint64_t)found);
+    log_number(&line, "believed", before > 0 ? (uint64_t)before : 0);
     log_write(&line);
 }
 
 /* Reads of the folder that is open. True at its end. */
-static bool read_folder(struct send_count *count, unsigned int *entries)
+static bool read_ahead(struct send_count *count, unsigned int *entries)
 {
-    static struct send_odd odd = {.count = SEND_ODD_MAX}; /* what is odd is logged elsewhere */
     char id[QUEUE_ID_LENGTH + 1];
-    for (; *entries < ENTRIES_A_TURN; ++*entries)
-        switch (send_folder_next(&count->folder, &odd, id)) {
-        case SEND_FOLDER_FILE:
-            count->found++;
-            break;
-        case SEND_FOLDER_OTHER:
-            break;
-        case SEND_FOLDER_END:
-        case SEND_FOLDER_ERROR: /* the scheduler's own look at it says what is wrong */
+    for (; *entries < ENTRIES_A_TURN; ++*entries) {
+        enum send_folder_result const result = read_entry(&count->folder, id);
+        if (result == SEND_FOLDER_END || result == SEND_FOLDER_ERROR)
             return true;
-        }
+    }
     return false;
 }
 
@@ -58,17 +96,17 @@ bool send_count_turn(struct send_count *count, int queue, bool wanted, uint64_t 
             return false;
         count->counting = true;
         count->next = 0;
-        count->found = 0;
         count->again = clock + COUNT_SECONDS;
     }
     for (unsigned int folders = 0; folders < FOLDERS_A_TURN && entries < ENTRIES_A_TURN;) {
         bool const opened =
             count->folder.stream || send_folder_open(&count->folder, queue, count->next);
-        if (opened && !read_folder(count, &entries))
+        if (opened && !read_ahead(count, &entries))
             break;
         folders++;
         if (count->next == SEND_PLACE_NEW) {
-            finish(count);
+            count->counting = false;
+            count_all(count, queue);
             return false;
         }
         count->next = following(count->next);

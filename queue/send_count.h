@@ -1,9 +1,11 @@
-/* Counts the files of the queue, for queue/queue_count.h: bit by bit, a few folders in a turn of
- * the loop, so that 100,000 of them hold up nothing. Only where there is a `maxqueue`: at the start
- * of the scheduler, when the setting comes, and every hour.
+/* Counts the files of the queue, for queue/queue_count.h. Only where there is a `maxqueue`: at the
+ * start of the scheduler, when the setting comes, and every hour.
  *
- * What comes meanwhile is counted, because new/ is read last; the result is wrong by the messages
- * that ended or were moved during the count, until the next one. */
+ * It is done in one turn of the loop, in which no message ends or is moved, for these are the
+ * scheduler's doing: counted bit by bit the number was wrong by what went from a folder that was
+ * still to be read to one that had been, or the other way round, until the next count. Before that
+ * the folders are read once a few in a turn, for nothing but to have them in memory: so it takes
+ * milliseconds then, where a disk could take seconds. */
 #ifndef EKIDEN_SEND_COUNT_H
 #define EKIDEN_SEND_COUNT_H
 
@@ -15,10 +17,9 @@
 
 struct send_count {
     struct queue_count *shared; /* NULL: there is none, and nothing is counted */
-    struct send_folder folder;  /* the one that is read; its stream is NULL between two */
-    int next;                   /* the place to read next */
+    struct send_folder folder;  /* the one that is read ahead; its stream is NULL between two */
+    int next;                   /* the place to read ahead next */
     bool counting;
-    int64_t found;
     uint64_t again; /* the next count, on the monotonic clock */
 };
 

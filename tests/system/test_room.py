@@ -1,5 +1,6 @@
 """Back-pressure: what the queue has no room for is put off before DATA, and taken again later."""
 
+import fcntl
 import os
 import signal
 import struct
@@ -142,6 +143,23 @@ def test_a_wrong_count_is_mended_by_the_scheduler(make_instance):
         assert mail(client) == 250
     for path in (instance.queue / "hold").iterdir():
         path.unlink()
+
+
+def test_what_is_being_written_is_counted_by_its_writer(make_instance):
+    """It may never be a message, and counts by itself when it is one."""
+    instance = make_instance({"maxqueue": "2\n"}, start=False)
+    instance.start()
+    wait_for(lambda: events(instance, "queue-counted"), what="the first count")
+    assert instance.stop() == 0
+    path = instance.queue / "new" / ("0" * 20)
+    with open(path, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        path.with_name("1" * 20).touch()  # has no writer
+        instance.start()
+        (event,) = wait_for(lambda: events(instance, "queue-counted")[1:], what="the second count")
+        assert event["messages"] == "1" and count_of(instance) == 1
+        path.unlink()
+    path.with_name("1" * 20).unlink()
 
 
 def test_a_queue_that_had_no_count_gets_one(make_instance):
