@@ -82,7 +82,7 @@ void remote_fence_enter_master(void)
     sandbox_allow_calls(master_calls, sizeof master_calls / sizeof *master_calls);
 }
 
-void remote_fence_enter(void)
+void remote_fence_enter(bool socket)
 {
     struct sandbox_limits const limits = {.memory = MEMORY_MAX,
                                           .descriptors = DESCRIPTORS_MAX,
@@ -90,5 +90,7 @@ void remote_fence_enter(void)
                                           .processes = 0};
     sandbox_limit(&limits);
     sandbox_allow_paths(NULL, 0);
+    if (!socket)
+        sandbox_keep_apart();
     sandbox_allow_calls(network_calls, sizeof network_calls / sizeof *network_calls);
 }

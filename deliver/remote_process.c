@@ -212,7 +212,7 @@ void remote_process_run(struct remote_process const *process)
     keep_descriptors(process);
     if (!remote_world_start(&world, &ourselves, process->settings))
         _exit(111);
-    remote_fence_enter();
+    remote_fence_enter(smtproutes_has_socket(&process->job->route));
     deliver(process, &world);
     _exit(0);
 }

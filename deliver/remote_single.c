@@ -190,7 +190,7 @@ void remote_single_run(struct remote_settings *settings, struct remote_ways cons
                                                  .report = report_all};
         sig_ignore(SIGPIPE);
         tain_now_set_stopwatch_g();
-        remote_fence_enter();
+        remote_fence_enter(ways->socket);
         remote_delivery_run(&delivery, &transaction);
         remote_ourselves_free(&ourselves);
     }

@@ -67,7 +67,7 @@ static void set_tls(struct remote_way *way, struct smtproute const *route,
 bool remote_ways_make(struct remote_ways *ways, struct smtproute const *route,
                       struct remote_settings const *settings, struct failure *failure)
 {
-    *ways = (struct remote_ways){.count = route->count};
+    *ways = (struct remote_ways){.count = route->count, .socket = smtproutes_has_socket(route)};
     for (unsigned int i = 0; i < route->count; i++) {
         struct remote_way *const way = ways->ways + i;
         *way = (struct remote_way){.host = route->hosts[i].name,

@@ -25,6 +25,7 @@ struct remote_way {
 };
 struct remote_ways {
     unsigned int count;                              /* 1 or 2 */
+    bool socket;                                     /* one is to a socket of this host */
     struct remote_way ways[SMTPROUTES_HOSTS_MAX];    /* in the order in which they are tried */
     struct tlspolicy policies[SMTPROUTES_HOSTS_MAX]; /* what the ways point into: never copied */
 };

@@ -57,8 +57,10 @@ enum control_result smtproutes_load(struct table *table, struct control const *c
 bool smtproutes_find(struct table const *table, char const *domain, size_t length,
                      char const *sender, struct smtproute *route);
 
-/* True for the NAME of a host that is a socket's path. */
+/* True for the NAME of a host that is a socket's path; for a ROUTE that has such a host. */
 bool smtproutes_is_socket(char const *name);
+
+bool smtproutes_has_socket(struct smtproute const *route);
 
 /* True when A and B are one way: one connection can serve both. */
 bool smtproutes_are_same(struct smtproute const *a, struct smtproute const *b);

@@ -309,6 +309,14 @@ bool smtproutes_is_socket(char const *name)
     return name[0] == '/';
 }
 
+bool smtproutes_has_socket(struct smtproute const *route)
+{
+    for (unsigned int i = 0; i < route->count; i++)
+        if (smtproutes_is_socket(route->hosts[i].name))
+            return true;
+    return false;
+}
+
 bool smtproutes_are_same(struct smtproute const *a, struct smtproute const *b)
 {
     if (a->by_mx != b->by_mx || a->count != b->count || a->tls.level != b->tls.level ||

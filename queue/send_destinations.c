@@ -113,13 +113,16 @@ struct send_destination *send_destinations_find(struct send_destinations *destin
     return entry;
 }
 
-void send_destination_set(struct send_destination *destination, uint64_t serial, char const *name,
-                          struct send_limits const *limits, unsigned int start)
+void send_destination_set(struct send_destination *destination, uint64_t serial,
+                          struct smtproute_host const *host, struct send_limits const *limits,
+                          unsigned int start)
 {
     bool const is_new = destination->serial == 0;
     destination->serial = serial;
     destination->limits = *limits;
-    snprintf(destination->name, sizeof destination->name, "%s", name);
+    snprintf(destination->name, sizeof destination->name, "%.*s", SEND_DESTINATION_NAME - 1,
+             host->name);
+    destination->port = host->port;
     destination->start = start;
     if (is_new)
         destination->window = start;

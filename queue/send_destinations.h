@@ -45,6 +45,7 @@ struct send_destination {
     uint64_t failed_at;     /* when a transaction last found nobody */
     uint64_t rate_at;       /* when the rate allows the next one */
     char name[SEND_DESTINATION_NAME];
+    uint16_t port;                      /* 0: NAME is the path of a socket */
     char words[SEND_DESTINATION_WORDS]; /* what was said then, without a code */
     /* Groups of recipients of active messages that wait for a place here (queue/send_waiting.h) */
     struct send_window_group *first, **end;
@@ -71,11 +72,12 @@ void send_destinations_start(struct send_destinations *destinations);
 struct send_destination *send_destinations_find(struct send_destinations *destinations,
                                                 uint64_t key, uint64_t now);
 
-/* Tells DESTINATION, which was found with another serial, its NAME (of its first host; for the log)
- * and its limits under the settings SERIAL. The first window is START, at most
+/* Tells DESTINATION, which was found with another serial, its first HOST (for the log) and
+ * its limits under the settings SERIAL. The first window is START, at most
  * SEND_DESTINATION_START: 1 where a password could be wrong. */
-void send_destination_set(struct send_destination *destination, uint64_t serial, char const *name,
-                          struct send_limits const *limits, unsigned int start);
+void send_destination_set(struct send_destination *destination, uint64_t serial,
+                          struct smtproute_host const *host, struct send_limits const *limits,
+                          unsigned int start);
 
 enum send_destination_state {
     SEND_DESTINATION_READY, /* one more transaction can begin */

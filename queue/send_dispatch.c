@@ -105,6 +105,8 @@ static void log_destination(struct send_destination const *destination,
     bool const died = change == SEND_DESTINATION_DIED;
     log_begin(&line, died ? "destination-dead" : "destination-back");
     log_text(&line, "destination", destination->name);
+    if (destination->port)
+        log_number(&line, "port", destination->port);
     if (died) {
         log_number(&line, "seconds", destination->dead_for / 1000);
         log_text(&line, "text", destination->words);

@@ -101,7 +101,7 @@ destination_of(struct send *send, struct send_message const *message, uint32_t g
             FOUND_REMOTE)
         return destination;
     struct send_limits const limits = send_limits_find(&send->settings.limits, &route);
-    send_destination_set(destination, send->settings_serial, route.hosts[0].name, &limits,
+    send_destination_set(destination, send->settings_serial, route.hosts, &limits,
                          route.auth[0] ? 1 : SEND_DESTINATION_START);
     return destination;
 }

@@ -235,6 +235,8 @@ def test_fence_of_a_delivery(setting, message, sanitized):
     if not sanitized:
         assert Process(remote.process.pid).status("Seccomp") == "2"
         assert child.status("Seccomp") == "2" and child.status("NoNewPrivs") == "1"
+        # The master's, its own, and the one that lets it have sockets of the internet only.
+        assert child.status("Seccomp_filters") == "3"
         limits = child.read("limits")
         assert [line.split()[2] for line in limits.splitlines()
                 if line.startswith("Max processes")] == ["0"]

@@ -33,11 +33,13 @@ static struct send_destination *find(uint64_t key)
     return send_destinations_find(&table, key, now);
 }
 
+static struct smtproute_host const host = {.name = "host.test", .port = 25};
+
 static struct send_destination *make(uint64_t key, uint32_t rate, uint32_t connections)
 {
     struct send_destination *const destination = find(key);
     struct send_limits const limits = {.rate = rate, .connections = connections};
-    send_destination_set(destination, 1, "host.test", &limits, SEND_DESTINATION_START);
+    send_destination_set(destination, 1, &host, &limits, SEND_DESTINATION_START);
     return destination;
 }
 

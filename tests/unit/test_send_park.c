@@ -21,6 +21,7 @@ static uint64_t now;
 /* A destination that may be given one message a second, and has just got one. */
 static struct send_destination *start(void)
 {
+    struct smtproute_host const host = {.name = "host.test", .port = 25};
     struct send_limits const limits = {.rate = 60};
     memset(&send, 0, sizeof send);
     send.settings.remote = 40;
@@ -30,7 +31,7 @@ static struct send_destination *start(void)
     send_backlog_start(&send.backlog, send.active.in_slot, send.source.wheel.again);
     struct send_destination *const destination =
         send_destinations_find(&send.destinations, HOST, now);
-    send_destination_set(destination, 1, "host.test", &limits, SEND_DESTINATION_START);
+    send_destination_set(destination, 1, &host, &limits, SEND_DESTINATION_START);
     send_destination_begin(&send.destinations, destination, now);
     return destination;
 }
