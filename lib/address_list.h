@@ -1,5 +1,6 @@
 /* Control files that list addresses, one a line: ADDRESS, @DOMAIN, or .PARENT for all domains below
- * PARENT. Case (ASCII) does not count. */
+ * PARENT. Case (ASCII) does not count, nor whether a domain's labels stand in their own letters or
+ * as A-labels (`xn--`). */
 #ifndef EKIDEN_ADDRESS_LIST_H
 #define EKIDEN_ADDRESS_LIST_H
 
@@ -8,7 +9,8 @@
 
 #include "lib/table.h"
 
-/* Parses a line, for table_load: the whole line is the key. */
+/* Parses a line, for table_load: the whole line is the key, its domain with A-labels. It may lie in
+ * memory that the next call uses again. */
 bool address_list_parse(char const *line, size_t length, struct table_entry *entry,
                         struct control_error *error);
 

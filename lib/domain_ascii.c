@@ -41,3 +41,18 @@ enum domain_ascii_result domain_ascii(char *out, size_t size, char const *domain
     idn2_free(converted);
     return taken;
 }
+
+size_t domain_key(char *out, size_t size, char const *domain, size_t length)
+{
+    char text[ADDRESS_DOMAIN_MAX + 1];
+    if (length < sizeof text) {
+        memcpy(text, domain, length);
+        text[length] = 0;
+        if (!is_ascii(text) && domain_ascii(out, size, text) == DOMAIN_ASCII_OK)
+            return strlen(out);
+    }
+    if (length > size)
+        return 0;
+    memcpy(out, domain, length);
+    return length;
+}

@@ -14,4 +14,9 @@ enum domain_ascii_result {
  * (IDNA 2008, RFC 5891; UTS 46 mapping without its transitional part). */
 enum domain_ascii_result domain_ascii(char *out, size_t size, char const *domain);
 
+/* Writes DOMAIN (LENGTH bytes) to OUT (SIZE bytes) as lists compare it: its U-labels as A-labels,
+ * where it has any and can be converted, else as it is. Returns how long it became, without a NUL;
+ * 0: it does not fit. */
+size_t domain_key(char *out, size_t size, char const *domain, size_t length);
+
 #endif

@@ -1,6 +1,7 @@
 #include "smtpd/bad_lists.h"
 
 #include "lib/address_list.h"
+#include "lib/domain_ascii.h"
 #include "smtpd/policy_ask.h"
 
 static bool has(struct connection const *connection, enum policy_rule rule,
@@ -30,8 +31,9 @@ enum policy_rule policy_hello(struct connection const *connection, char const *n
     size_t value_length;
     if (!list->present || policy_is_exempt(connection))
         return POLICY_WELCOME;
-    length = address_rootless(name, length);
-    bool const bad = table_find_domain(list, name, length, &value, &value_length);
+    char key[TABLE_KEY_MAX];
+    length = domain_key(key, sizeof key, name, address_rootless(name, length));
+    bool const bad = table_find_domain(list, key, length, &value, &value_length);
     return policy_ask_line(connection, POLICY_BADHELO, bad, bad ? table_line(value) : 0)
                ? POLICY_BADHELO
                : POLICY_WELCOME;

@@ -8,6 +8,7 @@
 
 #include "lib/address.h"
 #include "lib/address_list.h"
+#include "lib/domain_ascii.h"
 
 #define GREETING_MAX 400 /* bytes: a reply line has at most 512 */
 
@@ -96,16 +97,32 @@ static bool parse_login_sender(char const *line, size_t length, struct table_ent
     return control_fail(error, "LOGIN:ADDRESS, LOGIN:@DOMAIN or LOGIN:*", line, length);
 }
 
-/* A line of badhelo: what a client says, to the letter, or .PARENT. */
+/* A line of badhelo: what a client says, its domain with A-labels, or .PARENT. What other servers'
+ * lists have besides, as `@` and `*`, would never match. */
 static bool parse_bad_name(char const *line, size_t length, struct table_entry *entry,
                            struct control_error *error)
 {
+    static char key[TABLE_KEY_MAX];
+    static char const expected[] = "NAME or .PARENT";
+    if (line[0] == '@' || line[0] == '*')
+        return control_fail_hint(error, expected, line, length,
+                                 line[0] == '@'
+                                     ? "a client says its name without an `@`; leave it out"
+                                     : "for all names below PARENT write `.` and PARENT");
     bool const parent = line[0] == '.';
     bool good = !parent || address_is_domain(line + 1, length - 1, true);
     for (size_t i = 0; i < length; i++)
         good = good && (unsigned char)line[i] > 0x20 && line[i] != 0x7f;
+    size_t const made = length > sizeof key ? 0
+                                            : domain_key(key + parent, sizeof key - parent,
+                                                         line + parent, length - parent);
     *entry = (struct table_entry){.key = line, .key_length = length};
-    return good || control_fail(error, "NAME or .PARENT", line, length);
+    if (made > 0) {
+        if (parent)
+            key[0] = '.';
+        *entry = (struct table_entry){.key = key, .key_length = parent + made};
+    }
+    return good || control_fail(error, expected, line, length);
 }
 
 static bool is_greeting(char const *text, size_t length)

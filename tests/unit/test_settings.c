@@ -1,5 +1,6 @@
 #include "control_folder.h"
 
+#include "lib/address_list.h"
 #include "smtpd/settings.h"
 
 static enum control_result load(struct folder *folder, struct settings *settings)
@@ -120,6 +121,37 @@ static void test_every_file_counts(void **state)
     settings_free(&settings);
 }
 
+static unsigned int find(struct table const *list, char const *address)
+{
+    return address_list_find(list, address, strlen(address));
+}
+
+/* Both forms of a domain are the same, in the file and in a session. */
+static void test_domains_of_other_letters(void **state)
+{
+    struct folder *folder = *state;
+    struct settings settings;
+    folder_write(folder, "me", "mail.test\n");
+    folder_write(folder, "badmailfrom",
+                 "@b\303\274cher.test\n.xn--r-0ga.test\n\303\244@x.b\303\234cher.test\n");
+    folder_write(folder, "badhelo", ".b\303\274cher.test\nn\303\266.test\nNo_Domain!\n");
+    assert_int_equal(load(folder, &settings), CONTROL_OK);
+    assert_int_equal(find(&settings.badmailfrom, "a@b\303\274cher.test"), 1);
+    assert_int_equal(find(&settings.badmailfrom, "a@B\303\234CHER.test"), 1);
+    assert_int_equal(find(&settings.badmailfrom, "a@XN--BCHER-kva.test"), 1);
+    assert_int_equal(find(&settings.badmailfrom, "a@x.xn--r-0ga.test"), 2);
+    assert_int_equal(find(&settings.badmailfrom, "a@x.\303\266r.test"), 2);
+    assert_int_equal(find(&settings.badmailfrom, "a@x.r\303\244.test"), 0);
+    assert_int_equal(find(&settings.badmailfrom, "\303\244@x.xn--bcher-kva.test"), 3);
+    assert_int_equal(find(&settings.badmailfrom, "\303\204@x.xn--bcher-kva.test"), 0);
+    assert_int_equal(find(&settings.badmailfrom, "a@\374.test"), 0); /* no UTF-8 */
+    assert_true(is_listed(&settings.badhelo, "x.xn--bcher-kva.test"));
+    assert_true(is_listed(&settings.badhelo, "xn--n-1ga.test"));
+    assert_true(is_listed(&settings.badhelo, "no_domain!"));
+    assert_false(is_listed(&settings.badhelo, "xn--bcher-kva.test"));
+    settings_free(&settings);
+}
+
 /* TEXT in the file NAME is refused in its second line, and leaves what was loaded before. */
 static void assert_refused(struct folder *folder, char const *name, char const *entry,
                            char const *part)
@@ -196,6 +228,8 @@ static void test_errors(void **state)
     assert_refused(*state, "badmailfrom", "@", "ADDRESS, @DOMAIN or .PARENT");
     assert_refused(*state, "badmailfrom", ".", "ADDRESS, @DOMAIN or .PARENT");
     assert_refused(*state, "badmailfrom", "u@", "ADDRESS, @DOMAIN or .PARENT");
+    assert_refused(*state, "badhelo", "@y.test", "without an `@`; leave it out");
+    assert_refused(*state, "badhelo", "*.y.test", "write `.` and PARENT");
     static char const senders[] = "LOGIN:ADDRESS, LOGIN:@DOMAIN or LOGIN:*";
     assert_refused(*state, "authsenders", "u", senders);
     assert_refused(*state, "authsenders", "u:", senders);
@@ -226,6 +260,7 @@ int main(void)
     struct CMUnitTest const tests[] = {
         cmocka_unit_test_setup_teardown(test_defaults, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_every_file_counts, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_domains_of_other_letters, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_rcpthosts_never_open, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_errors, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_error_frees_what_was_loaded, folder_make,
