@@ -115,7 +115,7 @@ enum send_source_result send_source_next(struct send_source *source,
 {
     typedef enum send_source_result next_func(struct send_source *, struct send_candidate *);
     static next_func *const orders[2][3] = {{next_from_wake, next_fresh, next_deferred},
-                                            {next_deferred, next_from_wake, next_fresh}};
+                                            {next_deferred, next_fresh, next_from_wake}};
     next_func *const *const order = orders[++source->turn % SEND_SOURCE_SHARE == 0];
     for (unsigned int i = 0; i < 3; i++) {
         enum send_source_result const result = order[i](source, candidate);

@@ -1,7 +1,8 @@
 /* Where the next message to try comes from: the wake FIFO, then new/ (at the start, every five
  * minutes, after the FIFO was nearly full), then the slots of the wheel that are due. New mail goes
  * before deferred mail, but one step in SEND_SOURCE_SHARE looks at the wheel first, so that a
- * steady stream of new mail does not stop it. */
+ * steady stream of new mail does not stop it; and at new/ second, so that a FIFO that never gets
+ * empty (who may write to it may write anything) does not stop that. */
 #ifndef EKIDEN_SEND_SOURCE_H
 #define EKIDEN_SEND_SOURCE_H
 

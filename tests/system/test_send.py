@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -708,6 +709,21 @@ def test_found_again_without_the_fifo(stopped):
     stopped.start()
     stopped.await_event("done", 5)
     assert {event["id"] for event in stopped.events("done")} == set(names)
+
+
+def test_a_fifo_that_never_gets_empty(stopped):
+    """Whatever an injector that was taken over writes there: mail of others is found in new/."""
+    stopped.start()
+    assert stopped.stop() == 0
+    with open(stopped.queue / "wake", "r+b", buffering=0) as fifo:
+        with subprocess.Popen(["yes", "0" * 20], stdout=fifo) as flood:
+            stopped.wait(lambda: not select.select([], [fifo], [], 0)[1], "a full FIFO")
+            stopped.inject(at("ok"))
+            stopped.start()
+            try:
+                stopped.await_event("done")
+            finally:
+                flood.kill()
 
 
 def test_garbage_in_the_fifo(scheduler):
