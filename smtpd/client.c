@@ -104,6 +104,11 @@ void client_identify(struct connection *connection, bool environment)
                                            &connection->remote, &connection->remote_port);
         from_text(getenv("TCPLOCALIP"), getenv("TCPLOCALPORT"), &connection->local,
                   &connection->local_port);
+        if (!connection->has_remote && (getenv("TCPREMOTEIP") || getenv("REMOTE_ADDR")))
+            log_failure("client-unknown",
+                        "neither TCPREMOTEIP nor REMOTE_ADDR is an address: nothing that is by "
+                        "address is asked about this client",
+                        0);
     }
     take_relayclient(connection);
 }

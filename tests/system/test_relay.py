@@ -178,6 +178,18 @@ def test_relayclient_from_tcprules(instance, environment, may):
     assert process.wait(instance.patience) == 0
 
 
+def test_an_address_that_is_none(make_instance):
+    """Not by what it begins with, and not modulo 256; and it is said."""
+    server = make_instance({"relayclients": "127.0.0.0/8\n"})
+    process, client = server.single_session({"TCPREMOTEIP": "383.0.0.1"}, local=True)
+    with client:
+        client.greet()
+        assert refused(try_foreign(client))
+        client.quit()
+    assert process.wait(server.patience) == 0
+    assert "event=client-unknown" in server.log_text()
+
+
 def test_an_empty_configuration_relays_nothing(instance):
     empty = instance.folder / "empty"
     empty.mkdir(mode=0o755)
