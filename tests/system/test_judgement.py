@@ -608,5 +608,6 @@ def test_the_last_good_settings_stay(make_instance):
     assert said["program"] == "ekiden-smtpd" and "limits:2: expected" in said["line"]
     server.set("limits", "connections 1/h\n")
     server.wait_for_new_template()
-    with server.connect("127.0.3.4") as client, server.connect("127.0.3.4") as other:
-        assert (client.reply().code, other.reply().code) == (220, 421)
+    for code in (220, 421):
+        with server.connect("127.0.3.4") as client:
+            assert client.reply().code == code
