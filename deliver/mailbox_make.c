@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@ static char const *const parts[] = {"tmp", "new", "cur"};
 /* A folder that was made this recently may have been made by a worker that was killed before it
  * could make it durable. (The kernel writes everything back within a minute or so.) */
 #define RECENT_SECONDS 3600
+#define KNOWN          4096 /* of 32 bytes */
 
 /* Makes the folder NAME unless it is there. Not durable yet. */
 static bool make_folder(int parent, char const *name)
@@ -124,20 +126,50 @@ static int open_maildir(int home)
 }
 
 /* Its own time of change tells a Maildir's age: mail changes only the folders inside. */
-static bool is_recent(int maildir)
+static bool is_recent(struct stat const *status)
 {
-    struct stat status;
-    return fstat(maildir, &status) != 0 || status.st_ctime > time(NULL) - RECENT_SECONDS;
+    return status->st_ctime > time(NULL) - RECENT_SECONDS;
 }
 
+/* Recent Maildirs that this process has made durable, and when they had changed: opened again, as
+ * where there are more mailboxes than stay open, they are so still. One that is renamed, or another
+ * one with its inode, has another time. */
+static struct known {
+    dev_t device;
+    ino_t inode;
+    struct timespec changed;
+} known[KNOWN];
+
+static struct known *place_of(struct stat const *status)
+{
+    return known + ((uint64_t)status->st_ino * UINT64_C(0x9e3779b97f4a7c15) >> 32) % KNOWN;
+}
+
+static bool is_known(struct stat const *status)
+{
+    struct known const *const place = place_of(status);
+    return place->device == status->st_dev && place->inode == status->st_ino &&
+           place->changed.tv_sec == status->st_ctim.tv_sec &&
+           place->changed.tv_nsec == status->st_ctim.tv_nsec;
+}
+
+/* Does nothing for one that is old or known. Its time is that of before the syncs: what changes it
+ * beside them makes it unknown. */
 static bool make_durable(int root, char const *path, int maildir)
 {
+    struct stat status;
+    if (fstat(maildir, &status) != 0)
+        return false;
+    if (!is_recent(&status) || is_known(&status))
+        return true;
     if (fsync(maildir) != 0)
         return false;
     int const home = walk(root, path, WALK_SYNC);
     if (home < 0)
         return false;
     close_inner(home, root);
+    *place_of(&status) =
+        (struct known){.device = status.st_dev, .inode = status.st_ino, .changed = status.st_ctim};
     return true;
 }
 
@@ -155,7 +187,7 @@ int mailbox_make(int root, char const *path, struct failure *failure)
                        errno);
         return -1;
     }
-    if (is_recent(maildir) && !make_durable(root, path, maildir)) {
+    if (!make_durable(root, path, maildir)) {
         failure_system(failure, "a new mailbox cannot be made durable", path, errno);
         fd_close(maildir);
         return -1;

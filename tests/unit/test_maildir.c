@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "deliver/batch.h"
+#include "deliver/mailbox_make.h"
 #include "lib/checksum.h"
 
 #define RECIPIENT "ann@example.org"
@@ -570,6 +571,42 @@ static void many_mailboxes_share_the_cache(void **state)
     assert_int_equal(open_descriptors(), before);
 }
 
+static unsigned int syncs;
+int __real_fsync(int descriptor);
+int __wrap_fsync(int descriptor);
+
+int __wrap_fsync(int descriptor)
+{
+    syncs++;
+    return __real_fsync(descriptor);
+}
+
+/* How often it syncs to open the mailbox NAME, which is made where it is missing. */
+static unsigned int syncs_of(struct fixture const *fixture, char const *name)
+{
+    struct failure failure;
+    syncs = 0;
+    int const maildir = mailbox_make(fixture->root, name, &failure);
+    assert_true(maildir >= 0);
+    close(maildir);
+    return syncs;
+}
+
+static void a_new_mailbox_is_made_durable_once(void **state)
+{
+    struct fixture *const fixture = *state;
+    assert_int_equal(syncs_of(fixture, "ann"), 4); /* its parts; Maildir, ann, the root */
+    assert_int_equal(syncs_of(fixture, "ann"), 0);
+    assert_int_equal(syncs_of(fixture, "bob"), 4);
+    assert_int_equal(syncs_of(fixture, "ann"), 0);
+    /* Another one, and so what has been renamed is, though it has the inode. */
+    assert_int_equal(renameat(fixture->root, "ann/Maildir", fixture->root, "bob/was"), 0);
+    usleep(20000); /* a tick of the clock that files are stamped by */
+    assert_int_equal(renameat(fixture->root, "bob/was", fixture->root, "ann/Maildir"), 0);
+    assert_int_equal(syncs_of(fixture, "ann"), 3);
+    assert_int_equal(syncs_of(fixture, "ann"), 0);
+}
+
 static void a_batch_fits_one_mailbox(void **state)
 {
     struct fixture *const fixture = *state;
@@ -603,6 +640,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_write_that_fails_is_deferred_without_a_trace, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(many_mailboxes_share_the_cache, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_mailbox_is_made_durable_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_batch_fits_one_mailbox, set_up, tear_down),
         cmocka_unit_test(paths_stay_below_the_root),
         cmocka_unit_test(hosts_are_cleaned),
