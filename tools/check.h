@@ -30,16 +30,16 @@ void check_tell(enum check_kind kind, char const *format, ...)
 extern struct control_observer const check_observer;
 
 /* Calls LOOK as USER, in a process of its own, so that what this one may not read is found, and
- * waits for what it tells. NULL, a user that is not there, and whoever is not root: as the caller.
- * PROGRAM is whose settings these are. */
+ * waits for what it tells, of which the first problems count. NULL, a user that is not there, and
+ * whoever is not root: as the caller. PROGRAM is whose settings these are. */
 void check_as(char const *user, char const *program, void (*look)(struct checked const *),
               struct checked const *check);
 
 /* What was told, in order: calls EACH with its text for each of KIND. */
 void check_each(enum check_kind kind, void (*each)(char const *text, void *context), void *context);
 
-/* True when an error or a warning begins with PREFIX. */
-bool check_is_wrong(char const *prefix);
+/* True when an error or a warning is about PATH, or what is below it. */
+bool check_is_wrong(char const *path);
 
 /* Shows errors and warnings, with VERBOSE what is good as well. Returns the exit code: 0, 1 (there
  * are warnings only), or 100; 111 when it cannot be shown. */

@@ -65,7 +65,7 @@ static void look_name(struct checked const *check, char const *name)
     struct search search = {
         .name = name, .length = is_compiled ? length - end : length, .distance = NAME_SIZE};
     char const *const path = check->control.path;
-    char prefix[CONTROL_ERROR_MAX];
+    char whole[CONTROL_ERROR_MAX];
     check_each(CHECK_NAME, compare, &search);
     if (!search.known && search.distance <= 1 + search.length / 5) {
         check_tell(CHECK_WARNING,
@@ -78,9 +78,9 @@ static void look_name(struct checked const *check, char const *name)
                    "ekiden-control(5); remove it, or keep it elsewhere",
                    path, name);
     } else {
-        snprintf(prefix, sizeof prefix, "%s/%s:", path, name);
-        if (!check_is_wrong(prefix))
-            check_tell(CHECK_GOOD, "%s/%s", path, name);
+        snprintf(whole, sizeof whole, "%s/%s", path, name);
+        if (!check_is_wrong(whole))
+            check_tell(CHECK_GOOD, "%s", whole);
     }
 }
 

@@ -80,7 +80,6 @@ static void look_mode(struct place const *place, struct stat const *status)
 static void look_place(struct place const *place)
 {
     struct stat status;
-    char prefix[CONTROL_ERROR_MAX];
     int const failure = stat(place->path, &status) == 0 ? 0 : errno;
     if (failure == ENOENT && place->made)
         return;
@@ -92,8 +91,7 @@ static void look_place(struct place const *place)
     }
     look_owner(place, &status);
     look_mode(place, &status);
-    snprintf(prefix, sizeof prefix, "%s:", place->path);
-    if (!check_is_wrong(prefix))
+    if (!check_is_wrong(place->path))
         check_tell(CHECK_GOOD, "%s", place->path);
 }
 

@@ -13,11 +13,16 @@
 #include "tools/check.h"
 #include "tools/print.h"
 
+/* Of one look: whoever mends these finds the others by the next. A list in another program's form
+ * is wrong in each line, and is_told compares each with all. */
+#define PROBLEMS_MAX 500
+
 enum { EXIT_WARNINGS = 1, EXIT_ERRORS = 100, EXIT_TEMPORARY = 111 };
 
 /* What was told: a kind, a text and a NUL each. In a process of check_as it goes to the parent. */
 static stralloc told = STRALLOC_ZERO;
 static int parent = -1;
+static unsigned int problems; /* in such a process */
 
 _Noreturn static void give_up(char const *what)
 {
@@ -44,6 +49,9 @@ void check_tell(enum check_kind kind, char const *format, ...)
 {
     char record[1 + CHECK_TEXT_MAX + 1] = {(char)kind};
     va_list arguments;
+    bool const is_problem = kind == CHECK_ERROR || kind == CHECK_WARNING;
+    if (parent >= 0 && is_problem && ++problems > PROBLEMS_MAX)
+        return;
     va_start(arguments, format);
     vsnprintf(record + 1, sizeof record - 1, format, arguments);
     va_end(arguments);
@@ -84,6 +92,17 @@ static void become(char const *name)
         privilege_drop(&user, NULL);
 }
 
+static void tell_more(char const *program)
+{
+    unsigned int const more = problems > PROBLEMS_MAX ? problems - PROBLEMS_MAX : 0;
+    problems = 0;
+    if (more)
+        check_tell(CHECK_ERROR,
+                   "%s: %u more of its settings are wrong; expected fewer than can be shown; mend "
+                   "these, and look again",
+                   program, more);
+}
+
 void check_as(char const *user, char const *program, void (*look)(struct checked const *),
               struct checked const *check)
 {
@@ -99,6 +118,7 @@ void check_as(char const *user, char const *program, void (*look)(struct checked
         hide_log();
         become(user);
         look(check);
+        tell_more(program);
         _exit(0);
     }
     close(ends[1]);
@@ -130,11 +150,13 @@ void check_each(enum check_kind kind, void (*each)(char const *text, void *conte
             each(told.s + at + 1, context);
 }
 
-bool check_is_wrong(char const *prefix)
+bool check_is_wrong(char const *path)
 {
+    size_t const length = strlen(path);
     for (size_t at = 0; at < told.len; at += strlen(told.s + at) + 1)
         if ((told.s[at] == CHECK_ERROR || told.s[at] == CHECK_WARNING) &&
-            !strncmp(told.s + at + 1, prefix, strlen(prefix)))
+            !strncmp(told.s + at + 1, path, length) &&
+            (told.s[at + 1 + length] == ':' || told.s[at + 1 + length] == '/'))
             return true;
     return false;
 }

@@ -129,6 +129,17 @@ def test_each_program_is_asked(configured):
         assert len(set(done.stdout.splitlines())) == len(done.stdout.splitlines())
 
 
+def test_a_list_in_another_form(configured):
+    """Each line is wrong, and it is said of enough of them; all that is in other files is said as well."""
+    configured.set("badmailfrom", "".join(f"{number} no address\n" for number in range(1000)))
+    configured.set("queuelifetime", "a week\n")
+    for done in (check(configured), test_of_smtpd(configured)):
+        assert done.returncode == ERRORS
+        assert done.stdout.count(f"{configured.control}/badmailfrom:") == 500
+        assert f"\n{configured.control}/queuelifetime:1: expected " in done.stdout
+        assert "\nekiden-smtpd: 500 more of its settings are wrong; expected " in done.stdout
+
+
 @pytest.mark.parametrize("name, text, user", [("srs", KEY, 2), ("batv", KEY, 2), ("authroutes", "a:b:c\n", 4)])
 def test_secrets_that_are_refused(configured, name, text, user):
     secret = {"secret_of": service_users()[user]} if users_are_there() else {"secret_of": "nobody"}
@@ -155,6 +166,7 @@ def test_secrets_that_are_refused(configured, name, text, user):
 def test_certificates_that_are_refused(configured, which, said):
     certificates.put(configured, **which)
     both_say(configured, f"tls/default/{said}")
+    assert f"ok {configured.control}/tls\n" not in check(configured, "-v").stdout
 
 
 def test_certificates_that_are_doubtful(configured):
