@@ -400,6 +400,7 @@ enum control_result control_first(struct control const *control, char const *nam
     if (result != CONTROL_OK || check(value->s, value->len))
         return result;
     control_fail(error, expected, value->s, value->len);
+    value->len = 0;
     return problem_at(control, name, first.number, error, error->text);
 }
 

@@ -81,7 +81,7 @@ enum control_result control_folded_lines(struct control const *control, char con
 
 typedef bool control_check_func(char const *text, size_t length);
 
-/* The first entry of NAME, appended to the emptied VALUE, without a NUL. ABSENT when there is no
+/* The first entry of NAME, put into VALUE without a NUL. ABSENT, and VALUE empty, when there is no
  * file or no entry in it; an entry for which CHECK is false is an error, "expected EXPECTED, got
  * ...". */
 enum control_result control_first(struct control const *control, char const *name, stralloc *value,

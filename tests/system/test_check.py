@@ -22,6 +22,7 @@ BROKEN = {
     "dnsbl": ("bl.example\nbl.example weight=x\n", 2),
     "nameservers": ("127.0.0.1\nns.example\n", 2),  # ekiden-spf, ekiden-remote
     "authfailures": ("many\n", 1),  # ekiden-auth
+    "authprogram": ("program\n", 1),
     "queuelifetime": ("a week\n", 1),  # ekiden-send
     "destlimits": ("far.example:many\n", 1),
     "smtproutes": ("far.example:[127.0.0.1]:port\nb.example:[127.0.0.1] auth=nobody\n", 1),
@@ -127,6 +128,7 @@ def test_each_program_is_asked(configured):
         assert f"{configured.control}/users:2: " in done.stdout
         assert f"{configured.control}/smtproutes:2: there is no password for auth=nobody; expected" in done.stdout
         assert len(set(done.stdout.splitlines())) == len(done.stdout.splitlines())
+        assert "its settings cannot be checked" not in done.stdout
 
 
 def test_a_list_in_another_form(configured):

@@ -318,6 +318,10 @@ static void test_forgiving(void **state)
     assert_int_equal(mkdirat(control->directory, "folder", 0700), 0);
     assert_int_equal(control_first(control, "folder", &seen, is_word, "a word", &folder->error),
                      CONTROL_ABSENT);
+    folder_write(folder, "word", "no word\n");
+    assert_int_equal(control_first(control, "word", &seen, is_word, "a word", &folder->error),
+                     CONTROL_ABSENT);
+    assert_int_equal(seen.len, 0); /* nobody goes on with what was refused */
     stralloc_free(&seen);
 }
 
