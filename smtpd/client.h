@@ -15,8 +15,8 @@
  * would open relaying for everybody, so there it is never looked at. */
 void client_identify(struct connection *connection, bool environment);
 
-/* TEXT as an address; ::ffff:a.b.c.d becomes IPv4, and a zone (%eth0) is dropped. False: it is none.
- * TEXT may be 0. */
+/* TEXT as an address; ::ffff:a.b.c.d becomes IPv4, and a zone (%eth0) is dropped. False: it is
+ * none. TEXT may be 0. */
 bool client_address(char const *text, ip46 *ip);
 
 /* Gives CONNECTION its role, unless its listener has one: by its local port. PORTS may be 0: the
