@@ -31,18 +31,39 @@
 #define TIMEOUT_DEFAULT 10 /* seconds */
 #define TIMEOUT_MAX     60
 #define ARGUMENTS       3
+/* For a question to come: not of spftimeout, which is for the answer. */
+#define QUESTION_SECONDS 5
 
 enum { EXIT_USAGE = 100, EXIT_TEMPORARY = 111 };
 
 /* All of its memory: program, stack, heap. */
 #define MEMORY (8u << 20)
 
-static int const calls[] = {DNS_SYSTEM_CALLS, SANDBOX_OLD_CALLS SYS_read, SYS_write, SYS_exit,
-                            SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
-                            /* memory; abort of a hardened library, and of libspf2 */
-                            SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_futex,
-                            SYS_getpid, SYS_gettid, SYS_tgkill, SYS_rt_sigprocmask,
-                            SYS_rt_sigaction};
+static int const calls[] = {
+    DNS_SYSTEM_CALLS,
+    SANDBOX_OLD_CALLS SYS_read,
+    SYS_write,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_rt_sigreturn,
+    SYS_restart_syscall,
+    /* memory; abort of a hardened library, and of libspf2 */
+    SYS_brk,
+    SYS_mmap,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_futex,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_tgkill,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigaction,
+    SYS_setitimer,
+#ifdef SYS_alarm
+    SYS_alarm,
+#endif
+};
 
 struct settings {
     struct dns_servers servers;
@@ -93,13 +114,15 @@ static void fence(void)
 }
 
 /* Reads descriptor 0 to its end. */
-static enum spf_question_result read_question(struct spf_question *question, tain const *deadline)
+static enum spf_question_result read_question(struct spf_question *question)
 {
     char bytes[SPF_QUESTION_MAX + 1];
     size_t length = 0;
+    tain deadline;
+    tain_addsec_g(&deadline, QUESTION_SECONDS);
     while (length < sizeof bytes) {
         iopause_fd wait = {.fd = 0, .events = IOPAUSE_READ};
-        if (iopause_g(&wait, 1, deadline) <= 0)
+        if (iopause_g(&wait, 1, &deadline) <= 0)
             return SPF_QUESTION_MALFORMED;
         ssize_t const count = read(0, bytes + length, sizeof bytes - length);
         if (count == 0)
@@ -143,14 +166,17 @@ static bool print(struct spf_answer const *answer)
 }
 
 static void answer_question(struct settings const *settings, struct spf_question const *question,
-                            struct spf_answer *answer, tain const *deadline)
+                            struct spf_answer *answer)
 {
     static struct spf_evaluation evaluation;
     evaluation.question = question;
     evaluation.receiver = settings->me;
     evaluation.now = (uint64_t)time(NULL);
     spf_lookups_start(&evaluation.check.lookups, &settings->servers);
-    evaluation.check.deadline = *deadline;
+    tain_now_g();
+    tain_addsec_g(&evaluation.check.deadline, (int)settings->timeout);
+    /* libspf2 may hang where no deadline of ours is looked at. */
+    alarm((unsigned int)settings->timeout + 2);
     evaluation.check.answer = answer;
     spf_evaluate(&evaluation);
 }
@@ -162,7 +188,6 @@ int main(int argc, char const *const *argv)
     struct settings settings;
     char const *path = CONFIGURED_CONTROL;
     char bytes[SPF_ANSWER_MAX];
-    tain deadline;
     subgetopt state = SUBGETOPT_ZERO;
     log_start("ekiden-spf");
     signal(SIGPIPE, SIG_IGN);
@@ -178,17 +203,14 @@ int main(int argc, char const *const *argv)
     load(&settings, path);
     if (!tain_now_set_stopwatch_g() || !spf_evaluate_prepare())
         die(EXIT_TEMPORARY, "no clock, or out of memory");
-    tain_addsec_g(&deadline, (int)settings.timeout);
-    /* libspf2 may hang where no deadline of ours is looked at. */
-    alarm((unsigned int)settings.timeout + 2);
     fence();
     enum spf_question_result const result =
-        argc == 0 ? read_question(&question, &deadline)
+        argc == 0 ? read_question(&question)
                   : spf_question_make(&question, argv[0], argv[1], argv[2]);
     if (result == SPF_QUESTION_MALFORMED)
         die(EXIT_USAGE, "the question is not: an address, a HELO name, a sender or nothing");
     if (result == SPF_QUESTION_OK)
-        answer_question(&settings, &question, &answer, &deadline);
+        answer_question(&settings, &question, &answer);
     /* A session that has gone meanwhile is no failure that somebody has to hear of. */
     if (argc == 0)
         _exit(write_all(0, bytes, spf_answer_format(bytes, &answer)) ? 0 : EXIT_TEMPORARY);

@@ -446,7 +446,7 @@ def test_what_is_no_question(world, question):
 
 
 def test_an_asker_that_says_nothing(world):
-    ask, _ = world({}, spftimeout="1")
+    ask, _ = world({})
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = ask.start(channel=theirs)
