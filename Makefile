@@ -93,7 +93,7 @@ $(BUILD)/tests/bench_client: $(client)
 	$(call say,LINK) $(CC) $(CFLAGS) $(if $(SANITIZE),$(LINK)) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -pthread
 
 # A test that counts syncs.
-$(BUILD)/tests/test_maildir: private LDLIBS += -Wl,--wrap=fsync
+$(BUILD)/tests/test_maildir: private LDLIBS += -Wl,--wrap=fsync,--wrap=time
 
 # A test that cannot wait for hours.
 $(BUILD)/tests/test_remote_master: private LDLIBS += -Wl,--wrap=remote_delivery_seconds

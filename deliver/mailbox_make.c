@@ -133,7 +133,8 @@ static bool is_recent(struct stat const *status)
 
 /* Recent Maildirs that this process has made durable, and when they had changed: opened again, as
  * where there are more mailboxes than stay open, they are so still. One that is renamed, or another
- * one with its inode, has another time. */
+ * one with its inode, has another time: where the clock has gone on since, by a second as some file
+ * systems count no less. */
 static struct known {
     dev_t device;
     ino_t inode;
@@ -153,10 +154,11 @@ static bool is_known(struct stat const *status)
            place->changed.tv_nsec == status->st_ctim.tv_nsec;
 }
 
-/* Does nothing for one that is old or known. Its time is that of before the syncs: what changes it
- * beside them makes it unknown. */
+/* Does nothing for one that is old or known. Its time is that of before the syncs, and of a second
+ * that is over: what changes it beside or behind them makes it unknown. */
 static bool make_durable(int root, char const *path, int maildir)
 {
+    time_t const now = time(NULL);
     struct stat status;
     if (fstat(maildir, &status) != 0)
         return false;
@@ -168,8 +170,9 @@ static bool make_durable(int root, char const *path, int maildir)
     if (home < 0)
         return false;
     close_inner(home, root);
-    *place_of(&status) =
-        (struct known){.device = status.st_dev, .inode = status.st_ino, .changed = status.st_ctim};
+    if (status.st_ctime < now)
+        *place_of(&status) = (struct known){
+            .device = status.st_dev, .inode = status.st_ino, .changed = status.st_ctim};
     return true;
 }
 

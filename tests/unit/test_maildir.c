@@ -581,6 +581,18 @@ int __wrap_fsync(int descriptor)
     return __real_fsync(descriptor);
 }
 
+static time_t ahead; /* seconds that the clock of those who ask is ahead */
+time_t __real_time(time_t *result);
+time_t __wrap_time(time_t *result);
+
+time_t __wrap_time(time_t *result)
+{
+    time_t const now = __real_time(NULL) + ahead;
+    if (result)
+        *result = now;
+    return now;
+}
+
 /* How often it syncs to open the mailbox NAME, which is made where it is missing. */
 static unsigned int syncs_of(struct fixture const *fixture, char const *name)
 {
@@ -595,7 +607,11 @@ static unsigned int syncs_of(struct fixture const *fixture, char const *name)
 static void a_new_mailbox_is_made_durable_once(void **state)
 {
     struct fixture *const fixture = *state;
+    ahead = -60; /* another one with its inode may still have its time */
     assert_int_equal(syncs_of(fixture, "ann"), 4); /* its parts; Maildir, ann, the root */
+    assert_int_equal(syncs_of(fixture, "ann"), 3);
+    ahead = 60;
+    assert_int_equal(syncs_of(fixture, "ann"), 3);
     assert_int_equal(syncs_of(fixture, "ann"), 0);
     assert_int_equal(syncs_of(fixture, "bob"), 4);
     assert_int_equal(syncs_of(fixture, "ann"), 0);
@@ -605,6 +621,7 @@ static void a_new_mailbox_is_made_durable_once(void **state)
     assert_int_equal(renameat(fixture->root, "bob/was", fixture->root, "ann/Maildir"), 0);
     assert_int_equal(syncs_of(fixture, "ann"), 3);
     assert_int_equal(syncs_of(fixture, "ann"), 0);
+    ahead = 0;
 }
 
 static void a_batch_fits_one_mailbox(void **state)
