@@ -213,8 +213,7 @@ static bool finish(struct send *send, struct send_message *message)
 static bool is_unmarked(struct send const *send, struct send_message const *message)
 {
     struct stat status;
-    return message->dirty_from != message->dirty_to && !message->left && !message->corrupt &&
-           !send->stopping &&
+    return message->dirty_from != message->dirty_to && !message->corrupt && !send->stopping &&
            (send_place_stat(send->queue, message->place, message->id, &status) || errno != ENOENT);
 }
 

@@ -8,6 +8,7 @@
 #include "queue/send_dispatch.h"
 #include "queue/send_finish.h"
 #include "queue/send_place.h"
+#include "queue/send_result.h"
 #include "queue/send_schedule.h"
 
 static void operate_on_file(struct send *send, struct queue_request const *request,
@@ -41,7 +42,8 @@ static void operate_on_active(struct send *send, struct send_message *message,
     noted.place = message->place;
     if (trying)
         noted.operation = QUEUE_RETRY;
-    if (message->in_flight && !queue_asked_note(send->queue, &noted)) {
+    bool const waits = message->in_flight || !send_result_write(send, message, SEND_MARKS_WRITE);
+    if (waits && !queue_asked_note(send->queue, &noted)) {
         queue_answer_set(answer, request->id, QUEUE_FAILED, "it cannot be written down in asked/",
                          errno);
         return;
@@ -96,12 +98,10 @@ void send_operate_on_left(struct send *send, struct send_message *message, bool 
 {
     struct queue_answer answer;
     struct queue_request *const request = &message->request;
+    if (!marked && request->operation != QUEUE_DROP)
+        return; /* it stays active (queue/send_finish.c), or its next scheduler knows */
     request->unsure = message->unanswered;
-    if (request->operation == QUEUE_BOUNCE && !marked)
-        queue_answer_set(&answer, message->id, QUEUE_FAILED,
-                         "what was delivered cannot be marked; ask again", 0);
-    else
-        operate_on_file(send, request, &answer);
+    operate_on_file(send, request, &answer);
     if (answer.outcome == QUEUE_FAILED) {
         send_source_keep(&send->source, message->place);
         send_source_soon(&send->source, send_clock());

@@ -13,8 +13,9 @@
 void send_operate(struct send *send, struct queue_request const *request,
                   struct queue_answer *answer);
 
-/* The try of MESSAGE, of which something is asked, is over. MARKED: its file has all marks; without
- * them a cancelled delivery would be reported as failed to who has the mail. */
+/* The try of MESSAGE, of which something is asked, is over. MARKED: its file has all marks. Without
+ * them it can only be dropped, and all else waits: moved it would be delivered again, and a
+ * cancelled delivery reported as failed to who has the mail. */
 void send_operate_on_left(struct send *send, struct send_message *message, bool marked);
 
 /* The same where every recipient is settled and nothing is to be reported: the message has gone. */

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -429,6 +430,39 @@ def test_what_cannot_be_noted_is_refused(tool):
     scheduler.start()
     scheduler.wait(lambda: scheduler.files() == {"else": "bad"}, "what is set aside")
     assert not os.listdir(scheduler.queue / "asked")
+
+
+@pytest.mark.parametrize("what, place", [("hold", "hold"), ("bounce", None), ("retry", "wheel")])
+def test_what_cannot_be_marked_waits(tool, what, place):
+    """Moved without its marks it would be delivered again; and so would what is let go."""
+    scheduler = tool.scheduler
+    name = scheduler.inject_named(at("held"), at("defer"))
+    scheduler.await_held()
+    path = scheduler.path(name)
+    path.chmod(0o440)
+    tool.say("hold" if what == "retry" else what, name)
+    if what == "retry":
+        assert "1 message noted" in tool.say("release", name)
+    scheduler.release()
+    scheduler.await_event("not-marked", id=name)
+    assert "1 message noted" in tool.say("hold" if what == "retry" else what, name)
+    if what == "retry":
+        assert "1 message noted" in tool.say("release", name)
+    assert os.listdir(scheduler.queue / "asked") == [name]
+    scheduler.process.send_signal(signal.SIGALRM)
+    scheduler.inject(at("ok"))
+    scheduler.await_event("done")
+    assert scheduler.path(name) == path
+    path.chmod(0o660)
+    scheduler.process.send_signal(signal.SIGALRM)
+    if place:
+        scheduler.wait(lambda: (scheduler.place(name) or "").startswith(place), "the operation")
+        assert scheduler.marks(name) == [b"+", b"T"]
+    else:
+        scheduler.await_event("done", id=name)
+        assert scheduler.reports()[0][2] == {at("defer"): CANCELLED}
+    assert [row[0] for row in scheduler.deliveries()].count(at("held")) == 1
+    scheduler.wait(lambda: not os.listdir(scheduler.queue / "asked"), "what is forgotten")
 
 
 def test_waiting_messages_are_changed_at_once(stopped):
