@@ -36,7 +36,7 @@ fuzz_key_pair_needs := tls/key_form.c tls/key_input.c tls/key_pem.c
 fuzz_tls_request_needs := lib/fields.c lib/packet.c
 fuzz_ucspi_tls_needs := lib/fields.c
 fuzz_queue_control_needs := queue/queue_file.c queue/queue_form.c queue/envelope.c lib/dsn.c lib/utf8.c lib/checksum.c \
-                            lib/fields.c
+                            lib/fields.c lib/journal.c
 fuzz_queue_read_needs := queue/queue_form.c queue/envelope.c lib/dsn.c lib/utf8.c lib/checksum.c
 
 FUZZ_FLAGS   := -std=c17 -g -O1 $(WARNINGS) -fsanitize=fuzzer,address,undefined \
