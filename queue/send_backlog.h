@@ -20,7 +20,7 @@
 #define SEND_BACKLOG_LOW     4096  /* names of a queue, below which more are looked for */
 #define SEND_BACKLOG_SHARE   8     /* one in so many is a deferred one, when there are new ones */
 
-struct send_destination;
+struct send_line;
 
 struct send_backlog_list {
     uint32_t first, last; /* numbers of entries; 0: none */
@@ -28,7 +28,7 @@ struct send_backlog_list {
 
 /* What waits for one thing: a destination, or the local agents. */
 struct send_backlog_queue {
-    struct send_destination *destination; /* NULL: it is none */
+    struct send_line *line; /* of a destination; NULL: it is none's */
     struct send_backlog_list fresh, deferred;
     unsigned int count, turn;
     bool more; /* something stayed in its folder without a name here */

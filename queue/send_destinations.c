@@ -13,8 +13,13 @@ static void clear(struct send_destination *destination, uint64_t key)
     memset(destination, 0, sizeof *destination);
     destination->key = key;
     destination->start = destination->window = SEND_DESTINATION_START;
-    destination->end = &destination->first;
-    destination->backlog.destination = destination;
+    for (enum send_kind kind = 0; kind < SEND_KINDS; kind++) {
+        struct send_line *const line = destination->lines + kind;
+        line->destination = destination;
+        line->kind = kind;
+        line->end = &line->first;
+        line->backlog.line = line;
+    }
 }
 
 void send_destinations_start(struct send_destinations *destinations)
@@ -26,7 +31,10 @@ void send_destinations_start(struct send_destinations *destinations)
 
 bool send_destination_is_held(struct send_destination const *destination)
 {
-    return destination->in_flight || destination->waiting || destination->backlog.listed;
+    bool held = destination->in_flight;
+    for (enum send_kind kind = 0; kind < SEND_KINDS; kind++)
+        held = held || destination->lines[kind].waiting || destination->lines[kind].backlog.listed;
+    return held;
 }
 
 /* Would something be forgotten that matters? */
@@ -130,10 +138,16 @@ void send_destination_set(struct send_destination *destination, uint64_t serial,
 
 /* --- what one may have --- */
 
-unsigned int send_destination_width(struct send_destination const *destination, uint64_t limit)
+static uint64_t half_of(uint64_t limit)
 {
+    return limit > 1 ? limit / 2 : 1;
+}
+
+unsigned int send_destination_width(struct send_line const *line, uint64_t limit)
+{
+    struct send_destination const *const destination = line->destination;
     uint64_t width = destination->window ? destination->window : 1;
-    uint64_t const half = limit > 1 ? limit / 2 : 1;
+    uint64_t const half = half_of(line->kind == SEND_KIND_REPORT ? half_of(limit) : limit);
     if (width > half)
         width = half;
     if (destination->limits.connections && width > destination->limits.connections)
@@ -141,15 +155,25 @@ unsigned int send_destination_width(struct send_destination const *destination, 
     return (unsigned int)width;
 }
 
-enum send_destination_state send_destination_state(struct send_destinations const *destinations,
-                                                   struct send_destination const *destination,
-                                                   uint64_t limit, uint64_t now)
+/* Has one with OWN places as many as it may, where ALL of LIMIT are taken? */
+static bool has_its_share(uint64_t own, uint64_t all, uint64_t limit)
 {
-    unsigned int const own = destination->in_flight, all = destinations->in_flight;
+    return all >= limit || (own && own >= limit - all);
+}
+
+enum send_destination_state send_destination_state(struct send_destinations const *destinations,
+                                                   struct send_line const *line, uint64_t limit,
+                                                   uint64_t now)
+{
+    struct send_destination const *const destination = line->destination;
     if (destination->window == 0 && now < destination->dead_until)
         return SEND_DESTINATION_DEAD;
-    bool const full = all >= limit || own >= send_destination_width(destination, limit) ||
-                      (own && own >= limit - all) ||
+    bool const full = has_its_share(destination->in_flight, destinations->in_flight, limit) ||
+                      destination->in_flight >=
+                          send_destination_width(destination->lines + SEND_KIND_MAIL, limit) ||
+                      (line->kind == SEND_KIND_REPORT &&
+                       (has_its_share(line->in_flight, destinations->reports, half_of(limit)) ||
+                        line->in_flight >= send_destination_width(line, limit))) ||
                       send_destination_time(destination, now) != UINT64_MAX;
     return full ? SEND_DESTINATION_FULL : SEND_DESTINATION_READY;
 }
@@ -160,11 +184,14 @@ uint64_t send_destination_time(struct send_destination const *destination, uint6
                                                                   : UINT64_MAX;
 }
 
-void send_destination_begin(struct send_destinations *destinations,
-                            struct send_destination *destination, uint64_t now)
+void send_destination_begin(struct send_destinations *destinations, struct send_line *line,
+                            uint64_t now)
 {
+    struct send_destination *const destination = line->destination;
+    line->in_flight++;
     destination->in_flight++;
     destinations->in_flight++;
+    destinations->reports += line->kind == SEND_KIND_REPORT;
     if (destination->limits.rate) {
         uint64_t const late = now > SEND_DESTINATION_LATE ? now - SEND_DESTINATION_LATE : 0;
         uint64_t const from = destination->rate_at > late ? destination->rate_at : now;
@@ -221,12 +248,15 @@ static void keep_words(struct send_destination *destination, char const *words)
 }
 
 enum send_destination_change send_destination_end(struct send_destinations *destinations,
-                                                  struct send_destination *destination,
+                                                  struct send_line *line,
                                                   enum send_destination_verdict verdict,
                                                   char const *words, uint64_t now)
 {
+    struct send_destination *const destination = line->destination;
     unsigned int const in_flight = destination->in_flight--;
+    line->in_flight--;
     destinations->in_flight--;
+    destinations->reports -= line->kind == SEND_KIND_REPORT;
     if (verdict == SEND_DESTINATION_UNKNOWN || destination == &destinations->shared)
         return SEND_DESTINATION_SAME;
     if (verdict == SEND_DESTINATION_UNREACHABLE) {

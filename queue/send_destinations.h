@@ -18,7 +18,7 @@
 #include "queue/send_backlog.h"
 #include "queue/send_limits.h"
 
-#define SEND_DESTINATIONS_MAX       2048 /* half a KiB each */
+#define SEND_DESTINATIONS_MAX       2048 /* three quarters of a KiB each */
 #define SEND_DESTINATIONS_BUCKETS   2048 /* a power of two */
 #define SEND_DESTINATION_START      5    /* the first window; Postfix's */
 #define SEND_DESTINATION_WIDEST     250
@@ -29,6 +29,22 @@
 #define SEND_DESTINATION_WORDS      240           /* octets kept of the last failure, with NUL */
 
 struct send_window_group;
+
+/* Reports (mail with the null sender) go where a stranger wants, who forged a sender or asked for a
+ * receipt: so they have half of all places at most, whatever else is there. */
+enum send_kind { SEND_KIND_MAIL, SEND_KIND_REPORT, SEND_KINDS };
+
+/* Groups of recipients of active messages of one kind that wait for a place at a destination
+ * (queue/send_waiting.h), and the messages that wait to be active. */
+struct send_line {
+    struct send_destination *destination;
+    enum send_kind kind;
+    unsigned int in_flight; /* transactions of the kind */
+    struct send_window_group *first, **end;
+    unsigned int waiting;
+    struct send_line *next_hungry, **back_hungry; /* has somebody who waits */
+    struct send_backlog_queue backlog;
+};
 
 struct send_destination {
     uint64_t key;
@@ -47,19 +63,16 @@ struct send_destination {
     char name[SEND_DESTINATION_NAME];
     uint16_t port;                      /* 0: NAME is the path of a socket */
     char words[SEND_DESTINATION_WORDS]; /* what was said then, without a code */
-    /* Groups of recipients of active messages that wait for a place here (queue/send_waiting.h) */
-    struct send_window_group *first, **end;
-    unsigned int waiting;
-    struct send_destination *next_hungry, **back_hungry; /* has somebody who waits */
-    struct send_backlog_queue backlog;
+    struct send_line lines[SEND_KINDS];
 };
 
 struct send_destinations {
     struct send_destination *buckets[SEND_DESTINATIONS_BUCKETS];
     struct send_destination *oldest, *newest; /* by their use */
-    struct send_destination *hungry, **hungry_end;
+    struct send_line *hungry, **hungry_end;
     unsigned int used;
     unsigned int in_flight; /* transactions with all of them */
+    unsigned int reports;   /* of these: with reports */
     struct send_destination shared;
     struct send_destination table[SEND_DESTINATIONS_MAX];
 };
@@ -86,21 +99,22 @@ enum send_destination_state {
 };
 /* LIMIT is the bound on all transactions. A destination gets at most half of it, and one more only
  * while it has less than what is free: so one alone has half, two that are busy have a third each,
- * and there is a place for another as soon as one of theirs has ended. */
+ * and there is a place for another as soon as one of theirs has ended. Reports share half of the
+ * places in the same way, or one destination of theirs would keep all others' waiting. */
 enum send_destination_state send_destination_state(struct send_destinations const *destinations,
-                                                   struct send_destination const *destination,
-                                                   uint64_t limit, uint64_t now);
+                                                   struct send_line const *line, uint64_t limit,
+                                                   uint64_t now);
 
 /* Milliseconds until its rate allows the next one; UINT64_MAX: it does now. */
 uint64_t send_destination_time(struct send_destination const *destination, uint64_t now);
 
-/* How many transactions it could ever have now: the least of its window, half of LIMIT and its
- * limits; not 0. */
-unsigned int send_destination_width(struct send_destination const *destination, uint64_t limit);
+/* How many transactions LINE could ever have now: the least of the destination's window, half of
+ * LIMIT (of reports: of half of it) and the destination's limits; not 0. */
+unsigned int send_destination_width(struct send_line const *line, uint64_t limit);
 
-/* A transaction begins; DESTINATION is ready. */
-void send_destination_begin(struct send_destinations *destinations,
-                            struct send_destination *destination, uint64_t now);
+/* A transaction begins; LINE is ready. */
+void send_destination_begin(struct send_destinations *destinations, struct send_line *line,
+                            uint64_t now);
 
 /* In their order: of several answers the best counts. */
 enum send_destination_verdict {
@@ -117,7 +131,7 @@ enum send_destination_change {
 /* A transaction has ended. WORDS (for UNREACHABLE) say why; a code at their beginning is left out.
  */
 enum send_destination_change send_destination_end(struct send_destinations *destinations,
-                                                  struct send_destination *destination,
+                                                  struct send_line *line,
                                                   enum send_destination_verdict verdict,
                                                   char const *words, uint64_t now);
 

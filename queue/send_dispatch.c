@@ -120,9 +120,9 @@ static void judge(struct send *send, struct send_job const *job, struct job_answ
     struct send_transaction const *const ended = send_transactions_answer(
         &send->transactions, job->transaction, answer ? &answer->result : NULL);
     if (ended)
-        log_destination(ended->destination,
-                        send_destination_end(&send->destinations, ended->destination,
-                                             ended->verdict, answer ? answer->text : "",
+        log_destination(ended->line->destination,
+                        send_destination_end(&send->destinations, ended->line, ended->verdict,
+                                             answer ? answer->text : "",
                                              send_clock_milliseconds()));
 }
 

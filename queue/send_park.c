@@ -13,14 +13,13 @@ static bool has_memory(struct send const *send)
     return active->parked < LARGE_ONES || active->parked_recipients < SEND_PARKED_RECIPIENTS_MAX;
 }
 
-/* How many messages are of use at DESTINATION. */
-static unsigned int bound_of(struct send const *send, struct send_destination const *destination)
+/* How many messages are of use in LINE. */
+static unsigned int bound_of(struct send const *send, struct send_line const *line)
 {
     unsigned int const parked = send->active.parked;
     bool const room = parked < SEND_PARKED_MAX && has_memory(send);
     unsigned int const share = room ? (SEND_PARKED_MAX - parked) / SHARE : 0;
-    unsigned int const wanted =
-        2 * send_destination_width(destination, send->settings.remote) + MORE_THAN;
+    unsigned int const wanted = 2 * send_destination_width(line, send->settings.remote) + MORE_THAN;
     return wanted < share ? wanted : share;
 }
 
@@ -35,10 +34,9 @@ void send_park_remote(struct send *send, struct send_message *message, uint64_t 
     struct send_window const *const window = &message->window;
     bool surplus = true;
     for (uint32_t i = 0; i < window->group_count && surplus; i++) {
-        struct send_destination const *const destination =
-            send_destinations_find(&send->destinations, window->groups[i].destination, now);
-        surplus = destination->waiting >= bound_of(send, destination) ||
-                  is_behind(message, &destination->backlog);
+        struct send_line const *const line =
+            send_waiting_line(&send->destinations, message, window->groups[i].destination, now);
+        surplus = line->waiting >= bound_of(send, line) || is_behind(message, &line->backlog);
     }
     /* Of the large ones those that are in line are enough: the others leave the memory as soon as
      * what they have in flight has ended, and hand out nothing more until then. */
@@ -101,7 +99,7 @@ void send_park_sort_anew(struct send *send)
 {
     for (struct send_backlog_queue *queue = send->backlog.first, *next; queue; queue = next) {
         next = queue->next;
-        if (queue->destination)
+        if (queue->line)
             send_backlog_join(&send->backlog, &send->unsorted, queue);
     }
 }
@@ -127,9 +125,10 @@ static struct send_backlog_queue *queue_of(struct send *send, struct send_messag
     if (!message->ended[SEND_LANE_LOCAL])
         return &send->behind_local;
     for (uint32_t i = 0; i < message->window.group_count; i++) {
-        struct send_destination *const destination =
-            send_destinations_find(&send->destinations, message->window.groups[i].destination, now);
-        struct send_backlog_queue *const queue = &destination->backlog;
+        struct send_backlog_queue *const queue =
+            &send_waiting_line(&send->destinations, message, message->window.groups[i].destination,
+                               now)
+                 ->backlog;
         if (!best || queue->count < best->count)
             best = queue;
     }
@@ -157,17 +156,17 @@ bool send_park_put_back(struct send *send, struct send_message *message)
 static unsigned int use_of(struct send const *send, struct send_backlog_queue const *queue,
                            uint64_t spare, uint64_t now)
 {
-    struct send_destination const *const destination = queue->destination;
+    struct send_line const *const line = queue->line;
     unsigned int waiting = send->active.blocked[SEND_LANE_LOCAL].count, bound = SEND_LOCAL_MAX;
     if (queue == &send->unsorted)
         return UINT32_MAX;
-    if (destination) {
+    if (line) {
         enum send_destination_state const state =
-            send_destination_state(&send->destinations, destination, send->settings.remote, now);
+            send_destination_state(&send->destinations, line, send->settings.remote, now);
         if (state == SEND_DESTINATION_DEAD) /* they are put off */
             return UINT32_MAX;
-        waiting = destination->waiting;
-        bound = bound_of(send, destination);
+        waiting = line->waiting;
+        bound = bound_of(send, line);
         if (bound == 0 && waiting == 0 && state == SEND_DESTINATION_READY && spare)
             return 1;
     }
@@ -222,7 +221,7 @@ uint64_t send_park_time(struct send const *send, uint64_t now)
     uint64_t least = send_waiting_time(&send->destinations, then);
     for (struct send_backlog_queue const *queue = send->backlog.first; queue; queue = queue->next) {
         uint64_t const wait =
-            queue->destination ? send_destination_time(queue->destination, then) : UINT64_MAX;
+            queue->line ? send_destination_time(queue->line->destination, then) : UINT64_MAX;
         if (wait < least)
             least = wait;
     }

@@ -11,6 +11,7 @@
 #include "queue/send_result.h"
 #include "queue/send_rewrite.h"
 #include "queue/send_step.h"
+#include "queue/send_waiting.h"
 #include "queue/verp.h"
 
 #define AGO_SIZE 32
@@ -87,23 +88,24 @@ static void fill(struct send *send, struct send_message *message, unsigned int *
     send_window_close(window);
 }
 
-/* The destination of GROUP, with the limits that it has under the settings of now. */
-static struct send_destination *
-destination_of(struct send *send, struct send_message const *message, uint32_t group, uint64_t now)
+/* GROUP's line at its destination, which has the limits of the settings of now. */
+static struct send_line *line_of(struct send *send, struct send_message const *message,
+                                 uint32_t group, uint64_t now)
 {
-    struct send_destination *const destination =
-        send_destinations_find(&send->destinations, message->window.groups[group].destination, now);
+    struct send_line *const line = send_waiting_line(
+        &send->destinations, message, message->window.groups[group].destination, now);
+    struct send_destination *const destination = line->destination;
     char owner[VERP_SIZE];
     struct smtproute route;
     uint32_t const index = send_window_first(&message->window, group);
     if (destination->serial == send->settings_serial || destination == &send->destinations.shared ||
         find(send, find_sender(message, owner), message->content.recipients + index, &route) !=
             FOUND_REMOTE)
-        return destination;
+        return line;
     struct send_limits const limits = send_limits_find(&send->settings.limits, &route);
     send_destination_set(destination, send->settings_serial, route.hosts, &limits,
                          route.auth[0] ? 1 : SEND_DESTINATION_START);
-    return destination;
+    return line;
 }
 
 /* Bytes of the recipients in a job: with what else it holds it stays below SEND_AGENT_BYTES_MAX. */
@@ -146,7 +148,7 @@ static void gather(struct send *send, struct send_message *message, uint32_t gro
 
 /* False when out of memory. */
 static bool put(struct send *send, struct send_message *message, struct remote_job *job,
-                uint32_t const *indexes, struct send_destination *destination, uint64_t now)
+                uint32_t const *indexes, struct send_line *line, uint64_t now)
 {
     struct send_job *noted[REMOTE_JOB_RECIPIENTS_MAX];
     stralloc bytes = STRALLOC_ZERO;
@@ -163,9 +165,9 @@ static bool put(struct send *send, struct send_message *message, struct remote_j
         send_agent_put(send->agents + agent, &bytes, job->count, &message->descriptor, 1);
     stralloc_free(&bytes);
     if (done)
-        send_destination_begin(&send->destinations, destination, now);
+        send_destination_begin(&send->destinations, line, now);
     unsigned int const transaction =
-        done ? send_transactions_begin(&send->transactions, destination, job->count) : 0;
+        done ? send_transactions_begin(&send->transactions, line, job->count) : 0;
     for (unsigned int i = 0; i < job->count; i++) {
         noted[i]->transaction = transaction;
         if (!done)
@@ -182,7 +184,7 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
     uint32_t indexes[REMOTE_JOB_RECIPIENTS_MAX];
     char sender[VERP_SIZE], rewritten[SEND_REWRITE_SIZE];
     struct queue_message const *const content = &message->content;
-    struct send_destination *const destination = destination_of(send, message, group, now);
+    struct send_line *const line = line_of(send, message, group, now);
     struct remote_job job = {.sender = content->sender,
                              .body_8bit = content->body_8bit,
                              .smtputf8 = content->smtputf8,
@@ -194,7 +196,7 @@ static enum send_step hand_out(struct send *send, struct send_message *message, 
     if (job.count == 1)
         job.sender = verp_sender(sender, content->sender, job.recipients[0].address);
     job.sender = send_rewrite_sender(rewritten, send, content, job.sender, &job.route);
-    if (put(send, message, &job, indexes, destination, now))
+    if (put(send, message, &job, indexes, line, now))
         return SEND_STEP_MORE;
     /* They are looked at once more. */
     for (unsigned int i = 0; i < job.count; i++)
@@ -212,10 +214,8 @@ static uint32_t choose(struct send *send, struct send_message const *message, ui
 {
     uint32_t group = 0;
     for (; group < message->window.group_count; group++) {
-        struct send_destination const *const destination =
-            destination_of(send, message, group, now);
-        *state =
-            send_destination_state(&send->destinations, destination, send->settings.remote, now);
+        struct send_line const *const line = line_of(send, message, group, now);
+        *state = send_destination_state(&send->destinations, line, send->settings.remote, now);
         if (*state != SEND_DESTINATION_FULL)
             break;
     }
@@ -238,7 +238,8 @@ static enum send_step put_off(struct send *send, struct send_message *message, u
                               uint64_t now, unsigned int *budget)
 {
     char text[JOB_TEXT_MAX + 1], ago[AGO_SIZE];
-    struct send_destination const *const destination = destination_of(send, message, group, now);
+    struct send_destination const *const destination =
+        line_of(send, message, group, now)->destination;
     uint64_t const seconds = (now - destination->failed_at) / 1000;
     say_ago(ago, seconds);
     snprintf(text, sizeof text, "4.4.1 not tried: %s was not reachable %s ago: %s",

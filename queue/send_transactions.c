@@ -2,14 +2,13 @@
 
 #include <stddef.h>
 
-unsigned int send_transactions_begin(struct send_transactions *transactions,
-                                     struct send_destination *destination, unsigned int recipients)
+unsigned int send_transactions_begin(struct send_transactions *transactions, struct send_line *line,
+                                     unsigned int recipients)
 {
     unsigned int place = 0;
     while (transactions->table[place].recipients)
         place++;
-    transactions->table[place] =
-        (struct send_transaction){.destination = destination, .recipients = recipients};
+    transactions->table[place] = (struct send_transaction){.line = line, .recipients = recipients};
     transactions->count++;
     return place;
 }

@@ -12,7 +12,7 @@
 #define SEND_TRANSACTIONS_MAX 500
 
 struct send_transaction {
-    struct send_destination *destination;
+    struct send_line *line;  /* at its destination */
     unsigned int recipients; /* without an answer; 0: a free place */
     enum send_destination_verdict verdict;
 };
@@ -22,8 +22,8 @@ struct send_transactions {
 };
 
 /* Notes one of RECIPIENTS (not 0); there must be room. Returns its number. */
-unsigned int send_transactions_begin(struct send_transactions *transactions,
-                                     struct send_destination *destination, unsigned int recipients);
+unsigned int send_transactions_begin(struct send_transactions *transactions, struct send_line *line,
+                                     unsigned int recipients);
 
 /* A recipient of TRANSACTION was answered by RESULT, or not at all (NULL). Returns the transaction
  * when it was the last: it has ended, and its verdict is known; else NULL. */

@@ -2,52 +2,57 @@
 
 #include <stddef.h>
 
-/* --- the destinations that somebody waits for --- */
+/* --- the lines in which somebody waits --- */
 
-static void push_hungry(struct send_destinations *destinations,
-                        struct send_destination *destination)
+static void push_hungry(struct send_destinations *destinations, struct send_line *line)
 {
-    destination->next_hungry = NULL;
-    destination->back_hungry = destinations->hungry_end;
-    *destinations->hungry_end = destination;
-    destinations->hungry_end = &destination->next_hungry;
+    line->next_hungry = NULL;
+    line->back_hungry = destinations->hungry_end;
+    *destinations->hungry_end = line;
+    destinations->hungry_end = &line->next_hungry;
 }
 
-static void remove_hungry(struct send_destinations *destinations,
-                          struct send_destination *destination)
+static void remove_hungry(struct send_destinations *destinations, struct send_line *line)
 {
-    *destination->back_hungry = destination->next_hungry;
-    if (destination->next_hungry)
-        destination->next_hungry->back_hungry = destination->back_hungry;
+    *line->back_hungry = line->next_hungry;
+    if (line->next_hungry)
+        line->next_hungry->back_hungry = line->back_hungry;
     else
-        destinations->hungry_end = destination->back_hungry;
+        destinations->hungry_end = line->back_hungry;
 }
 
-/* --- their lines --- */
+/* --- a line --- */
 
 static void push(struct send_destinations *destinations, struct send_window_group *group,
-                 struct send_destination *destination)
+                 struct send_line *line)
 {
-    group->at = destination;
+    group->at = line;
     group->next = NULL;
-    group->back = destination->end;
-    *destination->end = group;
-    destination->end = &group->next;
-    if (destination->waiting++ == 0)
-        push_hungry(destinations, destination);
+    group->back = line->end;
+    *line->end = group;
+    line->end = &group->next;
+    if (line->waiting++ == 0)
+        push_hungry(destinations, line);
 }
 
 static void remove_group(struct send_destinations *destinations, struct send_window_group *group)
 {
-    struct send_destination *const destination = group->at;
+    struct send_line *const line = group->at;
     *group->back = group->next;
     if (group->next)
         group->next->back = group->back;
     else
-        destination->end = group->back;
+        line->end = group->back;
     group->at = NULL;
-    if (--destination->waiting == 0)
-        remove_hungry(destinations, destination);
+    if (--line->waiting == 0)
+        remove_hungry(destinations, line);
+}
+
+struct send_line *send_waiting_line(struct send_destinations *destinations,
+                                    struct send_message const *message, uint64_t key, uint64_t now)
+{
+    enum send_kind const kind = message->content.sender[0] ? SEND_KIND_MAIL : SEND_KIND_REPORT;
+    return send_destinations_find(destinations, key, now)->lines + kind;
 }
 
 void send_waiting_add(struct send_destinations *destinations, struct send_message *message,
@@ -57,7 +62,8 @@ void send_waiting_add(struct send_destinations *destinations, struct send_messag
     for (uint32_t i = 0; i < window->group_count; i++) {
         struct send_window_group *const group = window->groups + i;
         group->message = message;
-        push(destinations, group, send_destinations_find(destinations, group->destination, now));
+        push(destinations, group,
+             send_waiting_line(destinations, message, group->destination, now));
     }
     message->is_parked = true;
 }
@@ -72,10 +78,9 @@ void send_waiting_remove(struct send_destinations *destinations, struct send_mes
     message->is_parked = false;
 }
 
-static struct send_message *call(struct send_destinations *destinations,
-                                 struct send_destination *destination)
+static struct send_message *call(struct send_destinations *destinations, struct send_line *line)
 {
-    struct send_message *const message = destination->first->message;
+    struct send_message *const message = line->first->message;
     send_waiting_remove(destinations, message);
     return message;
 }
@@ -83,14 +88,13 @@ static struct send_message *call(struct send_destinations *destinations,
 struct send_message *send_waiting_next(struct send_destinations *destinations, uint64_t limit,
                                        uint64_t now)
 {
-    for (struct send_destination *destination = destinations->hungry; destination;
-         destination = destination->next_hungry) {
-        if (send_destination_state(destinations, destination, limit, now) == SEND_DESTINATION_FULL)
+    for (struct send_line *line = destinations->hungry; line; line = line->next_hungry) {
+        if (send_destination_state(destinations, line, limit, now) == SEND_DESTINATION_FULL)
             continue;
         /* The others before it have their turn first the next time. */
-        remove_hungry(destinations, destination);
-        push_hungry(destinations, destination);
-        return call(destinations, destination);
+        remove_hungry(destinations, line);
+        push_hungry(destinations, line);
+        return call(destinations, line);
     }
     return NULL;
 }
@@ -103,9 +107,8 @@ struct send_message *send_waiting_any(struct send_destinations *destinations)
 uint64_t send_waiting_time(struct send_destinations const *destinations, uint64_t now)
 {
     uint64_t least = UINT64_MAX;
-    for (struct send_destination const *destination = destinations->hungry; destination;
-         destination = destination->next_hungry) {
-        uint64_t const wait = send_destination_time(destination, now);
+    for (struct send_line const *line = destinations->hungry; line; line = line->next_hungry) {
+        uint64_t const wait = send_destination_time(line->destination, now);
         if (wait < least)
             least = wait;
     }

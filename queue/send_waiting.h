@@ -1,11 +1,15 @@
 /* Active messages that wait for places at their destinations: each of a message's groups stands in
- * the line of its destination, first come, first served. Who is called from one line leaves the
- * others. */
+ * the line of its kind at its destination, first come, first served. Who is called from one line
+ * leaves the others. */
 #ifndef EKIDEN_SEND_WAITING_H
 #define EKIDEN_SEND_WAITING_H
 
 #include "queue/send_active.h"
 #include "queue/send_destinations.h"
+
+/* Where MESSAGE waits at the destination KEY. */
+struct send_line *send_waiting_line(struct send_destinations *destinations,
+                                    struct send_message const *message, uint64_t key, uint64_t now);
 
 /* MESSAGE, of which no group waits yet and one is there at least, waits with all of them. */
 void send_waiting_add(struct send_destinations *destinations, struct send_message *message,
@@ -14,8 +18,9 @@ void send_waiting_add(struct send_destinations *destinations, struct send_messag
 /* It does not wait any more. Nothing happens when it did not. */
 void send_waiting_remove(struct send_destinations *destinations, struct send_message *message);
 
-/* The first of the next destination, in turn, that is ready or dead; it does not wait any more.
- * NULL: none can go on. LIMIT is the bound on all transactions. The other one: whoever waits. */
+/* The first of the next line, in turn, whose destination is ready for it, or dead; it does not wait
+ * any more. NULL: none can go on. LIMIT is the bound on all transactions. The other one: whoever
+ * waits. */
 struct send_message *send_waiting_next(struct send_destinations *destinations, uint64_t limit,
                                        uint64_t now);
 struct send_message *send_waiting_any(struct send_destinations *destinations);

@@ -13,7 +13,7 @@
 
 #define SEND_WINDOW_MAX 1024 /* recipients */
 
-struct send_destination;
+struct send_line;
 struct send_message;
 
 struct send_window_entry {
@@ -26,7 +26,7 @@ struct send_window_group {
     uint64_t destination;
     uint32_t begin, end;
     struct send_message *message;
-    struct send_destination *at; /* NULL: it does not wait */
+    struct send_line *at; /* NULL: it does not wait */
     struct send_window_group *next, **back;
 };
 struct send_window {

@@ -156,6 +156,47 @@ def test_many_messages_for_a_slow_host_hold_up_nobody(stopped):
     assert stopped.files() == {}
 
 
+def test_reports_to_slow_hosts_hold_up_no_mail(stopped):
+    """A stranger says where reports go: to hosts of his that answer late, many of them."""
+    stopped.set("concurrencyremote", "8\n")
+    stopped.start()
+    for index in range(12):
+        stopped.inject(f"user@hang{index}.test", sender="")
+    stopped.wait(lambda: len(stopped.transactions()) == 4, "half of the places")
+    for index in range(60):  # more than wait in memory
+        stopped.inject(f"report{index}@fine.test", sender="")
+    for index in range(10):
+        stopped.inject(f"user{index}@fine.test", "user@other.test")
+    stopped.await_event("done", 10)
+    assert len(stopped.sent()) == 20 and len(stopped.transactions()) == 24
+    stopped.tell("unhang")
+    stopped.await_event("done", 82)
+    assert len(stopped.sent()) == 92 and stopped.files() == {}
+
+
+def test_reports_to_one_slow_host_hold_up_no_other_ones(stopped):
+    stopped.set("concurrencyremote", "8\n")
+    stopped.start()
+    for index in range(60):
+        stopped.inject(f"user{index}@hang.test", sender="")
+    for index in range(10):
+        stopped.inject(f"user{index}@fine.test", sender="")
+    stopped.await_event("done", 10)
+    assert Counter(host for host, _ in stopped.transactions()) == {"hang.test": 2, "fine.test": 10}
+    stopped.tell("unhang")
+    stopped.await_event("done", 70)
+
+
+def test_a_single_place_serves_reports_and_mail(stopped):
+    stopped.set("concurrencyremote", "1\n")
+    stopped.start()
+    for index in range(5):
+        stopped.inject(f"user{index}@one.test", sender="")
+        stopped.inject(f"user{index}@two.test", "user@one.test")
+    stopped.await_event("done", 10)
+    assert len(stopped.sent()) == 15
+
+
 def test_many_local_messages_hold_up_no_remote_ones(stopped):
     put_many(stopped, MANY, at("silent"))
     stopped.set("concurrencylocal", "1\n")

@@ -45,7 +45,7 @@ static struct send_destination *make(uint64_t key, uint32_t rate, uint32_t conne
 
 static enum send_destination_state state_of(struct send_destination const *destination)
 {
-    return send_destination_state(&table, destination, LIMIT, now);
+    return send_destination_state(&table, destination->lines, LIMIT, now);
 }
 
 /* Begins as many as it can. */
@@ -53,14 +53,14 @@ static unsigned int fill(struct send_destination *destination)
 {
     unsigned int count = 0;
     for (; state_of(destination) == READY; count++)
-        send_destination_begin(&table, destination, now);
+        send_destination_begin(&table, destination->lines, now);
     return count;
 }
 
 static enum send_destination_change end(struct send_destination *destination,
                                         enum send_destination_verdict verdict)
 {
-    return send_destination_end(&table, destination, verdict, "4.4.1 no connection", now);
+    return send_destination_end(&table, destination->lines, verdict, "4.4.1 no connection", now);
 }
 
 static void it_starts_small_and_grows_to_half(void **state)
@@ -77,7 +77,7 @@ static void it_starts_small_and_grows_to_half(void **state)
     /* one that is hardly used does not grow */
     struct send_destination *const other = make(2, 0, 0);
     for (unsigned int i = 0; i < 100; i++) {
-        send_destination_begin(&table, other, now);
+        send_destination_begin(&table, other->lines, now);
         end(other, SEND_DESTINATION_WORKS);
     }
     assert_int_equal(other->window, SEND_DESTINATION_START);
@@ -137,10 +137,10 @@ static void the_last_place_is_the_last(void **state)
     for (unsigned int limit = 1; limit < 4; limit++) {
         start(NULL);
         struct send_destination *const one = make(1, 0, 0), *const two = make(2, 0, 0);
-        assert_int_equal(send_destination_state(&table, one, limit, now), READY);
-        send_destination_begin(&table, one, now);
-        assert_int_equal(send_destination_state(&table, one, limit, now), FULL);
-        assert_int_equal(send_destination_state(&table, two, limit, now),
+        assert_int_equal(send_destination_state(&table, one->lines, limit, now), READY);
+        send_destination_begin(&table, one->lines, now);
+        assert_int_equal(send_destination_state(&table, one->lines, limit, now), FULL);
+        assert_int_equal(send_destination_state(&table, two->lines, limit, now),
                          limit == 1 ? FULL : READY);
     }
 }
@@ -256,7 +256,7 @@ static void the_table_is_bounded(void **state)
     struct send_destination *const busy = make(1, 0, 0), *const dead = make(2, 0, 0),
                                    *const idle = make(3, 0, 0);
     (void)state;
-    send_destination_begin(&table, busy, now);
+    send_destination_begin(&table, busy->lines, now);
     fill(dead);
     while (dead->in_flight)
         end(dead, SEND_DESTINATION_UNREACHABLE);
@@ -272,12 +272,12 @@ static void the_table_is_bounded(void **state)
     for (uint64_t key = 10; table.in_flight < SEND_DESTINATIONS_MAX; key++) {
         struct send_destination *const destination = make(100000 + key, 0, 0);
         if (!destination->in_flight)
-            send_destination_begin(&table, destination, now);
+            send_destination_begin(&table, destination->lines, now);
     }
     assert_ptr_equal(find(7), &table.shared);
     assert_ptr_equal(find(8), &table.shared);
     for (unsigned int i = 0; i < 20; i++) {
-        send_destination_begin(&table, &table.shared, now);
+        send_destination_begin(&table, table.shared.lines, now);
         assert_int_equal(end(&table.shared, SEND_DESTINATION_UNREACHABLE), SEND_DESTINATION_SAME);
     }
     assert_int_equal(table.shared.window, SEND_DESTINATION_WIDEST);
@@ -291,8 +291,8 @@ static void words_are_cut_between_characters(void **state)
         char words[2 * SEND_DESTINATION_WORDS] = "";
         memset(words, 'a', before);
         memcpy(words + before, "\xe9\xa7\x85 and more", 13); /* 駅 */
-        send_destination_begin(&table, destination, now);
-        send_destination_end(&table, destination, SEND_DESTINATION_UNREACHABLE, words, now);
+        send_destination_begin(&table, destination->lines, now);
+        send_destination_end(&table, destination->lines, SEND_DESTINATION_UNREACHABLE, words, now);
         size_t const length = strlen(destination->words);
         assert_in_range(length, before, SEND_DESTINATION_WORDS - 1);
         assert_memory_equal(destination->words, words, length);
@@ -319,14 +319,14 @@ static void the_best_answer_of_a_transaction_counts(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        unsigned int const number = send_transactions_begin(&transactions, destination, 3);
+        unsigned int const number = send_transactions_begin(&transactions, destination->lines, 3);
         assert_null(send_transactions_answer(&transactions, number, cases[i].results));
         assert_null(send_transactions_answer(&transactions, number, NULL));
         struct send_transaction const *const ended =
             send_transactions_answer(&transactions, number, cases[i].results + 1);
         assert_non_null(ended);
         assert_int_equal(ended->verdict, cases[i].verdict);
-        assert_ptr_equal(ended->destination, destination);
+        assert_ptr_equal(ended->line, destination->lines);
         assert_int_equal(transactions.count, 0);
     }
 }
@@ -336,7 +336,7 @@ static void the_best_answer_of_a_transaction_counts(void **state)
 /* A message with a recipient at each of the destinations FROM to TO. */
 static void aim(struct send_message *message, uint64_t from, uint64_t to)
 {
-    *message = (struct send_message){.place = 0};
+    *message = (struct send_message){.content.sender = "ann@from.test"};
     assert_true(send_window_reserve(&message->window, (uint32_t)(to - from + 1)));
     send_window_open(&message->window);
     for (uint64_t key = from; key <= to; key++)
@@ -361,8 +361,8 @@ static void lines_are_served_in_turn(void **state)
     aim(messages + 4, 1, 2);
     for (unsigned int i = 0; i < 5; i++)
         send_waiting_add(&table, messages + i, now);
-    assert_int_equal(one->waiting, 4);
-    assert_int_equal(two->waiting, 2);
+    assert_int_equal(one->lines->waiting, 4);
+    assert_int_equal(two->lines->waiting, 2);
     assert_null(next());
     end(one, SEND_DESTINATION_WORKS);
     assert_ptr_equal(next(), messages);
@@ -370,8 +370,8 @@ static void lines_are_served_in_turn(void **state)
     assert_ptr_equal(next(), messages + 3);
     assert_ptr_equal(next(), messages + 1);
     assert_ptr_equal(next(), messages + 4); /* it leaves both lines */
-    assert_int_equal(one->waiting, 1);
-    assert_int_equal(two->waiting, 0);
+    assert_int_equal(one->lines->waiting, 1);
+    assert_int_equal(two->lines->waiting, 0);
     send_waiting_remove(&table, messages + 2);
     send_waiting_remove(&table, messages + 2);
     assert_null(next());
@@ -379,6 +379,36 @@ static void lines_are_served_in_turn(void **state)
     assert_false(send_destination_is_held(one));
     for (unsigned int i = 0; i < 5; i++)
         send_window_free(&messages[i].window);
+}
+
+/* However many reports wait, mail finds places, and goes past them in the same line. */
+static void reports_have_half_of_the_places(void **state)
+{
+    static struct send_message report, message;
+    (void)state;
+    for (uint64_t key = 1; key <= LIMIT; key++) {
+        struct send_line *const line = make(key, 0, 0)->lines + SEND_KIND_REPORT;
+        line->destination->window = SEND_DESTINATION_WIDEST;
+        while (send_destination_state(&table, line, LIMIT, now) == READY)
+            send_destination_begin(&table, line, now);
+        if (key <= 2)
+            assert_int_equal(line->in_flight, LIMIT / 2 >> key); /* as with mail */
+    }
+    assert_int_equal(table.in_flight, LIMIT / 2);
+    assert_int_equal(table.reports, LIMIT / 2);
+    aim(&report, LIMIT + 1, LIMIT + 1);
+    report.content.sender = "";
+    aim(&message, LIMIT + 1, LIMIT + 1);
+    send_waiting_add(&table, &report, now);
+    send_waiting_add(&table, &message, now);
+    assert_ptr_equal(next(), &message);
+    assert_null(next());
+    assert_true(send_destination_is_held(find(LIMIT + 1)));
+    send_destination_end(&table, find(1)->lines + SEND_KIND_REPORT, SEND_DESTINATION_WORKS, "",
+                         now);
+    assert_ptr_equal(next(), &report);
+    send_window_free(&report.window);
+    send_window_free(&message.window);
 }
 
 static void who_waits_for_the_dead_is_called_and_who_waits_for_a_rate_sleeps(void **state)
@@ -425,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup(words_are_cut_between_characters, start),
         cmocka_unit_test_setup(the_best_answer_of_a_transaction_counts, start),
         cmocka_unit_test_setup(lines_are_served_in_turn, start),
+        cmocka_unit_test_setup(reports_have_half_of_the_places, start),
         cmocka_unit_test_setup(who_waits_for_the_dead_is_called_and_who_waits_for_a_rate_sleeps,
                                start),
     };

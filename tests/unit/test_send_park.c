@@ -32,7 +32,7 @@ static struct send_destination *start(void)
     struct send_destination *const destination =
         send_destinations_find(&send.destinations, HOST, now);
     send_destination_set(destination, 1, &host, &limits, SEND_DESTINATION_START);
-    send_destination_begin(&send.destinations, destination, now);
+    send_destination_begin(&send.destinations, destination->lines, now);
     return destination;
 }
 
@@ -62,7 +62,7 @@ static void who_waits_in_line_is_called_in_time(void **state)
     static struct send_message message;
     (void)state;
     start();
-    message = (struct send_message){.place = 0};
+    message = (struct send_message){.content.sender = "ann@from.test"};
     assert_true(send_window_reserve(&message.window, 1));
     send_window_open(&message.window);
     send_window_add(&message.window, HOST, 0);
@@ -80,7 +80,7 @@ static void who_waits_in_the_backlog_is_called_in_time(void **state)
 {
     struct send_destination *const destination = start();
     (void)state;
-    assert_true(send_backlog_add(&send.backlog, &destination->backlog, SEND_PLACE_NEW,
+    assert_true(send_backlog_add(&send.backlog, &destination->lines->backlog, SEND_PLACE_NEW,
                                  "0123456789abcdefghjk"));
     it_waits_no_longer_than_the_rate();
 }
