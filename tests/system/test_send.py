@@ -457,6 +457,7 @@ def test_remote_places_that_are_all_taken_do_not_stop_local_mail(stopped):
     for index in range(20):
         stopped.inject(f"user@hang{index}.test", at("ok"))
     stopped.wait(lambda: len(stopped.recipients()) == 20, "local mail")
+    stopped.wait(lambda: len(stopped.transactions()) >= 2, "both transactions")
     assert len(stopped.transactions()) == 2
     stopped.tell("unhang")
     stopped.await_event("done", 20)
