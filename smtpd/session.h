@@ -39,11 +39,12 @@ enum session_end {
     SESSION_TLS      /* the handshake failed, or clear text came where none may */
 };
 
+/* In this order few pages are touched by a session that has not begun a message: what is small and
+ * what it neighbours first; the buffers behind are touched only as far as used. */
 struct session {
     struct connection const *connection;
     struct settings const *settings;
     struct input input;
-    struct submit submit;
     struct transaction transaction;
     enum session_end end;
     char banned[FINDING_RULE_MAX + 1]; /* the rule by which only QUIT is answered well; or empty */
@@ -60,9 +61,10 @@ struct session {
     uint64_t unknown;           /* recipients that do not exist here */
     enum policy_rule right;     /* by which the first recipient was accepted */
     struct judgement judgement; /* the same holds for it */
-    struct spf_identities spf;  /* its answers are touched only as far as used */
     struct arrival arrival;
-    struct stream stream; /* the last: its buffers are touched only as far as used */
+    struct spf_identities spf; /* its answers are touched only as far as used */
+    struct stream stream;
+    struct submit submit;
 };
 
 /* What the end of the stream means for the session. */
