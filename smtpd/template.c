@@ -202,12 +202,11 @@ static void keep_descriptors(struct dialogues const *dialogues)
 
 pid_t template_start_dialogues(struct template const *template)
 {
-    static struct dialogues dialogues;
+    struct dialogues dialogues = {.template = template}; /* where each fork copies a page anyway */
     pid_t const parent = getpid();
     pid_t const pid = process_fork("smtpd-template");
     if (pid)
         return pid;
-    dialogues.template = template;
     if (pipe2(dialogues.taken, O_CLOEXEC | O_NONBLOCK) != 0 || fchdir(template->empty) != 0) {
         log_failure("template-failed", "start", errno);
         _exit(111);
